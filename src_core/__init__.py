@@ -1,0 +1,1 @@
+"""The engine of napari-metaseg: reads, fits, decodes and writes. It needs neither napari nor Qt."""
