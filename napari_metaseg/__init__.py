@@ -1,0 +1,39 @@
+"""Brain MRI segmentation by fitting a small coordinate network to the scan.
+
+The names below are the public Python API. Each is imported from the engine (``src_core``) when it
+is first used, so that importing the plugin costs nothing: neither torch nor napari is loaded.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+_HOMES = {
+    "InputError": "src_core.errors",
+    "Protocol": "src_core.labels",
+    "Scan": "src_core.scan",
+    "Segmentation": "src_core.segment",
+    "Step": "src_core.fit",
+    "bundled_models": "src_core.model",
+    "load_model": "src_core.model",
+    "protocol": "src_core.labels",
+    "read_scan": "src_core.scan",
+    "scan_from_array": "src_core.scan",
+    "segment": "src_core.segment",
+}
+
+__all__ = [*_HOMES, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("napari-metaseg")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

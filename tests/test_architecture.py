@@ -1,0 +1,75 @@
+"""Rules that keep the engine usable without a viewer, and its rooms in one order."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+ENGINE = sorted((ROOT / "src_core").rglob("*.py"))
+VIEWER_PACKAGES = {"napari", "napari_metaseg", "qtpy", "magicgui", "superqt", "PyQt6", "PySide6"}
+
+
+def module_name(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path, *, at_import_time: bool = False) -> Iterator[str]:
+    """Absolute names of what a file imports: of all it imports, or of what loading it imports."""
+    pending: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
+    package = module_name(file) if file.name == "__init__.py" else module_name(file.parent / file.stem).rpartition(".")[0]
+    while pending:
+        node = pending.pop()
+        if at_import_time and (
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+        ):
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, base]).rstrip(".")
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        pending.extend(ast.iter_child_nodes(node))
+
+
+@pytest.mark.parametrize("file", ENGINE, ids=module_name)
+def test_the_engine_knows_no_viewer(file: Path) -> None:
+    assert VIEWER_PACKAGES.isdisjoint(name.partition(".")[0] for name in imports(file))
+
+
+def test_the_rooms_of_the_engine_import_in_one_direction() -> None:
+    modules = {module_name(file): file for file in ENGINE}
+    graph = {
+        name: {other for other in imports(file) if other in modules and other != name}
+        for name, file in modules.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError, naming the modules of a cycle
+
+
+@pytest.mark.parametrize("entrance", ["src_core", "src_core.cli", "src_core.sample"])
+def test_torch_is_not_loaded_on_entering(entrance: str) -> None:
+    modules = {module_name(file): file for file in ENGINE}
+    seen: set[str] = set()
+    pending = [entrance]
+    while pending:
+        name = pending.pop()
+        seen.add(name)
+        for imported in imports(modules[name], at_import_time=True):
+            assert imported.partition(".")[0] != "torch", f"{name} imports torch"
+            if imported in modules and imported not in seen:
+                pending.append(imported)
+
+
+def test_the_two_copies_of_the_manifest_are_equal() -> None:
+    packaged = ROOT / "napari_metaseg" / "napari.yaml"
+    assert (ROOT / "napari.yaml").read_bytes() == packaged.read_bytes()
