@@ -1,0 +1,73 @@
+"""What every family of coordinate networks can do."""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from src_core.points import Points
+
+
+class FitError(NamedTuple):
+    """Error of a network on some points.
+
+    Attributes
+    ----------
+    loss : Tensor
+        Mean over the points of what the fit makes small.
+    squared_error : Tensor
+        Mean squared error of the unblurred intensity, in normalised units; gives the PSNR.
+    """
+
+    loss: Tensor
+    squared_error: Tensor
+
+
+class CoordinateNetwork(nn.Module, ABC):
+    """A function of position in template millimetres that is fitted to one scan.
+
+    Weights are *shared* (in the model file) or *per scan* (start at zero for each scan,
+    submodules named in `per_scan`). Those that a fit changes are `fitted_parameters`.
+    """
+
+    per_scan: tuple[str, ...] = ()
+
+    @abstractmethod
+    def fitted_parameters(self) -> list[nn.Parameter]:
+        """Weights that a fit changes, in a fixed order."""
+
+    @abstractmethod
+    def rates(self, iteration: int) -> list[float]:
+        """Adam step size of each fitted parameter at an iteration (1 = the first step)."""
+
+    @abstractmethod
+    def error(self, points: Points, iteration: int) -> FitError:
+        """Error on some points at an iteration; needs no labels."""
+
+    def penalty(self) -> Tensor | None:
+        """What is added to the loss once per step, whatever the points."""
+        return None
+
+    @abstractmethod
+    def reconstruct(self, points: Points) -> Tensor:
+        """Normalised intensities of the scan as the network knows it, shape (N,)."""
+
+    @abstractmethod
+    def logits(self, points: Points) -> Tensor:
+        """Class scores before the softmax, shape (N, classes), background first."""
+
+    @abstractmethod
+    def features(self, points: Points) -> Tensor:
+        """Activations of the last sine layer, shape (N, width)."""
+
+    def warp(self, positions: Tensor) -> Tensor:
+        """Template mm (N, 3) after the per-scan warp; the same positions where there is none."""
+        return positions
+
+    def shared_state(self) -> dict[str, Tensor]:
+        """Weights that belong into a model file."""
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if name.split(".")[0] not in self.per_scan
+        }

@@ -1,0 +1,82 @@
+"""The `siren` family: the paper's network, every weight of which is fitted to the scan."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from src_core.networks.base import CoordinateNetwork, FitError
+from src_core.networks.head import Head
+from src_core.networks.sine import SineLayers
+from src_core.points import Points
+
+
+@dataclass(frozen=True)
+class SirenSettings:
+    """Architecture and step size of a `SirenNetwork`; stands in the model's card.
+
+    Attributes
+    ----------
+    classes : int
+        With background.
+    width, depth : int
+        Sine layers.
+    omega : float
+        Their frequency factor.
+    scale : float
+        Template mm that are 1 for the network.
+    hidden : tuple of int
+        Hidden layers of the head.
+    weight_rate : float
+        Adam step size of the fit.
+    box_low, box_high : tuple of 3 float
+        Corners of the template box, mm.
+    """
+
+    classes: int
+    width: int = 256
+    depth: int = 5
+    omega: float = 30.0
+    scale: float = 100.0
+    hidden: tuple[int, ...] = (256,)
+    weight_rate: float = 1e-4
+    box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
+    box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
+
+
+class SirenNetwork(CoordinateNetwork):
+    """Position -> sine layers -> intensity; the head reads the last sine layer.
+
+    Parameters
+    ----------
+    settings : SirenSettings
+
+    References
+    ----------
+    Vyas, Veeraraghavan, Balakrishnan, MetaSeg, MICCAI 2025, arXiv 2510.04021.
+    """
+
+    def __init__(self, settings: SirenSettings):
+        super().__init__()
+        self.settings = settings
+        self.sine = SineLayers(3, settings.width, settings.depth, settings.omega)
+        self.intensity = nn.Linear(settings.width, 1)
+        self.head = Head(settings.width, settings.hidden, settings.classes)
+
+    def fitted_parameters(self) -> list[nn.Parameter]:
+        return [*self.sine.parameters(), *self.intensity.parameters()]
+
+    def rates(self, iteration: int) -> list[float]:
+        return [self.settings.weight_rate for _ in self.fitted_parameters()]
+
+    def error(self, points: Points, iteration: int) -> FitError:
+        loss = (self.reconstruct(points) - points.seen[:, 0]).square().mean()
+        return FitError(loss, loss.detach())
+
+    def features(self, points: Points) -> Tensor:
+        return self.sine(points.positions / self.settings.scale)[-1]
+
+    def reconstruct(self, points: Points) -> Tensor:
+        return self.intensity(self.features(points))[:, 0]
+
+    def logits(self, points: Points) -> Tensor:
+        return self.head(self.features(points))

@@ -1,0 +1,182 @@
+"""The `warped` family: a per-scan warp and appearance in front of a shared template network."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from src_core.networks.appearance import Appearance
+from src_core.networks.base import CoordinateNetwork, FitError
+from src_core.networks.head import Head
+from src_core.networks.sine import SineLayers
+from src_core.networks.warp import DisplacementGrids
+from src_core.points import BLURS, SEEN, Points
+
+FIRST_SEEN = (0.5, 0.3, 0.1, 0.0)
+"""Share of the warp's iterations after which each blur counts: coarse ones first."""
+
+
+@dataclass(frozen=True)
+class WarpedSettings:
+    """Architecture and step sizes of a `WarpedNetwork`; stands in the model's card.
+
+    Attributes
+    ----------
+    classes : int
+        With background.
+    box_low, box_high : tuple of 3 float
+        Corners of the template box, mm.
+    width, depth : int
+        Sine layers of the template network.
+    omega : float
+        Their frequency factor.
+    scale : float
+        Template mm that are 1 for the network.
+    hidden : tuple of int
+        Hidden layers of the head.
+    spacings : tuple of float
+        Distances of the warp's nodes, mm.
+    warp_iterations : int
+        Iterations over which the warp's steps fall to a tenth; then the weights follow.
+    warp_rate, appearance_rate, weight_rate : float
+        First Adam step sizes: mm, natural units, and of the template network's weights.
+    smoothness : float
+        Weight of the warp's mean squared strain in the loss.
+    """
+
+    classes: int
+    box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
+    box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
+    width: int = 128
+    depth: int = 4
+    omega: float = 30.0
+    scale: float = 60.0
+    hidden: tuple[int, ...] = (320, 320)
+    spacings: tuple[float, ...] = (24.0, 12.0, 6.0)
+    warp_iterations: int = 100
+    warp_rate: float = 0.5
+    appearance_rate: float = 0.01
+    weight_rate: float = 1e-4
+    smoothness: float = 0.03
+
+    @property
+    def box(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Both corners."""
+        return self.box_low, self.box_high
+
+
+class TemplateNetwork(nn.Module):
+    """Position -> sine layers -> template intensities, one per blur."""
+
+    def __init__(self, settings: WarpedSettings):
+        super().__init__()
+        self.scale = settings.scale
+        self.sine = SineLayers(3, settings.width, settings.depth, settings.omega)
+        self.intensity = nn.Linear(settings.width, len(BLURS))
+
+    def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
+        """Outputs of the sine layers at template positions (N, 3) mm."""
+        return self.sine(positions / self.scale)
+
+    def forward(self, positions: Tensor) -> Tensor:
+        """Template intensities (N, len(BLURS))."""
+        return self.intensity(self.activations(positions)[-1])
+
+
+class WarpedNetwork(CoordinateNetwork):
+    """Warp and appearance of one scan, the template network, and a head.
+
+    The head reads the template network's activations at the warped position, the template
+    intensities there, and the scan's own intensities and gradients at the point.
+
+    Parameters
+    ----------
+    settings : WarpedSettings
+    """
+
+    per_scan = ("displacement", "appearance")
+
+    def __init__(self, settings: WarpedSettings):
+        super().__init__()
+        self.settings = settings
+        self.template = TemplateNetwork(settings)
+        read = settings.width * settings.depth + len(BLURS) + SEEN
+        self.head = Head(read, settings.hidden, settings.classes)
+        self.displacement = DisplacementGrids(settings.box, settings.spacings)
+        self.appearance = Appearance(settings.box)
+
+    def fitted_parameters(self) -> list[nn.Parameter]:
+        return [
+            *self.displacement.parameters(),
+            *self.appearance.parameters(),
+            *self.template.parameters(),
+        ]
+
+    def rates(self, iteration: int) -> list[float]:
+        settings = self.settings
+        done = iteration / settings.warp_iterations
+        falling = max(1.0 - done, 0.1 / max(done, 1.0))
+        following = max(0.0, done - 1.0)
+        weights = settings.weight_rate * min(5 * following, 1.0 / (1.0 + following))
+        return [
+            *[settings.warp_rate * falling for _ in self.displacement.parameters()],
+            *[settings.appearance_rate * falling for _ in self.appearance.parameters()],
+            *[weights for _ in self.template.parameters()],
+        ]
+
+    def error(self, points: Points, iteration: int) -> FitError:
+        template = self.template(self.warp(points.positions))
+        return registration_error(
+            template, self.appearance, points, iteration / self.settings.warp_iterations
+        )
+
+    def penalty(self) -> Tensor:
+        return (
+            self.settings.smoothness * self.displacement.roughness()
+            + 1e-3 * self.appearance.distance_from_identity()
+        )
+
+    def warp(self, positions: Tensor) -> Tensor:
+        return positions + self.displacement(positions)
+
+    def reconstruct(self, points: Points) -> Tensor:
+        template = self.template(self.warp(points.positions))[:, 0]
+        return self.appearance.to_scan(template, points.positions)
+
+    def features(self, points: Points) -> Tensor:
+        return self.template.activations(self.warp(points.positions))[-1]
+
+    def logits(self, points: Points) -> Tensor:
+        activations = self.template.activations(self.warp(points.positions))
+        template = self.template.intensity(activations[-1])
+        intensities = self.appearance(points.seen[:, : len(BLURS)], points.positions)
+        gradients = points.seen[:, len(BLURS) :]
+        return self.head(torch.cat([*activations, template, intensities, gradients], 1))
+
+
+def registration_error(
+    template: Tensor, appearance: Appearance, points: Points, progress: float
+) -> FitError:
+    """Squared error between template and scan at several blurs, coarse ones first.
+
+    Parameters
+    ----------
+    template : Tensor, shape (N, len(BLURS))
+        Template intensities at the warped positions.
+    appearance : Appearance
+        Of the scan.
+    points : Points
+    progress : float
+        0 at the start, 1 when the warp is done.
+
+    Returns
+    -------
+    FitError
+    """
+    own = appearance(points.seen[:, : len(BLURS)], points.positions)
+    errors = (template - own).square().mean(0)
+    weights = [min(max((progress - first) / 0.1, 0.0), 1.0) for first in FIRST_SEEN]
+    weights[-1] = 1.0
+    total = sum(weights)
+    loss = sum((weight / total) * error for weight, error in zip(weights, errors, strict=True))
+    return FitError(loss, errors[0].detach())  # type: ignore[arg-type]

@@ -1,0 +1,153 @@
+"""The scan as points: where each brain voxel lies in template space, and what is seen there."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+from torch import Tensor
+
+from src_core.intensity import IntensityRule, IntensityScale
+from src_core.scan import Scan
+
+BLURS = (0.0, 1.0, 2.0, 4.0)
+"""Gaussian sigmas of the scan's intensities that are seen at a point, mm."""
+GRADIENT_BLURS = (1.0, 2.0)
+"""Sigmas at which the gradient is seen, mm; must be among `BLURS`."""
+GRADIENT_SCALE = 5.0
+"""Gradients are given per this many mm, which makes them about as large as intensities."""
+SEEN = len(BLURS) + 3 * len(GRADIENT_BLURS)
+"""Numbers seen at a point: intensities per blur, then gradients along the template's axes."""
+BORDER = 3
+"""Voxels kept around the brain's box, so that blurs and gradients see the empty surroundings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Some points of a scan, ready for a network.
+
+    Attributes
+    ----------
+    positions : Tensor, shape (N, 3)
+        Template mm after the alignment, before any warp.
+    seen : Tensor, shape (N, SEEN)
+        Normalised intensities at `BLURS`, then gradients at `GRADIENT_BLURS`.
+    """
+
+    positions: Tensor
+    seen: Tensor
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def split(self, size: int) -> list["Points"]:
+        """Consecutive pieces of at most `size` points."""
+        pieces = zip(self.positions.split(size), self.seen.split(size), strict=True)
+        return [Points(positions, seen) for positions, seen in pieces]
+
+
+@dataclass(frozen=True, eq=False)
+class BrainPoints:
+    """All brain voxels of a scan.
+
+    Attributes
+    ----------
+    indices : Tensor, shape (N, 3), int16
+        Voxel indices, in the order of ``numpy.nonzero(mask)``.
+    to_template : Tensor, shape (4, 4)
+        Voxel index -> template mm.
+    seen : Tensor, shape (N, SEEN), float16
+        What is seen at each voxel; see `Points`.
+    scale : IntensityScale
+        The way back to the scan's own intensities.
+    """
+
+    indices: Tensor
+    to_template: Tensor
+    seen: Tensor
+    scale: IntensityScale
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def take(self, which: Tensor | slice) -> Points:
+        """The points with the given numbers, shape (n,), or in a slice of them."""
+        index = self.indices[which].float()
+        positions = index @ self.to_template[:3, :3].T + self.to_template[:3, 3]
+        return Points(positions, self.seen[which].float())
+
+    def to(self, device: torch.device) -> "BrainPoints":
+        """The same points on another device."""
+        return BrainPoints(
+            self.indices.to(device), self.to_template.to(device), self.seen.to(device), self.scale
+        )
+
+
+def brain_points(
+    scan: Scan, mask: np.ndarray, alignment: np.ndarray, rule: IntensityRule
+) -> BrainPoints:
+    """See the scan at every brain voxel.
+
+    Parameters
+    ----------
+    scan : Scan
+    mask : ndarray of bool, shape (I, J, K)
+        The brain. Voxels outside count as empty.
+    alignment : ndarray, shape (4, 4)
+        World mm -> template mm.
+    rule : IntensityRule
+        The model's.
+
+    Returns
+    -------
+    BrainPoints
+    """
+    indices = np.argwhere(mask)
+    low = np.maximum(indices.min(0) - BORDER, 0)
+    high = np.minimum(indices.max(0) + BORDER + 1, mask.shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    inside = mask[box]
+    scale = rule.fit(scan.voxels[mask])
+    picture = np.where(inside, scale.normalise(scan.voxels[box]), np.float32(0))
+    to_template = alignment @ scan.affine
+    seen = _see(picture, inside, to_template[:3, :3], scan.voxel_size)
+    return BrainPoints(
+        torch.from_numpy(indices.astype(np.int16)),
+        torch.from_numpy(to_template).float(),
+        torch.from_numpy(seen),
+        scale,
+    )
+
+
+def _see(
+    picture: np.ndarray, inside: np.ndarray, linear: np.ndarray, voxel_size: np.ndarray
+) -> np.ndarray:
+    """Blurred intensities and gradients at the voxels `inside`, float16 (N, SEEN)."""
+    seen = np.empty((int(inside.sum()), SEEN), np.float16)
+    thick = np.array(picture.shape) > 1
+    column = len(BLURS)
+    for place, sigma in enumerate(BLURS):
+        # One slice has no neighbours to blur with.
+        blurred = picture
+        if sigma:
+            widths = np.where(thick, sigma / np.asarray(voxel_size), 0)
+            blurred = ndimage.gaussian_filter(picture, widths, mode="constant", truncate=3.0)
+        seen[:, place] = blurred[inside]
+        if sigma in GRADIENT_BLURS:
+            slopes = [
+                _slope(blurred, axis, inside) if thick[axis] else np.zeros(len(seen), np.float32)
+                for axis in range(3)
+            ]
+            # A gradient turns with the inverse transpose of the map of positions.
+            turned = np.stack(slopes, -1) @ np.linalg.inv(linear).astype(np.float32)
+            seen[:, column : column + 3] = GRADIENT_SCALE * turned
+            column += 3
+    return seen
+
+
+def _slope(picture: np.ndarray, axis: int, inside: np.ndarray) -> np.ndarray:
+    """Central difference along an axis, per voxel, at the voxels `inside`."""
+    padded = np.pad(picture, [(1, 1) if a == axis else (0, 0) for a in range(3)])
+    forward = np.take(padded, range(2, padded.shape[axis]), axis)
+    backward = np.take(padded, range(padded.shape[axis] - 2), axis)
+    return ((forward - backward) / 2)[inside]
