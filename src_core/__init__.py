@@ -1,1 +1,1 @@
-"""The engine of napari-metaseg: reads, fits, decodes and writes. It needs neither napari nor Qt."""
+"""Engine of napari-metaseg: brain MRI segmentation with a coordinate network."""
