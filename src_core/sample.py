@@ -135,9 +135,7 @@ def phantom(voxel_size: float = 1.0, seed: int = 0) -> tuple[Scan, np.ndarray]:
     return scan_from_array(voxels, affine), labels
 
 
-def _anatomy(
-    position: np.ndarray, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _anatomy(position: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Labels and brain mask at mirrored positions (3, I, J, K) in mm."""
     hemisphere = np.maximum(HEMISPHERE.depth(position), TEMPORAL_LOBE.depth(position))
     callosum = CORPUS_CALLOSUM.depth(position)

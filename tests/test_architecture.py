@@ -22,7 +22,11 @@ def module_name(file: Path) -> str:
 def imports(file: Path, *, at_import_time: bool = False) -> Iterator[str]:
     """Absolute names of what a file imports: of all it imports, or of what loading it imports."""
     pending: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
-    package = module_name(file) if file.name == "__init__.py" else module_name(file.parent / file.stem).rpartition(".")[0]
+    package = (
+        module_name(file)
+        if file.name == "__init__.py"
+        else module_name(file.parent / file.stem).rpartition(".")[0]
+    )
     while pending:
         node = pending.pop()
         if at_import_time and (

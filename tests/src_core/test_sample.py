@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 
+from src_core.brain import brain_mask
 from src_core.errors import InputError
 from src_core.sample import mni152_t1, phantom
 
@@ -17,7 +18,7 @@ def coarse() -> tuple:
 
 
 def test_the_phantom_is_as_large_as_a_brain(coarse: tuple) -> None:
-    scan, labels = coarse
+    scan, _ = coarse
     litres = np.count_nonzero(scan.voxels) * scan.voxel_volume / 1e6
     assert 1.2 < litres < 2.2
     centre = np.argwhere(scan.voxels).mean(axis=0)
@@ -81,3 +82,8 @@ def test_without_nilearn_the_error_says_what_to_install(monkeypatch: pytest.Monk
     monkeypatch.setitem(sys.modules, "nilearn.datasets", None)
     with pytest.raises(InputError, match=r"pip install 'napari-metaseg\[demo\]'"):
         mni152_t1()
+
+
+def test_the_phantom_passes_for_a_skull_stripped_scan(coarse: tuple) -> None:
+    scan, _ = coarse
+    np.testing.assert_array_equal(brain_mask(scan), scan.voxels > 0)
