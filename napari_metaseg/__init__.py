@@ -7,10 +7,10 @@ is first used, so that importing the plugin costs nothing: neither torch nor nap
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 _HOMES = {
+    "__version__": "src_core",
     "InputError": "src_core.errors",
     "Protocol": "src_core.labels",
     "Scan": "src_core.scan",
@@ -24,12 +24,10 @@ _HOMES = {
     "segment": "src_core.segment",
 }
 
-__all__ = [*_HOMES, "__version__"]
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        return version("napari-metaseg")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -1,1 +1,3 @@
-"""Engine of napari-metaseg: brain MRI segmentation with a coordinate network."""
+"""The engine of napari-metaseg: reads, fits, decodes and writes. It needs neither napari nor Qt."""
+
+__version__ = "0.1.0"
