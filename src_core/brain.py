@@ -8,11 +8,12 @@ from scipy import ndimage
 from src_core.errors import InputError
 from src_core.scan import Scan
 
-_ML_PER_MM3 = 1e-3
-# Head and neck of an adult fill 4 L or more, the largest brains with their fluid stay below 2.3 L;
-# the largest cross-sections are about 230 cm2 for a brain and 300 cm2 for a head.
-_LARGEST_BRAIN_ML = 2300.0
-_LARGEST_SECTION_MM2 = 26000.0
+_L_PER_MM3 = 1e-6
+_CM2_PER_MM2 = 1e-2
+# The largest brains with their fluid stay below 2.3 L and 230 cm2 in section; the head of an adult
+# fills 2.6 L or more, down to the neck 4 L, and most of its sections through the brain 270 cm2.
+_LARGEST_BRAIN_L = 2.3
+_LARGEST_SECTION_CM2 = 260
 # Share of the brightness range within which a voxel still counts as background: interpolation after
 # stripping leaves a faint ripple, while the noise of air is several times stronger.
 _BACKGROUND_TOLERANCE = 0.005
@@ -106,17 +107,16 @@ def _without_specks_and_holes(foreground: np.ndarray) -> np.ndarray:
 
 def _refuse_head(brain: np.ndarray, scan: Scan) -> None:
     """Raise if the mask is too large for a brain."""
-    if scan.is_slice:
-        thickness = scan.voxel_size[scan.shape.index(1)]
-        section = np.count_nonzero(brain) * scan.voxel_volume / thickness
-        if section > _LARGEST_SECTION_MM2:
-            raise _not_stripped(
-                scan, f"{section / 100:.0f} cm2 are too much for a slice of a brain"
-            )
-        return
-    volume = np.count_nonzero(brain) * scan.voxel_volume * _ML_PER_MM3
-    if volume > _LARGEST_BRAIN_ML:
-        raise _not_stripped(scan, f"{volume / 1000:.1f} L are too much for a brain")
+    volume = np.count_nonzero(brain) * scan.voxel_volume * _L_PER_MM3
+    if volume > _LARGEST_BRAIN_L:
+        raise _not_stripped(scan, f"{volume:.1f} L are too much for a brain")
+    # a slice or a slab shows a head by the size of its sections
+    for axis, thickness in enumerate(scan.voxel_size):
+        others = tuple(other for other in range(3) if other != axis)
+        n_voxels = np.count_nonzero(brain, axis=others).max()
+        section = n_voxels * scan.voxel_volume / thickness * _CM2_PER_MM2
+        if section > _LARGEST_SECTION_CM2:
+            raise _not_stripped(scan, f"{section:.0f} cm2 are too much for a section of a brain")
 
 
 def _not_stripped(scan: Scan, reason: str) -> InputError:

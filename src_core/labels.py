@@ -226,25 +226,25 @@ _WM, _CSF, _CORTICAL, _SUBCORTICAL, _BRAIN_STEM, _CEREBELLUM = 2, 3, 8, 9, 10, 1
 
 # name: (abbreviation, colour, BIDS id); right structures are drawn lighter than left ones
 _ANATOMY: dict[str, tuple[str, Color, int | None]] = {
-    "Cerebral-White-Matter": ("CWM", (226, 222, 205), _WM),
-    "Cerebral-Cortex": ("CTX", (214, 84, 74), _CORTICAL),
-    "Lateral-Ventricle": ("LV", (58, 96, 214), _CSF),
-    "Inf-Lat-Vent": ("ILV", (122, 66, 200), _CSF),
-    "Cerebellum-White-Matter": ("CbWM", (164, 150, 122), _CEREBELLUM),
-    "Cerebellum-Cortex": ("CbCTX", (196, 138, 50), _CEREBELLUM),
-    "Thalamus": ("TH", (28, 142, 72), _SUBCORTICAL),
-    "Caudate": ("CAU", (64, 190, 220), _SUBCORTICAL),
-    "Putamen": ("PUT", (222, 70, 160), _SUBCORTICAL),
-    "Pallidum": ("PAL", (44, 72, 118), _SUBCORTICAL),
-    "3rd-Ventricle": ("3V", (110, 170, 255), _CSF),
-    "4th-Ventricle": ("4V", (0, 122, 166), _CSF),
-    "Brain-Stem": ("BS", (122, 126, 134), _BRAIN_STEM),
-    "Hippocampus": ("HIP", (232, 212, 40), _SUBCORTICAL),
-    "Amygdala": ("AMY", (32, 184, 152), _SUBCORTICAL),
-    "Accumbens-area": ("ACC", (242, 130, 24), _SUBCORTICAL),
-    "VentralDC": ("VDC", (128, 62, 34), None),
-    "Choroid-Plexus": ("CP", (0, 214, 116), None),
-    "Vermis": ("VER", (128, 142, 26), _CEREBELLUM),
+    "Cerebral-White-Matter": ("CWM", (218, 232, 193), _WM),
+    "Cerebral-Cortex": ("CTX", (238, 39, 81), _CORTICAL),
+    "Lateral-Ventricle": ("LV", (28, 86, 238), _CSF),
+    "Inf-Lat-Vent": ("ILV", (167, 21, 238), _CSF),
+    "Cerebellum-White-Matter": ("CbWM", (209, 141, 167), _CEREBELLUM),
+    "Cerebellum-Cortex": ("CbCTX", (151, 136, 16), _CEREBELLUM),
+    "Thalamus": ("TH", (16, 113, 27), _SUBCORTICAL),
+    "Caudate": ("CAU", (19, 201, 238), _SUBCORTICAL),
+    "Putamen": ("PUT", (238, 29, 172), _SUBCORTICAL),
+    "Pallidum": ("PAL", (89, 27, 120), _SUBCORTICAL),
+    "3rd-Ventricle": ("3V", (142, 169, 238), _CSF),
+    "4th-Ventricle": ("4V", (16, 77, 121), _CSF),
+    "Brain-Stem": ("BS", (77, 121, 112), _BRAIN_STEM),
+    "Hippocampus": ("HIP", (238, 230, 16), _SUBCORTICAL),
+    "Amygdala": ("AMY", (16, 229, 187), _SUBCORTICAL),
+    "Accumbens-area": ("ACC", (238, 116, 16), _SUBCORTICAL),
+    "VentralDC": ("VDC", (123, 67, 26), None),
+    "Choroid-Plexus": ("CP", (16, 238, 97), None),
+    "Vermis": ("VER", (120, 187, 16), _CEREBELLUM),
 }
 
 
@@ -256,7 +256,7 @@ def _structure(id: int, name: str) -> Structure:
         return Structure(id, name, color, abbreviation, bids)
     abbreviation, (red, green, blue), bids = _ANATOMY[rest]
     if side == "Right":
-        red, green, blue = (value + (255 - value) // 4 for value in (red, green, blue))
+        red, green, blue = (value + (255 - value) // 5 for value in (red, green, blue))
     return Structure(id, name, (red, green, blue), f"{side[0]}-{abbreviation}", bids)
 
 
@@ -267,10 +267,10 @@ def _structures(names: Iterable[tuple[int, str]]) -> tuple[Structure, ...]:
 _TISSUE4 = Protocol(
     "tissue4",
     (
-        Structure(1, "Cortex", (214, 84, 74), "CTX", _CORTICAL),
+        Structure(1, "Cortex", (238, 39, 81), "CTX", _CORTICAL),
         Structure(2, "Subcortical-Gray-Matter", (242, 178, 48), "SGM", _SUBCORTICAL),
-        Structure(3, "White-Matter", (226, 222, 205), "WM", _WM),
-        Structure(4, "CSF", (58, 96, 214), "CSF", _CSF),
+        Structure(3, "White-Matter", (218, 232, 193), "WM", _WM),
+        Structure(4, "CSF", (28, 86, 238), "CSF", _CSF),
     ),
 )
 
