@@ -1,0 +1,401 @@
+"""The command ``napari-metaseg``: segment, measure, models, train, sample.
+
+Exit codes: 0 done, 1 failure, 2 bad input or wrong arguments, 130 interrupted. What cannot be
+mended by the program is said in one line on stderr. torch is imported by the handlers only, so
+that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from src_core import __version__
+from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    from src_core.fit import Step
+    from src_core.labels import Protocol
+    from src_core.segment import Segmentation
+
+PROGRAM = "napari-metaseg"
+FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The words after the program's name; those of the process by default.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    args = _parser().parse_args(arguments)
+    try:
+        args.handler(args)
+    except KeyboardInterrupt:
+        code, message = INTERRUPTED, "interrupted"
+    except Exception as error:
+        if args.debug:
+            traceback.print_exc()
+        code, message = _explain(error)
+    else:
+        return 0
+    print(f"{PROGRAM}: error: {message}", file=sys.stderr)
+    return code
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Exit code and one line for an error."""
+    text = " ".join(str(error).split())
+    if isinstance(error, InputError):
+        return BAD_INPUT, text
+    if _out_of_memory(error):
+        return FAILURE, (
+            "out of memory: close other programs, use --device cpu, or give a smaller scan "
+            "(crop the background away)"
+        )
+    return FAILURE, f"{type(error).__name__}: {text} (run again with --debug to see where)"
+
+
+def _out_of_memory(error: Exception) -> bool:
+    # torch says so with a RuntimeError of its own, whose type differs between its versions; its CPU
+    # allocator and the C++ runtime with nothing but the text.
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and any(words in text for words in ("out of memory", "can't allocate", "bad_alloc"))
+    )
+
+
+def _segment(args: argparse.Namespace) -> None:
+    from src_core import export
+
+    output = args.output or args.scan.with_name(f"{export.image_stem(args.scan)}_dseg.nii.gz")
+    tables = (args.report, args.volumes, args.probabilities, args.warp, args.progression)
+    written = [path for path in (output, *tables) if path is not None]
+    read = [args.scan, args.mask, args.reference, args.transform]
+    export.check_writable(written, args.overwrite, [path for path in read if path is not None])
+    if args.progression:
+        from src_core.progression import check_matplotlib
+
+        check_matplotlib()
+
+    result = _fit_with_progress_bar(args)
+    for note in result.report["notes"]:
+        print(f"{PROGRAM}: warning: {note}", file=sys.stderr)
+
+    written = result.save(output, overwrite=args.overwrite, lut=args.lut)
+    if args.probabilities:
+        written += export.write_probabilities(
+            result.probabilities(), result.scan, args.probabilities, overwrite=args.overwrite
+        )
+    if args.warp:
+        export.write_displacement_field(
+            result.displacement(), result.scan, args.warp, overwrite=args.overwrite
+        )
+    if args.volumes:
+        export.write_volumes_csv(result.report["volumes"], args.volumes, overwrite=args.overwrite)
+    if args.progression:
+        from src_core.progression import write_progression
+
+        write_progression(result, args.progression, overwrite=args.overwrite)
+    if args.report:
+        export.write_json(result.report, args.report, overwrite=args.overwrite)
+    _print_result(result, written)
+
+
+def _fit_with_progress_bar(args: argparse.Namespace) -> Segmentation:
+    from tqdm import tqdm
+
+    from src_core.alignment import read_transform
+    from src_core.segment import segment
+
+    transform = read_transform(args.transform) if args.transform else None
+    with tqdm(desc="fitting", total=args.iterations, unit="step", disable=None) as bar:
+
+        def show(step: Step) -> None:
+            bar.set_postfix_str(f"{step.psnr:.1f} dB", refresh=False)
+            bar.update()
+
+        return segment(
+            args.scan,
+            model=args.model,
+            iterations=args.iterations,
+            device=args.device,
+            threads=args.threads,
+            seed=args.seed,
+            mask=args.mask,
+            reference=args.reference,
+            align=not args.no_align,
+            transform=transform,
+            on_step=show,
+        )
+
+
+def _print_result(result: Segmentation, written: Sequence[Path]) -> None:
+    report = result.report
+    seconds = sum(report["seconds"].values())
+    print(
+        f"{report['model']['name']}: {report['iterations']} steps, {report['psnr']:.1f} dB, "
+        f"{seconds:.1f} s ({report['stop_reason']})"
+    )
+    dice = report.get("dice", {})
+    rows = [("structure", "volume (ml)", *(["Dice"] if dice else []))]
+    for name, volume in report["volumes"].items():
+        rows.append((name, f"{volume / 1000:.2f}", *([f"{dice[name]:.3f}"] if dice else [])))
+    if dice:
+        rows.append(("mean", "", f"{report['mean_dice']:.3f}"))
+    _print_table(rows)
+    for path in written:
+        print(f"written: {path}")
+
+
+def _measure(args: argparse.Namespace) -> None:
+    from src_core import export
+    from src_core.measure import compare
+    from src_core.scan import read_on_grid, read_scan
+
+    if args.json:
+        export.check_writable([args.json], args.overwrite, [args.labels, args.reference])
+    # A reference is never empty, an unlucky label map may be: the grid is the reference's.
+    grid = read_scan(args.reference)
+    labels = read_on_grid(args.labels, grid, "label map")
+    reference = read_on_grid(args.reference, grid, "reference")
+    result = compare(labels, reference, grid.affine, _protocol(args.protocol, labels, reference))
+    if args.json:
+        export.write_json(result, args.json, overwrite=args.overwrite)
+    _print_comparison(result)
+
+
+def _protocol(name: str | None, *label_maps: np.ndarray) -> Protocol:
+    """The protocol of that name, or the smallest that has all the labels found."""
+    from src_core.labels import PROTOCOLS, protocol
+
+    if name:
+        return protocol(name)
+    found = set().union(*(np.unique(label_map).tolist() for label_map in label_maps))
+    for candidate in sorted(PROTOCOLS.values(), key=lambda known: len(known.structures)):
+        if found <= set(candidate.ids.tolist()):
+            return candidate
+    raise InputError(
+        f"no protocol has all the label ids found; the known ones are {', '.join(PROTOCOLS)}: "
+        "convert the ids, or name one with --protocol to see which it lacks"
+    )
+
+
+def _print_comparison(result: dict[str, Any]) -> None:
+    columns = {
+        "dice": ("Dice", ".3f"),
+        "hd95_mm": ("HD95 (mm)", ".2f"),
+        "assd_mm": ("ASSD (mm)", ".2f"),
+        "volume_similarity": ("volume similarity", ".3f"),
+    }
+
+    def cells(measures: dict[str, float | None]) -> list[str]:
+        values = ((measures[key], style) for key, (_, style) in columns.items())
+        return ["-" if value is None else format(value, style) for value, style in values]
+
+    print(f"protocol {result['protocol']}")
+    rows = [["structure", *(title for title, _ in columns.values())]]
+    rows += [[row["name"], *cells(row)] for row in result["structures"]]
+    _print_table([*rows, ["mean", *cells(result["mean"])]])
+    print(
+        f"generalised Dice with background (as in the MetaSeg paper): "
+        f"{result['generalised_dice']:.3f}"
+    )
+
+
+def _models(args: argparse.Namespace) -> None:
+    from src_core.model import bundled_models, load_model
+
+    if args.name is None:
+        models = [load_model(name) for name in bundled_models()]
+        rows = [("name", "structures", "weights", "licence")]
+        rows += [
+            (m.name, f"{len(m.protocol.structures)}", f"{m.size:,}", m.card["licence"])
+            for m in models
+        ]
+        _print_table(rows)
+        return
+    model = load_model(args.name)
+    shown = {key: value for key, value in model.card.items() if key not in ("format", "protocol")}
+    _print_tree({**shown, "weights": model.size, "sha256": model.sha256})
+    print(f"protocol: {model.protocol.name}")
+    rows = [("  structure", "id"), *((f"  {s.name}", f"{s.id}") for s in model.protocol.structures)]
+    _print_table(rows)
+
+
+def _print_tree(values: Mapping[str, Any], indent: str = "") -> None:
+    for key, value in values.items():
+        title = f"{indent}{key.replace('_', ' ')}:"
+        if isinstance(value, Mapping):
+            print(title)
+            _print_tree(value, indent + "  ")
+        else:
+            print(title, ", ".join(map(str, value)) if isinstance(value, list) else value)
+
+
+def _train(args: argparse.Namespace) -> None:
+    from src_core.training.train import TrainingSettings, train
+
+
+def _sample(args: argparse.Namespace) -> None:
+    from src_core import export
+    from src_core.sample import mni152_t1
+
+    export.check_writable([args.output], args.overwrite)
+    scan = mni152_t1()
+    export.write_scalar_map(scan.voxels, scan, args.output, overwrite=args.overwrite)
+    print(f"written: {args.output}")
+
+
+def _print_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows of cells: the first column to the left, numbers to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for first, *others in rows:
+        cells = [first.ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(others, widths[1:], strict=True)]
+        print("  ".join(cells).rstrip())
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = _Parser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    overwriting = _Parser(add_help=False)
+    overwriting.add_argument("--overwrite", action="store_true", help="replace existing files")
+
+    parser = _Parser(
+        prog=PROGRAM,
+        description="Segment brain MRI by fitting a small coordinate network. Research use only.",
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    segment = commands.add_parser(
+        "segment", parents=[common, overwriting], help="write the label map of a scan"
+    )
+    segment.set_defaults(handler=_segment)
+    segment.add_argument("scan", type=Path, metavar="SCAN", help=".nii, .nii.gz or .mgz")
+    segment.add_argument(
+        "-o", "--output", type=_image, metavar="OUT", help="default: SCAN's stem + _dseg.nii.gz"
+    )
+    segment.add_argument(
+        "--model", default="brain3d-tissue", metavar="NAME|FILE", help="default: %(default)s"
+    )
+    segment.add_argument(
+        "--iterations",
+        type=_positive,
+        metavar="N",
+        help="exactly N steps; default: the model's own number, less when labels stand still",
+    )
+    segment.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    segment.add_argument("--threads", type=_positive, metavar="N", help="of the CPU")
+    segment.add_argument("--seed", type=_not_negative, default=0, metavar="N")
+    segment.add_argument(
+        "--mask", type=Path, metavar="FILE", help="brain mask, for a scan with its skull"
+    )
+    segment.add_argument(
+        "--reference", type=Path, metavar="FILE", help="label map to compute Dice against"
+    )
+    placing = segment.add_mutually_exclusive_group()
+    placing.add_argument(
+        "--no-align", action="store_true", help="the scan's world already is template space"
+    )
+    placing.add_argument(
+        "--transform", type=Path, metavar="FILE", help="4x4, world mm to template mm; or a report"
+    )
+    segment.add_argument("--report", type=Path, metavar="FILE.json", help="everything measured")
+    segment.add_argument("--probabilities", type=_nifti, metavar="FILE", help="4D, one per class")
+    segment.add_argument("--volumes", type=Path, metavar="FILE.csv", help="in mm3")
+    segment.add_argument("--lut", choices=["freesurfer", "itksnap"], help="colour table as well")
+    segment.add_argument(
+        "--warp",
+        type=_nifti,
+        metavar="FILE",
+        help="displacement field to template space (ITK/ANTs)",
+    )
+    segment.add_argument(
+        "--progression", type=Path, metavar="FILE.png", help="picture of the fit (extra [demo])"
+    )
+
+    measure = commands.add_parser(
+        "measure", parents=[common, overwriting], help="compare two label maps"
+    )
+    measure.set_defaults(handler=_measure)
+    measure.add_argument("labels", type=Path, metavar="LABELS")
+    measure.add_argument("reference", type=Path, metavar="REFERENCE")
+    measure.add_argument("--protocol", metavar="NAME", help="default: found from the label ids")
+    measure.add_argument("--json", type=Path, metavar="FILE", help="write the numbers as well")
+
+    models = commands.add_parser("models", parents=[common], help="list models or show one")
+    models.set_defaults(handler=_models)
+    models.add_argument("name", nargs="?", metavar="NAME", help="a bundled model, or a file")
+
+    train = commands.add_parser("train", parents=[common, overwriting], help="make a model")
+    train.set_defaults(handler=_train)
+    train.add_argument("data", type=Path, metavar="DATA", help="folder of scans and label maps")
+    train.add_argument("--output", type=Path, required=True, metavar="FILE.safetensors")
+    train.add_argument("--name", metavar="NAME", help="of the model")
+    train.add_argument("--family", choices=["warped", "siren"], default="warped")
+    train.add_argument("--protocol", default="tissue4", metavar="NAME")
+    train.add_argument(
+        "--work", type=Path, metavar="FOLDER", help="what an interrupted run resumes"
+    )
+    train.add_argument("--steps", type=_positive, metavar="N")
+    train.add_argument("--seed", type=_not_negative, default=0, metavar="N")
+    train.add_argument("--threads", type=_positive, metavar="N")
+    train.add_argument("--smoke", action="store_true", help="a tiny run that proves it works")
+
+    sample = commands.add_parser(
+        "sample", parents=[common, overwriting], help="write a scan to try things on"
+    )
+    sample.set_defaults(handler=_sample)
+    sample.add_argument("output", type=_nifti, metavar="FILE", help=".nii or .nii.gz")
+    return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"{PROGRAM}: error: {message} (see {self.prog} --help)\n")
+
+
+def _image(text: str) -> Path:
+    return _with_suffix(text, (".nii", ".nii.gz", ".mgz", ".mgh"))
+
+
+def _nifti(text: str) -> Path:
+    return _with_suffix(text, (".nii", ".nii.gz"))
+
+
+def _with_suffix(text: str, suffixes: tuple[str, ...]) -> Path:
+    if not text.lower().endswith(suffixes):
+        raise argparse.ArgumentTypeError(f"{text} must end in {' or '.join(suffixes)}")
+    return Path(text)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+def _not_negative(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
