@@ -14,8 +14,6 @@ from src_core.points import BrainPoints
 
 PROBES = 4096
 """Voxels whose labels are watched by the stop rule."""
-LOOK_EVERY = 5
-"""Iterations between two looks at the labels."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +33,8 @@ class FitSettings:
         None: never, all iterations are done.
     tolerance : float
         Labels stand still when a smaller share of the probes changes per iteration.
+    look_every : int
+        Iterations between two looks at the labels of the probes; 0: never look.
     """
 
     iterations: int
@@ -42,6 +42,7 @@ class FitSettings:
     seed: int = 0
     earliest_stop: int | None = None
     tolerance: float = 2e-4
+    look_every: int = 5
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,9 @@ class Fit(Iterator[Step]):
         started = time.perf_counter()
         loss, squared_error = self._descend(self.iteration + 1)
         self.iteration += 1
-        change = self._look() if self.iteration % LOOK_EVERY == 0 else math.nan
+        look_every = self.settings.look_every
+        looks = look_every > 0 and self.iteration % look_every == 0
+        change = self._look() if looks else math.nan
         psnr = -10 * math.log10(max(squared_error, 1e-12))
         return Step(self.iteration, loss, psnr, time.perf_counter() - started, change)
 
@@ -158,7 +161,7 @@ class Fit(Iterator[Step]):
         before, self._labels = self._labels, labels
         if before is None:
             return math.nan
-        change = (labels != before).float().mean().item() / LOOK_EVERY
+        change = (labels != before).float().mean().item() / self.settings.look_every
         self._still = self._still + 1 if change < self.settings.tolerance else 0
         earliest = self.settings.earliest_stop
         if earliest is not None and self.iteration >= earliest and self._still >= 2:

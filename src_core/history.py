@@ -47,8 +47,7 @@ class History:
         if self._newest not in self._protected() and self._newest % self._spacing:
             self._weights.pop(self._newest, None)
         self._newest = iteration
-        parameters = self._network.fitted_parameters()
-        self._weights[iteration] = torch.cat([p.detach().flatten().cpu() for p in parameters])
+        self._weights[iteration] = self._network.fitted_vector()
         while len(self._weights) > self._most and self._thin():
             pass
 
@@ -73,19 +72,12 @@ class History:
             The iteration is not stored.
         """
         self._check(iteration)
-        parameters = self._network.fitted_parameters()
-        now = [parameter.detach().clone() for parameter in parameters]
-        sizes = [parameter.numel() for parameter in parameters]
-        stored = self._weights[iteration].split(sizes)
+        now = self._network.fitted_vector()
+        self._network.load_fitted(self._weights[iteration])
         try:
-            with torch.no_grad():
-                for parameter, weights in zip(parameters, stored, strict=True):
-                    parameter.copy_(weights.view_as(parameter))
             yield self._network
         finally:
-            with torch.no_grad():
-                for parameter, weights in zip(parameters, now, strict=True):
-                    parameter.copy_(weights)
+            self._network.load_fitted(now)
 
     def _protected(self) -> set[int]:
         return self._kept | {min(self._weights, default=0)}

@@ -29,9 +29,9 @@ class Appearance(nn.Module):
         super().__init__()
         low, high = torch.tensor(box[0]), torch.tensor(box[1])
         self.register_buffer("centre", (low + high) / 2, persistent=False)
-        self.register_buffer("half", (high - low) / 2, persistent=False)
+        self.register_buffer("extent", (high - low) / 2, persistent=False)
         self.centre: Tensor
-        self.half: Tensor
+        self.extent: Tensor
         self.powers = [
             powers
             for powers in itertools.product(range(DEGREE + 1), repeat=3)
@@ -43,7 +43,7 @@ class Appearance(nn.Module):
 
     def bias_field(self, positions: Tensor) -> Tensor:
         """Factor that undoes the bias, shape (N,), at template positions (N, 3) mm."""
-        x = ((positions - self.centre) / self.half).clamp(-1, 1)
+        x = ((positions - self.centre) / self.extent).clamp(-1, 1)
         legendre = torch.stack([torch.ones_like(x), x, 1.5 * x**2 - 0.5, 2.5 * x**3 - 1.5 * x])
         terms = [
             legendre[a, :, 0] * legendre[b, :, 1] * legendre[c, :, 2] for a, b, c in self.powers

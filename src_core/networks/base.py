@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from src_core.points import Points
@@ -49,6 +50,10 @@ class CoordinateNetwork(nn.Module, ABC):
         return None
 
     @abstractmethod
+    def template_intensity(self, positions: Tensor) -> Tensor:
+        """Intensities (N,) at template positions (N, 3) mm, as known before any fit."""
+
+    @abstractmethod
     def reconstruct(self, points: Points) -> Tensor:
         """Normalised intensities of the scan as the network knows it, shape (N,)."""
 
@@ -63,6 +68,18 @@ class CoordinateNetwork(nn.Module, ABC):
     def warp(self, positions: Tensor) -> Tensor:
         """Template mm (N, 3) after the per-scan warp; the same positions where there is none."""
         return positions
+
+    def fitted_vector(self) -> Tensor:
+        """A copy of all fitted weights in one row, on the CPU."""
+        return torch.cat([p.detach().flatten().cpu() for p in self.fitted_parameters()])
+
+    @torch.no_grad()
+    def load_fitted(self, vector: Tensor) -> None:
+        """Take fitted weights from a row that `fitted_vector` made."""
+        parameters = self.fitted_parameters()
+        pieces = vector.split([parameter.numel() for parameter in parameters])
+        for parameter, piece in zip(parameters, pieces, strict=True):
+            parameter.copy_(piece.view_as(parameter))
 
     def shared_state(self) -> dict[str, Tensor]:
         """Weights that belong into a model file."""

@@ -75,8 +75,11 @@ class SirenNetwork(CoordinateNetwork):
     def features(self, points: Points) -> Tensor:
         return self.sine(points.positions / self.settings.scale)[-1]
 
+    def template_intensity(self, positions: Tensor) -> Tensor:
+        return self.intensity(self.sine(positions / self.settings.scale)[-1])[:, 0]
+
     def reconstruct(self, points: Points) -> Tensor:
-        return self.intensity(self.features(points))[:, 0]
+        return self.template_intensity(points.positions)
 
     def logits(self, points: Points) -> Tensor:
         return self.head(self.features(points))

@@ -57,7 +57,7 @@ class WarpedSettings:
     warp_rate: float = 0.5
     appearance_rate: float = 0.01
     weight_rate: float = 1e-4
-    smoothness: float = 0.03
+    smoothness: float = 0.1
 
     @property
     def box(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -138,6 +138,9 @@ class WarpedNetwork(CoordinateNetwork):
 
     def warp(self, positions: Tensor) -> Tensor:
         return positions + self.displacement(positions)
+
+    def template_intensity(self, positions: Tensor) -> Tensor:
+        return self.template(positions)[:, 1]
 
     def reconstruct(self, points: Points) -> Tensor:
         template = self.template(self.warp(points.positions))[:, 0]

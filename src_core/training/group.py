@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from src_core.points import BLURS, BrainPoints
+from src_core.points import BLURS
 from src_core.template import TemplateImage
 
 
@@ -51,15 +51,15 @@ class GroupMean:
         self._weights = torch.zeros(int(np.prod(self._shape)), 1)
         self._scans = 0
 
-    def add(self, points: BrainPoints, positions: Tensor, intensities: Tensor) -> None:
+    def add(self, volume: float, positions: Tensor, intensities: Tensor) -> None:
         """Add one scan.
 
         Parameters
         ----------
-        points : BrainPoints
-            Of the scan.
+        volume : float
+            Template mm3 that each point stands for.
         positions : Tensor, shape (N, 3)
-            Template mm of its brain voxels.
+            Template mm of points drawn evenly from its brain.
         intensities : Tensor, shape (N, len(BLURS))
             Template-like intensities there.
         """
@@ -67,8 +67,7 @@ class GroupMean:
         place = (positions - torch.tensor(self.box_low)) / self.spacing
         corner = place.floor()
         rest = place - corner
-        # Each voxel spreads over the 8 nodes around it; a voxel of the scan fills this part of one.
-        volume = float(np.abs(np.linalg.det(points.to_template[:3, :3].numpy())))
+        # Each point spreads over the 8 nodes around it.
         for offset in torch.cartesian_prod(*[torch.tensor([0, 1])] * 3):
             node = corner.long() + offset
             inside = ((node >= 0) & (node < shape)).all(1)
@@ -81,6 +80,7 @@ class GroupMean:
 
     def image(self) -> TemplateImage:
         """The mean picture; fades to zero where fewer than half of the scans have brain."""
-        share = (self._weights / self._scans).clamp(max=1.0)
+        # A warp may thin the voxels out inside the brain: that is no reason to fade.
+        share = (2 * self._weights / self._scans).clamp(max=1.0)
         mean = self._sums / self._weights.clamp(min=1e-3) * share
         return TemplateImage(mean.T.reshape(len(BLURS), *self._shape), self.box_low, self.spacing)

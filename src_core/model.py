@@ -1,0 +1,250 @@
+"""Model files: shared weights and a card that says what they are.
+
+A model file is a safetensors file whose metadata holds the card as JSON. Nothing in it is
+ever executed, and everything is checked before it is used.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from src_core.errors import InputError
+from src_core.fit import FitSettings
+from src_core.intensity import LEVELS, IntensityRule
+from src_core.labels import Protocol
+from src_core.networks.base import CoordinateNetwork
+from src_core.networks.siren import SirenNetwork, SirenSettings
+from src_core.networks.sine import CHUNK
+from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.template import TemplateImage
+
+FORMAT = 1
+DEFAULT_MODEL = "brain3d-tissue"
+_SUFFIX = ".safetensors"
+_FAMILIES: dict[str, tuple[type, type]] = {
+    "warped": (WarpedNetwork, WarpedSettings),
+    "siren": (SirenNetwork, SirenSettings),
+}
+_REQUIRED = {
+    "format": int,
+    "name": str,
+    "description": str,
+    "family": str,
+    "architecture": dict,
+    "protocol": dict,
+    "space": str,
+    "intensity_goals": list,
+    "fit": dict,
+    "training": dict,
+    "scores": dict,
+    "licence": str,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Shared weights with their card.
+
+    Attributes
+    ----------
+    name : str
+    card : dict
+        As in the file.
+    protocol : Protocol
+    rule : IntensityRule
+    fit : FitSettings
+        Recommended.
+    sha256 : str
+        Of the file.
+    """
+
+    name: str
+    card: dict[str, Any]
+    protocol: Protocol
+    rule: IntensityRule
+    fit: FitSettings
+    sha256: str
+    weights: dict[str, Tensor]
+
+    def network(self) -> CoordinateNetwork:
+        """A new network at its start, on the CPU."""
+        network = build_network(self.card["family"], self.card["architecture"])
+        network.load_state_dict(self.weights, strict=False)
+        return network
+
+    @property
+    def size(self) -> int:
+        """Number of shared weights."""
+        return sum(tensor.numel() for tensor in self.weights.values())
+
+
+def build_network(family: str, architecture: dict[str, Any]) -> CoordinateNetwork:
+    """A network with random weights.
+
+    Parameters
+    ----------
+    family : {"warped", "siren"}
+    architecture : dict
+        Fields of the family's settings.
+
+    Raises
+    ------
+    InputError
+        Unknown family or fields.
+    """
+    if family not in _FAMILIES:
+        raise InputError(f"unknown family {family!r}; there are {', '.join(_FAMILIES)}")
+    network_type, settings_type = _FAMILIES[family]
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in architecture.items()}
+    try:
+        return network_type(settings_type(**values))
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise InputError(f"the card's architecture can't be built: {error}") from error
+
+
+@torch.no_grad()
+def template_image(network: CoordinateNetwork, spacing: float = 4.0) -> TemplateImage:
+    """What a network at its start takes for the template.
+
+    Parameters
+    ----------
+    network : CoordinateNetwork
+    spacing : float
+        mm.
+
+    Returns
+    -------
+    TemplateImage
+        One channel, fit for `alignment.align`.
+    """
+    settings: Any = network.settings
+    low, high = np.array(settings.box_low), np.array(settings.box_high)
+    shape = (np.ceil((high - low) / spacing) + 1).astype(int).tolist()
+    empty = TemplateImage(torch.zeros(1, *shape), tuple(low.tolist()), spacing)
+    parts = [network.template_intensity(p) for p in empty.positions().split(CHUNK)]
+    values = torch.cat(parts).view(1, *shape)
+    # Ripples of the sine network outside the brain are no picture.
+    return dataclasses.replace(empty, values=torch.where(values > 0.1, values, 0.0))
+
+
+def bundled_models() -> list[str]:
+    """Names of the models that come with the package."""
+    folder = resources.files("src_core") / "models"
+    return sorted(
+        entry.name.removesuffix(_SUFFIX)
+        for entry in folder.iterdir()
+        if entry.name.endswith(_SUFFIX)
+    )
+
+
+def load_model(name: str | Path) -> Model:
+    """Load a bundled model by name or any model by path.
+
+    Parameters
+    ----------
+    name : str or Path
+        "brain3d-tissue", or a file that ends in .safetensors.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    InputError
+        Unknown name, missing or damaged file, or a card that does not fit.
+    """
+    if str(name) in bundled_models():
+        path = Path(str(resources.files("src_core") / "models" / f"{name}{_SUFFIX}"))
+    else:
+        path = Path(name)
+        if path.suffix != _SUFFIX and os.sep not in str(name):
+            known = ", ".join(bundled_models()) or "none"
+            raise InputError(
+                f"unknown model {str(name)!r}; bundled models: {known}; "
+                f"give a {_SUFFIX} file for one of your own"
+            )
+    if not path.is_file():
+        raise InputError(f"{path}: no such model file")
+    return _read(path)
+
+
+def _read(path: Path) -> Model:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise InputError(f"{path}: damaged model file ({error}); get it again") from error
+    try:
+        return _checked(json.loads(metadata["card"]), weights, digest)
+    except (InputError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a model of this program: {error}") from error
+
+
+def _checked(card: Any, weights: dict[str, Tensor], digest: str) -> Model:
+    if not isinstance(card, dict):
+        raise InputError("its card is no object")
+    for field, kind in _REQUIRED.items():
+        if not isinstance(card.get(field), kind):
+            raise InputError(f"its card has no valid field {field!r}")
+    if card["format"] != FORMAT:
+        raise InputError(f"its format is {card['format']}, this version reads {FORMAT}")
+    goals = tuple(float(goal) for goal in card["intensity_goals"])
+    if len(goals) != len(LEVELS) or any(b <= a for a, b in zip(goals, goals[1:], strict=False)):
+        raise InputError(f"intensity_goals must be {len(LEVELS)} rising numbers")
+    protocol = Protocol.from_json(card["protocol"])
+    fit = FitSettings(**card["fit"])
+    network = build_network(card["family"], card["architecture"])
+    if network.settings.classes != len(protocol.ids):  # type: ignore[union-attr]
+        raise InputError("its number of classes is not that of its protocol")
+    expected = {name: tensor.shape for name, tensor in network.shared_state().items()}
+    found = {name: tensor.shape for name, tensor in weights.items()}
+    for name in sorted(expected.keys() | found.keys()):
+        if expected.get(name) != found.get(name):
+            raise InputError(
+                f"weight {name!r} has shape {found.get(name)} instead of {expected.get(name)}"
+            )
+    if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
+        raise InputError("its weights are not all finite")
+    rule = IntensityRule(goals)
+    return Model(card["name"], card, protocol, rule, fit, digest, weights)
+
+
+def write_model(network: CoordinateNetwork, card: dict[str, Any], path: Path) -> None:
+    """Write a model file, checked and complete or not at all.
+
+    Parameters
+    ----------
+    network : CoordinateNetwork
+        Whose shared weights are written, float32.
+    card : dict
+        All fields that a card must have.
+    path : Path
+        Ends in .safetensors; replaced if it exists.
+
+    Raises
+    ------
+    InputError
+        The card is not complete.
+    """
+    weights = {name: value.contiguous() for name, value in network.shared_state().items()}
+    _checked(card, weights, "")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        save_file(weights, part, metadata={"card": json.dumps(card)})
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

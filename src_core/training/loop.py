@@ -1,0 +1,115 @@
+"""Long optimisation loops that an interruption does not harm."""
+
+import csv
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from src_core.adam import Adam
+from src_core.errors import InputError
+
+SAVE_EVERY = 100
+"""Steps between two checkpoints."""
+
+
+def optimise(
+    name: str,
+    work: Path,
+    parameters: Sequence[Tensor],
+    rate: float,
+    steps: int,
+    seed: int,
+    loss_of: Callable[[torch.Generator], dict[str, Tensor]],
+    judge: Callable[[], dict[str, float]] | None = None,
+    judge_every: int = 500,
+) -> None:
+    """Minimise a random loss; goes on from the last checkpoint to the very same result.
+
+    The step size rises over the first 2 % of the steps and falls along a cosine to a
+    hundredth. The log ``<name>.csv`` in the work folder gets a row per 50 steps.
+
+    Parameters
+    ----------
+    name : str
+        Of the checkpoint, the log and the progress bar.
+    work : Path
+        Folder for them.
+    parameters : sequence of Tensor
+        Changed in place.
+    rate : float
+        Largest Adam step size.
+    steps : int
+    seed : int
+    loss_of : callable
+        Random generator -> named losses; the one called "loss" is made small.
+    judge : callable, optional
+        Gives figures of merit for the log.
+    judge_every : int
+        Steps between two judgements.
+
+    Raises
+    ------
+    InputError
+        The loss is no longer finite; the last checkpoint is kept.
+    """
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    adam = Adam(parameters)
+    generator = torch.Generator().manual_seed(seed)
+    checkpoint = work / f"{name}.checkpoint"
+    first = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        first = state["step"]
+        adam.load_state(state["adam"])
+        generator.set_state(state["generator"])
+        with torch.no_grad():
+            for parameter, value in zip(parameters, state["parameters"], strict=True):
+                parameter.copy_(value)
+    started = time.perf_counter()
+    with tqdm(range(first, steps), initial=first, total=steps, desc=name, unit="step") as bar:
+        for step in bar:
+            adam.zero_grad()
+            losses = loss_of(generator)
+            if not math.isfinite(losses["loss"].item()):
+                raise InputError(f"{name}: the loss is not finite at step {step}; {checkpoint} stays")
+            losses["loss"].backward()
+            warm = min(1.0, (step + 1) / (0.02 * steps))
+            adam.step(rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / steps)))
+            last = step + 1 == steps
+            figures = {key: value.item() for key, value in losses.items()}
+            if judge is not None and (last or (step + 1) % judge_every == 0):
+                figures |= judge()
+                tqdm.write(f"{name} {step + 1}: " + _listed(figures))
+            if last or (step + 1) % 50 == 0:
+                bar.set_postfix_str(_listed(figures))
+                _log(work / f"{name}.csv", step + 1, time.perf_counter() - started, figures)
+            if last or (step + 1) % SAVE_EVERY == 0:
+                state = {
+                    "step": step + 1,
+                    "adam": adam.state(),
+                    "generator": generator.get_state(),
+                    "parameters": [parameter.detach() for parameter in parameters],
+                }
+                torch.save(state, checkpoint.with_suffix(".part"))
+                checkpoint.with_suffix(".part").replace(checkpoint)
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+
+
+def _listed(figures: dict[str, float]) -> str:
+    return " ".join(f"{key} {value:.4f}" for key, value in figures.items())
+
+
+def _log(path: Path, step: int, seconds: float, figures: dict[str, float]) -> None:
+    new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["step", "seconds", "figures"])
+        writer.writerow([step, f"{seconds:.1f}", _listed(figures)])

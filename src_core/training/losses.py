@@ -1,0 +1,49 @@
+"""What training makes small."""
+
+import torch
+import torch.nn.functional as functional
+from torch import Tensor
+
+from src_core.training.data import IGNORED
+
+
+def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
+    """Cross-entropy plus one minus the soft Dice, means over the classes present.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, classes)
+    classes : Tensor, shape (N,), integer
+        `IGNORED` takes no part.
+    """
+    known = classes != IGNORED
+    logits, classes = logits[known], classes[known].long()
+    entropy = functional.cross_entropy(logits, classes)
+    truth = functional.one_hot(classes, logits.shape[1]).float()
+    chance = logits.softmax(1)
+    overlap = 2 * (chance * truth).sum(0)
+    total = chance.sum(0) + truth.sum(0)
+    present = truth.sum(0) > 0
+    present[0] = False
+    dice = (overlap / total.clamp(min=1e-6))[present]
+    return entropy + (1 - dice.mean() if len(dice) else torch.zeros(()))
+
+
+def foreground_dice(found: Tensor, classes: Tensor, count: int) -> float:
+    """Mean Dice over the foreground classes present in either, on known points only.
+
+    Parameters
+    ----------
+    found, classes : Tensor, shape (N,), integer
+    count : int
+        Number of classes, with background.
+    """
+    known = classes != IGNORED
+    found, classes = found[known], classes[known]
+    scores = []
+    for number in range(1, count):
+        a, b = found == number, classes == number
+        total = int(a.sum() + b.sum())
+        if total:
+            scores.append(2 * int((a & b).sum()) / total)
+    return sum(scores) / len(scores) if scores else float("nan")

@@ -1,0 +1,407 @@
+"""Make a model from a folder of scans with label maps.
+
+Stages, each resumable: *examples* (scans as points, plain and changed), *group* (the mean
+picture, sharpened by warping), *start* (the shared weights), *fits* (every example fitted as at
+test time, from intensities alone), *head* (trained on the fitted networks, because
+test-time fitting never sees labels), *model file*.
+"""
+
+import dataclasses
+import json
+import shlex
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from src_core.alignment import SEARCH_SPACING
+from src_core.decode import decode
+from src_core.errors import InputError
+from src_core.fit import Fit, FitSettings
+from src_core.intensity import IntensityRule
+from src_core.labels import Protocol, protocol
+from src_core.model import FORMAT, build_network, write_model
+from src_core.networks.base import CoordinateNetwork
+from src_core.networks.sine import CHUNK
+from src_core.networks.warped import WarpedNetwork
+from src_core.points import BLURS, Points
+from src_core.sample import mni152_t1
+from src_core.template import TemplateImage
+from src_core.training.data import Subject, read_mapping, read_subjects
+from src_core.training.examples import Example, load_or_make, make_example, mean_quantiles
+from src_core.training.group import GridTemplate, GroupMean
+from src_core.training.losses import foreground_dice, segmentation_loss
+from src_core.training.loop import optimise
+
+LICENCE = (
+    "CC BY-NC 4.0, research use only. Trained on label maps provided by Neuromorphometrics, Inc. "
+    "(http://Neuromorphometrics.com/) under academic subscription; the scans originate from the "
+    "OASIS project (OASIS-1, Marcus et al. 2007; P50 AG05681, P01 AG03991, P01 AG026276, "
+    "R01 AG021910, P20 MH071616, U24 RR021382)."
+)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What is trained, on what, and for how long.
+
+    Attributes
+    ----------
+    data : Path
+        Folder; see `read_subjects` and `read_mapping`.
+    output : Path
+        Model file.
+    name : str
+        Of the model; by default that of the file.
+    family : {"warped", "siren"}
+    protocol : str
+    work : Path or None
+        Folder of checkpoints and logs; None: beside the output.
+    steps : int
+        Of the start and of the head, each.
+    seed : int
+    threads : int or None
+        CPU threads; None: all.
+    smoke : bool
+        Tiny networks and few steps: proves that training works, nothing else.
+    """
+
+    data: Path
+    output: Path
+    name: str = ""
+    family: str = "warped"
+    protocol: str = "tissue4"
+    work: Path | None = None
+    steps: int = 4000
+    seed: int = 0
+    threads: int | None = None
+    smoke: bool = False
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """Numbers that are not worth a command line option."""
+
+    variants: int = 5
+    rounds: int = 2
+    fit: FitSettings = FitSettings(iterations=130, points=12288)
+    examples_per_step: int = 8
+    points_per_example: int = 2048
+    template_points: int = 8192
+    template_weight: float = 30.0
+    start_rate: float = 5e-4
+    head_rate: float = 1e-3
+    judged_points: int = 40_000
+
+
+def train(settings: TrainingSettings) -> None:
+    """Train a model and write its file; run again, it goes on where it was interrupted.
+
+    Parameters
+    ----------
+    settings : TrainingSettings
+
+    Raises
+    ------
+    InputError
+        The data can't be used, or the work folder belongs to another training.
+    """
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    torch.manual_seed(settings.seed)
+    started = time.perf_counter()
+    training = _Training(settings)
+    examples = training.examples()
+    if settings.family == "warped":
+        training.group(examples)
+    training.start(examples)
+    training.fits(examples)
+    training.head(examples)
+    training.write(time.perf_counter() - started)
+
+
+class _Training:
+    """The stages, over one work folder."""
+
+    def __init__(self, settings: TrainingSettings):
+        self.settings = settings
+        self.protocol: Protocol = protocol(settings.protocol)
+        self.recipe = _smoke_recipe() if settings.smoke else _Recipe()
+        self.work = settings.work or settings.output.with_suffix(".training")
+        self.subjects = [s for s in read_subjects(settings.data) if s.split in ("train", "val")]
+        self.mapping = read_mapping(settings.data, self.protocol)
+        self._claim_work_folder()
+        self.network = build_network(settings.family, self._architecture())
+        self.weights: dict[str, Tensor] = {}
+        self.image: TemplateImage | None = None
+        self.rule = self._rule()
+
+    def _architecture(self) -> dict[str, Any]:
+        architecture: dict[str, Any] = {"classes": len(self.protocol.ids)}
+        if self.settings.smoke:
+            architecture |= {"width": 32, "depth": 3, "hidden": (32,)}
+            if self.settings.family == "warped":
+                architecture |= {"warp_iterations": 10}
+        return architecture
+
+    def _claim_work_folder(self) -> None:
+        """A work folder serves one configuration only."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        told = {
+            key: value
+            for key, value in dataclasses.asdict(self.settings).items()
+            if key not in ("output", "work", "threads")
+        }
+        content = json.dumps(told | {"data": str(self.settings.data.resolve())}, indent=1)
+        path = self.work / "settings.json"
+        if path.exists() and path.read_text() != content:
+            raise InputError(f"{self.work}: holds another training; name a new --work folder")
+        path.write_text(content)
+
+    def _of(self, split: str) -> list[Subject]:
+        return [subject for subject in self.subjects if subject.split == split]
+
+    def _rule(self) -> IntensityRule:
+        path = self.work / "intensity.json"
+        if not path.exists():
+            rule = mean_quantiles(self._of("train"))
+            path.write_text(json.dumps(rule.goals))
+        return IntensityRule(tuple(json.loads(path.read_text())))
+
+    def examples(self) -> list[Example]:
+        """All variants of the training scans, and the validation scans as they are."""
+        reference = _reference()
+        wanted = [
+            (subject, variant)
+            for subject in self.subjects
+            for variant in range(self.recipe.variants if subject.split == "train" else 1)
+        ]
+        found = []
+        for subject, variant in tqdm(wanted, desc="examples", unit="scan"):
+            path = self.work / "examples" / f"{subject.name}-{variant}.pt"
+            found.append(
+                load_or_make(
+                    path,
+                    lambda subject=subject, variant=variant: make_example(
+                        subject,
+                        variant,
+                        self.mapping,
+                        self.protocol,
+                        reference,
+                        self.rule,
+                        self.settings.seed,
+                    ),
+                )
+            )
+        return found
+
+    def group(self, examples: list[Example]) -> None:
+        """The mean of the plain and mirrored training scans, warped onto it round by round."""
+        network = cast(WarpedNetwork, self.network)
+        plain = [e for e in examples if e.split == "train" and e.name.endswith(("-0", "-1"))]
+        path = self.work / "group.pt"
+        if not path.exists():
+            settings = network.settings
+            image: TemplateImage | None = None
+            places: dict[str, Tensor] = {}
+            for turn in range(self.recipe.rounds + 1):
+                mean = GroupMean(settings.box_low, settings.box_high)
+                for example in tqdm(plain, desc=f"group {turn}", unit="scan"):
+                    single = WarpedNetwork(settings)
+                    if image is not None:
+                        single.template = GridTemplate(image)  # type: ignore[assignment]
+                        fit = dataclasses.replace(
+                            self.recipe.fit, iterations=settings.warp_iterations, look_every=0
+                        )
+                        for _ in Fit(single, example.points, fit):
+                            pass
+                    warped = torch.from_numpy(decode(single, example.points, "positions"))
+                    places[example.name] = warped
+                    everything = example.points.take(slice(None))
+                    bias = single.appearance.bias_field(everything.positions).detach()
+                    seen = everything.seen[:, : len(BLURS)] * bias[:, None]
+                    mean.add(example.volume, warped, seen)
+                if turn < self.recipe.rounds:
+                    image = mean.image()
+            torch.save((image, places), path)
+        self.image, self.places = torch.load(path, weights_only=False)
+
+    def start(self, examples: list[Example]) -> None:
+        """Train the shared weights jointly on all scans; no inner loop."""
+        train = [e for e in examples if e.split == "train" and e.name.endswith(("-0", "-1"))]
+        shared = _shared_parameters(self.network)
+        optimise(
+            "start",
+            self.work,
+            shared,
+            self.recipe.start_rate,
+            self.settings.steps,
+            self.settings.seed,
+            lambda generator: self._start_losses(train, generator),
+        )
+
+    def _start_losses(self, train: list[Example], generator: torch.Generator) -> dict[str, Tensor]:
+        entropy, error = [], []
+        for example in _some(train, self.recipe.examples_per_step, generator):
+            which = _numbers(len(example.points), self.recipe.points_per_example, generator)
+            points = example.points.take(which)
+            if self.image is not None:
+                # The warp is known from the group stage, so the positions are warped already.
+                points = Points(self.places[example.name][which], points.seen)
+            else:
+                error.append(self.network.error(points, 1).loss)
+            entropy.append(segmentation_loss(self.network.logits(points), example.classes[which]))
+        if self.image is not None:
+            error.append(self._picture_error(self.image, generator))
+        squared = torch.stack(error).mean()
+        labels = torch.stack(entropy).mean()
+        loss = self.recipe.template_weight * squared + labels
+        return {"loss": loss, "squared_error": squared, "labels": labels}
+
+    def _picture_error(self, image: TemplateImage, generator: torch.Generator) -> Tensor:
+        """Of the template network, half of the points in the brain and half anywhere."""
+        count = self.recipe.template_points // 2
+        if not hasattr(self, "_inside"):
+            self._inside = torch.nonzero(image.values[0] > 0.05)
+        origin = torch.tensor(image.origin)
+        size = torch.tensor(image.values.shape[1:])
+        chosen = self._inside[_numbers(len(self._inside), count, generator)]
+        anywhere = torch.rand(count, 3, generator=generator) * (size - 1)
+        jitter = torch.rand(count, 3, generator=generator) - 0.5
+        where = torch.cat([chosen + jitter, anywhere]) * image.spacing + origin
+        template = cast(WarpedNetwork, self.network).template(where)
+        return (template - image.sample(where)).square().mean()
+
+    def fits(self, examples: list[Example]) -> None:
+        """Fit every example from the start, as at test time, and keep the weights."""
+        self.weights = {}
+        begin = self.network.fitted_vector()
+        fit = dataclasses.replace(self.recipe.fit, seed=self.settings.seed, look_every=0)
+        for example in tqdm(examples, desc="fits", unit="scan"):
+            path = self.work / "fits" / f"{example.name}.pt"
+            if not path.exists():
+                path.parent.mkdir(exist_ok=True)
+                self.network.load_fitted(begin)
+                for _ in Fit(self.network, example.points, fit):
+                    pass
+                torch.save(self.network.fitted_vector(), path)
+            self.weights[example.name] = torch.load(path, weights_only=True)
+        self.network.load_fitted(begin)
+
+    def head(self, examples: list[Example]) -> None:
+        """Train the head on the fitted networks."""
+        begin = self.network.fitted_vector()
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(False)
+        train = [e for e in examples if e.split == "train"]
+        head = cast(Any, self.network).head
+        optimise(
+            "head",
+            self.work,
+            list(head.parameters()),
+            self.recipe.head_rate,
+            self.settings.steps,
+            self.settings.seed + 1,
+            lambda generator: self._head_losses(train, generator),
+            judge=lambda: self._judge([e for e in examples if e.split == "val"]),
+        )
+        self.network.load_fitted(begin)
+
+    def _head_losses(self, train: list[Example], generator: torch.Generator) -> dict[str, Tensor]:
+        losses = []
+        for example in _some(train, self.recipe.examples_per_step, generator):
+            self.network.load_fitted(self.weights[example.name])
+            which = _numbers(len(example.points), self.recipe.points_per_example, generator)
+            logits = self.network.logits(example.points.take(which))
+            losses.append(segmentation_loss(logits, example.classes[which]))
+        return {"loss": torch.stack(losses).mean()}
+
+    @torch.no_grad()
+    def _judge(self, examples: list[Example]) -> dict[str, float]:
+        """Mean foreground Dice of each scan that is not trained on."""
+        scores = {}
+        for example in examples:
+            self.network.load_fitted(self.weights[example.name])
+            points = example.points.take(slice(0, self.recipe.judged_points))
+            found = torch.cat([self.network.logits(p).argmax(1) for p in points.split(CHUNK)])
+            truth = example.classes[: len(found)]
+            scores[example.name] = foreground_dice(found, truth, len(self.protocol.ids))
+        return scores | {"mean": float(np.mean(list(scores.values())))} if scores else {}
+
+    def write(self, seconds: float) -> None:
+        """Write the model file."""
+        settings, fit = self.settings, self.recipe.fit
+        architecture = dataclasses.asdict(cast(Any, self.network).settings)
+        judged = self._judge_of_log()
+        card = {
+            "format": FORMAT,
+            "name": settings.name or settings.output.stem,
+            "description": f"T1-weighted, skull-stripped brain; {self.protocol.name}",
+            "family": settings.family,
+            "architecture": architecture,
+            "protocol": self.protocol.to_json(),
+            "space": "MNI152, mm (RAS)",
+            "intensity_goals": list(self.rule.goals),
+            "fit": {
+                "iterations": fit.iterations,
+                "points": fit.points,
+                "earliest_stop": architecture.get("warp_iterations"),
+            },
+            "training": {
+                "scans": {s: [x.name for x in self._of(s)] for s in ("train", "val")},
+                "command": shlex.join(["napari-metaseg", *sys.argv[1:]]),
+                "seed": settings.seed,
+                "seconds": round(seconds),
+            },
+            "scores": judged,
+            "licence": LICENCE,
+        }
+        write_model(self.network, card, settings.output)
+
+    def _judge_of_log(self) -> dict[str, Any]:
+        last = (self.work / "head.csv").read_text().strip().splitlines()[-1]
+        return {"validation": last.split(",")[-1]}
+
+
+def _smoke_recipe() -> _Recipe:
+    return _Recipe(
+        variants=3,
+        rounds=1,
+        fit=FitSettings(iterations=12, points=2048),
+        examples_per_step=2,
+        points_per_example=512,
+        template_points=1024,
+        judged_points=5000,
+    )
+
+
+def _shared_parameters(network: CoordinateNetwork) -> list[Tensor]:
+    names = network.shared_state().keys()
+    return [parameter for name, parameter in network.named_parameters() if name in names]
+
+
+def _some(examples: list[Example], count: int, generator: torch.Generator) -> list[Example]:
+    return [examples[int(i)] for i in _numbers(len(examples), count, generator)]
+
+
+def _numbers(below: int, count: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(below, (count,), generator=generator)
+
+
+def _reference() -> TemplateImage:
+    """The MNI152 picture that fixes template space, ready for `align`."""
+    scan = mni152_t1()
+    bright = np.quantile(scan.voxels[scan.voxels > 0], 0.99)
+    values = np.where(scan.voxels > 0, np.clip(scan.voxels / bright, 0, 1) + 0.1, 0)
+    image = TemplateImage(
+        torch.from_numpy(values.astype(np.float32))[None], tuple(scan.affine[:3, 3].tolist()), 1.0
+    )
+    while image.spacing < SEARCH_SPACING:
+        image = image.coarser()
+    return image
