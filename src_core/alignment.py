@@ -130,13 +130,13 @@ def align(scan: Scan, mask: np.ndarray, template: TemplateImage) -> Alignment:
     basis = _in_plane_basis(scan) if scan.is_slice else torch.eye(3)
     first = TemplateImage(template.values[:1], template.origin, template.spacing)
     coarse = first.coarser()
-    thinned = _thin(fine, 8 if not scan.is_slice else 1)
+    thinned = _thin(fine, 10_000)
 
     starts = _search(thinned, coarse, basis)
     followed = [_refine(thinned, coarse, start, basis, steps=25, rate=0.03) for start in starts]
     best = max(followed, key=lambda found: found[1])[0]
     best, _ = _refine(thinned, first, best, basis, steps=40, rate=0.01)
-    best, similarity = _refine(_thin(fine, 2), first, best, basis, steps=40, rate=0.003)
+    best, similarity = _refine(_thin(fine, 50_000), first, best, basis, steps=40, rate=0.003)
     return Alignment(best.double().numpy(), "estimated", similarity)
 
 
@@ -169,10 +169,11 @@ def _extent(mask: np.ndarray, axis: int) -> tuple[int, int]:
     return int(occupied[0]), int(occupied[-1]) + 1
 
 
-def _thin(picture: _Picture, keep_one_in: int) -> _Picture:
+def _thin(picture: _Picture, count: int) -> _Picture:
+    """At most so many of the points, drawn at random."""
     generator = torch.Generator().manual_seed(0)
     order = torch.randperm(len(picture.values), generator=generator)
-    chosen = order[: max(2000, len(order) // keep_one_in)]
+    chosen = order[:count]
     return _Picture(picture.values[chosen], picture.positions[chosen])
 
 

@@ -72,7 +72,7 @@ class IntensityScale:
 
 def _extended(values: np.ndarray, x: tuple[float, ...], y: tuple[float, ...]) -> np.ndarray:
     """Linear interpolation that goes on straight at both ends."""
-    low = y[0] + (values - x[0]) * (y[1] - y[0]) / (x[1] - x[0])
-    high = y[-1] + (values - x[-1]) * (y[-1] - y[-2]) / (x[-1] - x[-2])
-    inner = np.interp(values, x, y)
-    return np.where(values < x[0], low, np.where(values > x[-1], high, inner))
+    far = 1e3
+    before = (x[0] - far * (x[1] - x[0]), y[0] - far * (y[1] - y[0]))
+    after = (x[-1] + far * (x[-1] - x[-2]), y[-1] + far * (y[-1] - y[-2]))
+    return np.interp(values, (before[0], *x, after[0]), (before[1], *y, after[1]))

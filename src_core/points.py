@@ -107,8 +107,10 @@ def brain_points(
     high = np.minimum(indices.max(0) + BORDER + 1, mask.shape)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     inside = mask[box]
-    scale = rule.fit(scan.voxels[mask])
-    picture = np.where(inside, scale.normalise(scan.voxels[box]), np.float32(0))
+    values = scan.voxels[mask]
+    scale = rule.fit(values)
+    picture = np.zeros(inside.shape, np.float32)
+    picture[inside] = scale.normalise(values)
     to_template = alignment @ scan.affine
     seen = _see(picture, inside, to_template[:3, :3], scan.voxel_size)
     return BrainPoints(
