@@ -16,7 +16,7 @@ _LARGEST_BRAIN_L = 2.3
 _LARGEST_SECTION_CM2 = 260
 # Share of the brightness range within which a voxel still counts as background: interpolation after
 # stripping leaves a faint ripple, while the noise of air is several times stronger.
-_BACKGROUND_TOLERANCE = 0.005
+_BACKGROUND_TOLERANCE = 0.01
 _SMALLEST_PART = 0.01
 
 

@@ -124,11 +124,10 @@ def write_labels(
     if label_map.min() < 0 or label_map.max() > np.iinfo(np.int16).max:
         raise InputError("label ids must lie between 0 and 32767; renumber the labels")
     dtype = np.uint8 if label_map.max() <= np.iinfo(np.uint8).max else np.int16
-    stored = label_map.astype(dtype).reshape(scan.header.get_data_shape())
     _check_suffix(path, _IMAGE_SUFFIXES)
     paths = [Path(path), companion(path, ".tsv"), companion(path, ".json")]
     with _complete_files(paths, overwrite, scan) as (image, table, description):
-        _save_image(stored, scan, image, _INTENT_LABEL)
+        _save_image(label_map.astype(dtype), scan, image, _INTENT_LABEL)
         _save_text(_bids_table(protocol), table)
         _save_text(_json(details), description)
     return paths
@@ -184,9 +183,8 @@ def write_scalar_map(
     """
     _check_shape(volume, scan.shape)
     _check_suffix(path, _IMAGE_SUFFIXES)
-    stored = volume.astype(np.float32, copy=False).reshape(scan.header.get_data_shape())
     with _complete_files([Path(path)], overwrite, scan) as (image,):
-        _save_image(stored, scan, image)
+        _save_image(volume.astype(np.float32, copy=False), scan, image)
 
 
 def write_displacement_field(
@@ -335,10 +333,13 @@ def _complete_files(
 
 
 def _save_image(array: np.ndarray, scan: Scan, path: Path, intent: int = 0) -> None:
+    """Write (I, J, K, ...) values on the scan's grid; one value per voxel gets the stored shape."""
     if _image_suffix(path.name) not in _NIFTI_SUFFIXES:
         nib.MGHImage(array, scan.affine).to_filename(path)
         return
     header = scan.header.copy()
+    if array.shape == scan.shape:
+        array = array.reshape(header.get_data_shape())
     header.set_data_dtype(array.dtype)
     header.set_xyzt_units("mm")
     header.set_slope_inter(1, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ _FEWEST_VOXELS = 8
 _THICKEST_VALIDATED_MM = 3.0
 _LARGEST_NON_FINITE_SHARE = 0.5
 _FORMS_AGREE_MM = 0.1
+_SIZES_AGREE = 0.01
 _SAME_GRID_VOXELS = 0.01
 _CHUNK_BYTES = 1 << 24
 # deflate cannot pack more than 1032 bytes into one
@@ -36,7 +38,7 @@ class Scan:
 
     Parameters
     ----------
-    voxels : ndarray of float32, (I, J, K)
+    voxels : ndarray of float32, (I, J, K), C-contiguous
         Intensities, slope and intercept applied, non-finite values set to 0. A single slice has one
         axis of length 1.
     affine : ndarray of float64, (4, 4)
@@ -132,7 +134,7 @@ def scan_from_array(voxels: np.ndarray, affine: np.ndarray) -> Scan:
     affine = np.array(affine, dtype=np.float64)
     _check_affine(affine, what)
     with np.errstate(over="ignore", invalid="ignore"):
-        copied = np.array(voxels, dtype=np.float32).reshape(shape)
+        copied = np.array(voxels, dtype=np.float32, order="C").reshape(shape)
     notes = _make_usable(copied, affine, what)
     header = _header_of_grid(stored_shape, affine, _CODE_ALIGNED)
     return Scan(copied, affine, header, None, tuple(notes))
@@ -216,15 +218,15 @@ def _parse_image(
     _check_voxel_size(source, path)
     header, affine, notes = _read_grid(source, stored_shape, path)
 
-    count = int(np.prod(shape, dtype=np.int64))
+    count = math.prod(shape)
     if count * dtype.itemsize > _MOST_BYTES_PER_STORED_BYTE * path.stat().st_size:
         raise EOFError(f"the header promises {count} voxels")
     file.seek(source.get_data_offset())
-    voxels = _read_voxels(file, dtype, count)
+    voxels = _read_voxels(file, dtype, shape)
     if slope is not None and (slope, intercept) != (1, 0):
         voxels *= np.float32(slope)
         voxels += np.float32(intercept)
-    return header, affine, voxels.reshape(shape, order="F"), notes
+    return header, affine, voxels, notes
 
 
 def _read_source_header(file: BinaryIO, path: Path) -> nib.Nifti1Header | MGHHeader:
@@ -243,17 +245,20 @@ def _read_source_header(file: BinaryIO, path: Path) -> nib.Nifti1Header | MGHHea
     raise InputError(f"{path} is not a NIfTI or MGH file; convert the scan to .nii.gz")
 
 
-def _read_voxels(file: BinaryIO, dtype: np.dtype, count: int) -> np.ndarray:
-    """Read values as float32 piece by piece, so that no second copy of the scan is ever held."""
-    voxels = np.empty(count, dtype=np.float32)
-    step = _CHUNK_BYTES // dtype.itemsize
-    for start in range(0, count, step):
-        stop = min(start + step, count)
-        block = file.read((stop - start) * dtype.itemsize)
-        if len(block) < (stop - start) * dtype.itemsize:
-            raise EOFError(f"it ends before its {count} voxels")
+def _read_voxels(file: BinaryIO, dtype: np.dtype, shape: tuple[int, int, int]) -> np.ndarray:
+    """Read values as float32 a few planes at a time, so that no second copy is ever held."""
+    voxels = np.empty(shape, dtype=np.float32)
+    *plane, n_planes = shape
+    plane_bytes = math.prod(plane) * dtype.itemsize
+    step = max(1, _CHUNK_BYTES // plane_bytes)
+    for start in range(0, n_planes, step):
+        stop = min(start + step, n_planes)
+        block = file.read((stop - start) * plane_bytes)
+        if len(block) < (stop - start) * plane_bytes:
+            raise EOFError(f"it ends before its {n_planes} planes")
+        planes = np.frombuffer(block, dtype).reshape((*plane, stop - start), order="F")
         with np.errstate(over="ignore", invalid="ignore"):
-            voxels[start:stop] = np.frombuffer(block, dtype)
+            voxels[:, :, start:stop] = planes
     while file.read(_CHUNK_BYTES):
         pass  # gzip compares its checksum only when the end is reached
     return voxels
@@ -285,6 +290,13 @@ def _read_grid(
         shift = _largest_shift(sform, qform, (*stored_shape, 1)[:3])
         if not shift <= _FORMS_AGREE_MM:
             notes.append(f"sform and qform disagree by up to {shift:.3g} mm; the sform is used")
+    n_axes = min(3, len(stored_shape))
+    sizes, stored_sizes = nib.affines.voxel_sizes(affine), source["pixdim"][1:4]
+    if not np.allclose(sizes[:n_axes], stored_sizes[:n_axes], rtol=_SIZES_AGREE):
+        notes.append(
+            f"the header gives voxels of {_listed(stored_sizes)} mm, its affine"
+            f" {_listed(sizes)} mm; the affine is used"
+        )
     header = type(source)()
     header.set_data_shape(stored_shape)
     header["pixdim"][:4] = source["pixdim"][:4]
@@ -325,7 +337,7 @@ def _spatial_shape(stored_shape: tuple[int, ...], what: str) -> tuple[int, int, 
     if len(stored_shape) < 2 or min(stored_shape) < 1:
         raise InputError(f"{what} of shape {stored_shape} is no image; give a volume or a slice")
     first, second, third, *others = (*stored_shape, 1)[: max(3, len(stored_shape))]
-    volumes = int(np.prod(others, dtype=np.int64))
+    volumes = math.prod(others)
     if volumes > 1:
         raise InputError(f"{what} holds {volumes} volumes; extract the one to segment")
     return first, second, third
@@ -338,8 +350,7 @@ def _check_voxel_size(source: nib.Nifti1Header | MGHHeader, path: Path) -> None:
     else:
         sizes = source["pixdim"][1 : 1 + min(3, len(source.get_data_shape()))]
     if not np.all(np.isfinite(sizes) & (sizes > 0)):
-        listed = " x ".join(f"{size:g}" for size in sizes)
-        raise InputError(f"{path} has a voxel size of {listed} mm; correct its header")
+        raise InputError(f"{path} has a voxel size of {_listed(sizes)} mm; correct its header")
 
 
 def _check_affine(affine: np.ndarray, what: str) -> None:
@@ -379,9 +390,9 @@ def _make_usable(voxels: np.ndarray, affine: np.ndarray, what: str) -> list[str]
         )
     sizes = nib.affines.voxel_sizes(affine)
     if sizes[in_plane].max() > _THICKEST_VALIDATED_MM:
-        listed = " x ".join(f"{size:.3g}" for size in sizes)
         notes.append(
-            f"voxels of {listed} mm: results above {_THICKEST_VALIDATED_MM:g} mm are not validated"
+            f"voxels of {_listed(sizes)} mm: results above {_THICKEST_VALIDATED_MM:g} mm are not"
+            " validated"
         )
     return notes
 
@@ -393,3 +404,7 @@ def _largest_shift(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> floa
     )
     difference = nib.affines.apply_affine(a, corners) - nib.affines.apply_affine(b, corners)
     return float(np.linalg.norm(difference, axis=1).max())
+
+
+def _listed(sizes: np.ndarray) -> str:
+    return " x ".join(f"{size:.3g}" for size in sizes)

@@ -1,0 +1,46 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.affines import from_matvec
+from scipy.spatial.transform import Rotation
+
+from src_core.scan import Scan, scan_from_array
+
+
+@pytest.fixture
+def voxels() -> np.ndarray:
+    """A small ball of varied intensities on a background of 0: (20, 22, 24) float32."""
+    position = np.indices((20, 22, 24), dtype=np.float32)
+    centre = np.array([9.5, 10.5, 11.5]).reshape(3, 1, 1, 1)
+    inside = np.square(position - centre).sum(axis=0) < 7.5**2
+    noise = np.random.default_rng(0).integers(100, 900, inside.shape)
+    return np.where(inside, noise, 0).astype(np.float32)
+
+
+@pytest.fixture
+def affine() -> np.ndarray:
+    """An oblique grid of 0.8 x 0.9 x 2 mm voxels whose first axis points to the left."""
+    rotation = Rotation.from_euler("xyz", (10, -5, 17), degrees=True).as_matrix()
+    return from_matvec(rotation @ np.diag([-0.8, 0.9, 2]), (31.3, -22.7, 9.9))
+
+
+@pytest.fixture
+def scan(voxels: np.ndarray, affine: np.ndarray) -> Scan:
+    """The ball as a scan that was never a file."""
+    return scan_from_array(voxels, affine)
+
+
+@pytest.fixture
+def image(voxels: np.ndarray, affine: np.ndarray) -> nib.Nifti1Image:
+    """The ball as an int16 NIfTI image with slope, both forms, and text that must not travel."""
+    image = nib.Nifti1Image((voxels / 2).astype(np.int16), affine)
+    image.header.set_slope_inter(2, 0)
+    image.set_sform(affine, 2)
+    image.set_qform(affine, 1)
+    image.header["descrip"] = b"Jane Doe"
+    image.header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"Jane Doe"))
+    return image
