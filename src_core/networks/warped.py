@@ -50,7 +50,7 @@ class WarpedSettings:
     width: int = 128
     depth: int = 4
     omega: float = 30.0
-    scale: float = 60.0
+    scale: float = 80.0
     hidden: tuple[int, ...] = (320, 320)
     spacings: tuple[float, ...] = (24.0, 12.0, 6.0)
     warp_iterations: int = 100
@@ -182,4 +182,4 @@ def registration_error(
     weights[-1] = 1.0
     total = sum(weights)
     loss = sum((weight / total) * error for weight, error in zip(weights, errors, strict=True))
-    return FitError(loss, errors[0].detach())  # type: ignore[arg-type]
+    return FitError(loss, errors[0].detach())

@@ -95,7 +95,7 @@ class _Recipe:
     points_per_example: int = 2048
     template_points: int = 8192
     template_weight: float = 30.0
-    start_rate: float = 5e-4
+    start_rate: float = 1e-3
     head_rate: float = 1e-3
     judged_points: int = 40_000
 
