@@ -60,7 +60,8 @@ class Step:
     seconds : float
         Time this step took.
     change : float
-        Share of the probes whose label changed per iteration since the last look; nan between looks.
+        Share of the probes whose label changed per iteration since the last look; nan between
+        looks.
     """
 
     iteration: int

@@ -10,6 +10,7 @@ import json
 import os
 from dataclasses import dataclass
 from importlib import resources
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from src_core.fit import FitSettings
 from src_core.intensity import LEVELS, IntensityRule
 from src_core.labels import Protocol
 from src_core.networks.base import CoordinateNetwork
-from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.sine import CHUNK
+from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
 from src_core.template import TemplateImage
 
@@ -203,7 +204,7 @@ def _checked(card: Any, weights: dict[str, Tensor], digest: str) -> Model:
     if card["format"] != FORMAT:
         raise InputError(f"its format is {card['format']}, this version reads {FORMAT}")
     goals = tuple(float(goal) for goal in card["intensity_goals"])
-    if len(goals) != len(LEVELS) or any(b <= a for a, b in zip(goals, goals[1:], strict=False)):
+    if len(goals) != len(LEVELS) or any(b <= a for a, b in pairwise(goals)):
         raise InputError(f"intensity_goals must be {len(LEVELS)} rising numbers")
     protocol = Protocol.from_json(card["protocol"])
     fit = FitSettings(**card["fit"])

@@ -77,7 +77,9 @@ def optimise(
             adam.zero_grad()
             losses = loss_of(generator)
             if not math.isfinite(losses["loss"].item()):
-                raise InputError(f"{name}: the loss is not finite at step {step}; {checkpoint} stays")
+                raise InputError(
+                    f"{name}: the loss is not finite at step {step}; {checkpoint} stays"
+                )
             losses["loss"].backward()
             warm = min(1.0, (step + 1) / (0.02 * steps))
             adam.step(rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / steps)))
