@@ -277,9 +277,7 @@ def segment(
             on_step(step)
     clock.lap("fit")
 
-    result = Segmentation(
-        scan, brain, loaded, alignment, np.empty(0), {}, history, network, points
-    )
+    result = Segmentation(scan, brain, loaded, alignment, np.empty(0), {}, history, network, points)
     result.labels = result._label_map()
     psnr = _psnr(network, points, seed)
     clock.lap("decode")
@@ -318,9 +316,8 @@ def _on_grid(
         return None
     if not isinstance(image, np.ndarray):
         return read_on_grid(image, scan, what)
-    if image.reshape(scan.shape if image.size == scan.voxels.size else image.shape).shape != (
-        scan.shape
-    ):
+    # A slice may come without its axis of length 1.
+    if np.squeeze(image).shape != np.squeeze(scan.voxels).shape:
         raise InputError(f"the {what} has shape {image.shape}, the scan {scan.shape}")
     return image.reshape(scan.shape)
 
@@ -351,6 +348,7 @@ def _report(
     result: Segmentation, fit: Fit, psnr: float, device: torch.device, seconds: dict[str, float]
 ) -> dict[str, Any]:
     protocol, alignment = result.protocol, result.alignment
+    similarity = alignment.similarity
     volumes = measure.volumes(result.labels, result.scan.affine, protocol.ids[1:])
     by_name = {s.name: round(float(volumes[s.id]), 3) for s in protocol.structures}
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "nibabel", "scipy")}
@@ -364,7 +362,7 @@ def _report(
         "transform": alignment.matrix.tolist(),
         "alignment": {
             "method": alignment.method,
-            "similarity": None if np.isnan(alignment.similarity) else round(alignment.similarity, 4),
+            "similarity": None if np.isnan(similarity) else round(similarity, 4),
         },
         "device": str(device),
         "threads": torch.get_num_threads(),
@@ -385,5 +383,3 @@ def _comparison(labels: np.ndarray, truth: np.ndarray, protocol: Protocol) -> di
         },
         "mean_dice": round(float(np.mean(known)), 4) if known else None,
     }
-
-
