@@ -25,6 +25,8 @@ def brain_mask(scan: Scan, mask: np.ndarray | None = None) -> np.ndarray:
 
     Without a mask, these are the voxels that differ from the constant background of a
     skull-stripped scan, without specks, and with what they enclose (stripping may set fluid to 0).
+    A head is told from a brain by its size and by noise around it, which can fail in a single slice
+    near the end of a head.
 
     Parameters
     ----------

@@ -28,8 +28,11 @@ _CHUNK_BYTES = 1 << 24
 _MOST_BYTES_PER_STORED_BYTE = 1032
 _CODE_ALIGNED = 2
 _CODE_SCANNER = 1
+_SIDE_UNKNOWN = "side unknown: {}, so left and right are a guess; written files get code 2"
 
+# nibabel reports what it mends in a header; nothing of it is worth a line on stderr
 _log = logging.getLogger(__name__)
+_log.addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,8 +227,9 @@ def _parse_image(
     file.seek(source.get_data_offset())
     voxels = _read_voxels(file, dtype, shape)
     if slope is not None and (slope, intercept) != (1, 0):
-        voxels *= np.float32(slope)
-        voxels += np.float32(intercept)
+        with np.errstate(over="ignore", invalid="ignore"):
+            voxels *= np.float32(slope)
+            voxels += np.float32(intercept)
     return header, affine, voxels, notes
 
 
@@ -241,7 +245,10 @@ def _read_source_header(file: BinaryIO, path: Path) -> nib.Nifti1Header | MGHHea
                 )
             return header
     if path.suffix.lower() in (".mgh", ".mgz") and block[:4] == b"\0\0\0\1":
-        return MGHHeader(block, check=False)
+        mgh_header = MGHHeader(block, check=False)
+        # nibabel fills in a default grid and forgets that the file has none
+        mgh_header["goodRASFlag"] = int.from_bytes(block[28:30], "big")
+        return mgh_header
     raise InputError(f"{path} is not a NIfTI or MGH file; convert the scan to .nii.gz")
 
 
@@ -271,7 +278,10 @@ def _read_grid(
     if isinstance(source, MGHHeader):
         affine = source.get_affine().astype(np.float64)
         _check_affine(affine, str(path))
-        return _header_of_grid(stored_shape, affine, _CODE_SCANNER), affine, []
+        if source["goodRASFlag"]:
+            return _header_of_grid(stored_shape, affine, _CODE_SCANNER), affine, []
+        note = _SIDE_UNKNOWN.format("the file has no orientation")
+        return _header_of_grid(stored_shape, affine, _CODE_ALIGNED), affine, [note]
     try:
         source.check_fix(logger=_log)
         sform, qform = source.get_sform(coded=True)[0], source.get_qform(coded=True)[0]
@@ -280,11 +290,9 @@ def _read_grid(
         raise InputError(f"{path} has a damaged header ({error}); export it again") from error
     _check_affine(affine, str(path))
     if sform is None and qform is None:
-        note = (
-            "side unknown: sform and qform codes are both 0, so left and right are a guess; "
-            "written files get code 2"
-        )
-        return _header_of_grid(stored_shape, affine, _CODE_ALIGNED, type(source)), affine, [note]
+        note = _SIDE_UNKNOWN.format("sform and qform codes are both 0")
+        header = _header_of_grid(stored_shape, affine, _CODE_ALIGNED, type(source))
+        return header, affine, [note]
     notes = []
     if sform is not None and qform is not None:
         shift = _largest_shift(sform, qform, (*stored_shape, 1)[:3])

@@ -82,6 +82,17 @@ def test_two_dimensional_file_is_a_slice(
     np.testing.assert_allclose(scan.affine, affine, atol=1e-6)
 
 
+def test_slice_without_thickness_in_its_header(
+    voxels: np.ndarray, affine: np.ndarray, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    nib.Nifti1Image(voxels[:, :, 11], affine).to_filename(path := tmp_path / "slice.nii")
+    content = bytearray(path.read_bytes())
+    content[88:92] = np.float32(0).tobytes()
+    path.write_bytes(content)
+    assert read_scan(path).is_slice
+    assert capfd.readouterr().err == ""
+
+
 def test_slice_may_lie_in_any_plane(voxels: np.ndarray, affine: np.ndarray) -> None:
     scan = scan_from_array(voxels[:, 10:11, :], affine)
     assert scan.shape == (20, 1, 24)
@@ -94,6 +105,17 @@ def test_both_codes_zero_warns_that_the_side_is_unknown(
     image.set_sform(None, 0)
     image.set_qform(None, 0)
     image.to_filename(path := tmp_path / "scan.nii")
+    (note,) = read_scan(path).notes
+    assert "side unknown" in note
+
+
+def test_mgh_without_orientation_warns_that_the_side_is_unknown(
+    voxels: np.ndarray, affine: np.ndarray, tmp_path: Path
+) -> None:
+    nib.MGHImage(voxels, affine).to_filename(path := tmp_path / "scan.mgh")
+    content = bytearray(path.read_bytes())
+    content[28:30] = b"\0\0"
+    path.write_bytes(content)
     (note,) = read_scan(path).notes
     assert "side unknown" in note
 
