@@ -11,6 +11,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -83,47 +84,73 @@ def _segment(args: argparse.Namespace) -> None:
     from src_core import export
 
     output = args.output or args.scan.with_name(f"{export.image_stem(args.scan)}_dseg.nii.gz")
-    tables = (args.report, args.volumes, args.probabilities, args.warp, args.progression)
-    written = [path for path in (output, *tables) if path is not None]
-    read = [args.scan, args.mask, args.reference, args.transform]
-    export.check_writable(written, args.overwrite, [path for path in read if path is not None])
-    if args.progression:
-        from src_core.progression import check_matplotlib
-
-        check_matplotlib()
-
-    result = _fit_with_progress_bar(args)
+    _check_outputs(args, output)
+    result = _fit(args)
     for note in result.report["notes"]:
         print(f"{PROGRAM}: warning: {note}", file=sys.stderr)
 
-    written = result.save(output, overwrite=args.overwrite, lut=args.lut)
+    overwrite, protocol = args.overwrite, result.protocol
+    written = result.save(output, overwrite=overwrite, lut=args.lut)
     if args.probabilities:
         written += export.write_probabilities(
-            result.probabilities(), result.scan, args.probabilities, overwrite=args.overwrite
+            result.probabilities(),
+            result.scan,
+            args.probabilities,
+            protocol=protocol,
+            details=result.report,
+            overwrite=overwrite,
         )
     if args.warp:
         export.write_displacement_field(
-            result.displacement(), result.scan, args.warp, overwrite=args.overwrite
+            result.displacement(), result.scan, args.warp, overwrite=overwrite
         )
+        written.append(args.warp)
     if args.volumes:
-        export.write_volumes_csv(result.report["volumes"], args.volumes, overwrite=args.overwrite)
+        export.write_volumes_csv(
+            result.labels, result.scan, args.volumes, protocol=protocol, overwrite=overwrite
+        )
+        written.append(args.volumes)
     if args.progression:
         from src_core.progression import write_progression
 
-        write_progression(result, args.progression, overwrite=args.overwrite)
+        write_progression(result, args.progression, overwrite=overwrite)
+        written.append(args.progression)
     if args.report:
-        export.write_json(result.report, args.report, overwrite=args.overwrite)
+        export.write_json(result.report, args.report, overwrite=overwrite)
+        written.append(args.report)
     _print_result(result, written)
 
 
-def _fit_with_progress_bar(args: argparse.Namespace) -> Segmentation:
+def _check_outputs(args: argparse.Namespace, output: Path) -> None:
+    """Find out before the fit whether everything that is asked for can be written."""
+    from src_core import export
+
+    outputs = [output, export.companion(output, ".tsv"), export.companion(output, ".json")]
+    if args.lut:
+        outputs.append(export.companion(output, f"_{args.lut}.txt"))
+    if args.probabilities:
+        outputs += [args.probabilities, export.companion(args.probabilities, ".json")]
+    outputs += filter(None, [args.warp, args.volumes, args.progression, args.report])
+    inputs = filter(None, [args.scan, args.mask, args.reference, args.transform])
+    export.check_writable(outputs, args.overwrite, inputs)
+    if args.progression:
+        from src_core.progression import require_matplotlib
+
+        require_matplotlib()
+
+
+def _fit(args: argparse.Namespace) -> Segmentation:
+    """Segment with a progress bar."""
     from tqdm import tqdm
 
     from src_core.alignment import read_transform
+    from src_core.model import load_model
     from src_core.segment import segment
 
+    model = load_model(args.model)
     transform = read_transform(args.transform) if args.transform else None
-    with tqdm(desc="fitting", total=args.iterations, unit="step", disable=None) as bar:
+    total = model.fit.iterations if args.iterations is None else args.iterations
+    with tqdm(desc="fitting", total=total, unit="step", leave=False, disable=None) as bar:
 
         def show(step: Step) -> None:
             bar.set_postfix_str(f"{step.psnr:.1f} dB", refresh=False)
@@ -131,7 +158,7 @@ def _fit_with_progress_bar(args: argparse.Namespace) -> Segmentation:
 
         return segment(
             args.scan,
-            model=args.model,
+            model=model,
             iterations=args.iterations,
             device=args.device,
             threads=args.threads,
@@ -151,12 +178,12 @@ def _print_result(result: Segmentation, written: Sequence[Path]) -> None:
         f"{report['model']['name']}: {report['iterations']} steps, {report['psnr']:.1f} dB, "
         f"{seconds:.1f} s ({report['stop_reason']})"
     )
-    dice = report.get("dice", {})
-    rows = [("structure", "volume (ml)", *(["Dice"] if dice else []))]
-    for name, volume in report["volumes"].items():
-        rows.append((name, f"{volume / 1000:.2f}", *([f"{dice[name]:.3f}"] if dice else [])))
-    if dice:
-        rows.append(("mean", "", f"{report['mean_dice']:.3f}"))
+    rows = [["structure", "volume (ml)"]]
+    rows += [[name, f"{mm3 / 1000:.2f}"] for name, mm3 in report["volumes"].items()]
+    if "dice" in report:
+        scores = ["Dice", *(_cell(score, ".3f") for score in report["dice"].values())]
+        rows = [[*row, score] for row, score in zip(rows, scores, strict=True)]
+        rows.append(["mean", "", _cell(report["mean_dice"], ".3f")])
     _print_table(rows)
     for path in written:
         print(f"written: {path}")
@@ -204,8 +231,7 @@ def _print_comparison(result: dict[str, Any]) -> None:
     }
 
     def cells(measures: dict[str, float | None]) -> list[str]:
-        values = ((measures[key], style) for key, (_, style) in columns.items())
-        return ["-" if value is None else format(value, style) for value, style in values]
+        return [_cell(measures[key], style) for key, (_, style) in columns.items()]
 
     print(f"protocol {result['protocol']}")
     rows = [["structure", *(title for title, _ in columns.values())]]
@@ -222,19 +248,15 @@ def _models(args: argparse.Namespace) -> None:
 
     if args.name is None:
         models = [load_model(name) for name in bundled_models()]
-        rows = [("name", "structures", "weights", "licence")]
-        rows += [
-            (m.name, f"{len(m.protocol.structures)}", f"{m.size:,}", m.card["licence"])
-            for m in models
-        ]
+        rows = [["name", "structures", "weights"]]
+        rows += [[m.name, f"{len(m.protocol.structures)}", f"{m.size:,}"] for m in models]
         _print_table(rows)
         return
     model = load_model(args.name)
     shown = {key: value for key, value in model.card.items() if key not in ("format", "protocol")}
     _print_tree({**shown, "weights": model.size, "sha256": model.sha256})
     print(f"protocol: {model.protocol.name}")
-    rows = [("  structure", "id"), *((f"  {s.name}", f"{s.id}") for s in model.protocol.structures)]
-    _print_table(rows)
+    _print_table([[f"  {s.name}", f"{s.id}"] for s in model.protocol.structures])
 
 
 def _print_tree(values: Mapping[str, Any], indent: str = "") -> None:
@@ -248,7 +270,13 @@ def _print_tree(values: Mapping[str, Any], indent: str = "") -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
+    from src_core import export
     from src_core.training.train import TrainingSettings, train
+
+    export.check_writable([args.output], args.overwrite)
+    given = {field.name: getattr(args, field.name) for field in fields(TrainingSettings)}
+    train(TrainingSettings(**{name: value for name, value in given.items() if value is not None}))
+    print(f"written: {args.output}")
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -259,6 +287,10 @@ def _sample(args: argparse.Namespace) -> None:
     scan = mni152_t1()
     export.write_scalar_map(scan.voxels, scan, args.output, overwrite=args.overwrite)
     print(f"written: {args.output}")
+
+
+def _cell(value: float | None, style: str) -> str:
+    return "-" if value is None else format(value, style)
 
 
 def _print_table(rows: Sequence[Sequence[str]]) -> None:
@@ -296,7 +328,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     segment.add_argument(
         "--iterations",
-        type=_positive,
+        type=_not_negative,
         metavar="N",
         help="exactly N steps; default: the model's own number, less when labels stand still",
     )
@@ -327,7 +359,7 @@ def _parser() -> argparse.ArgumentParser:
         help="displacement field to template space (ITK/ANTs)",
     )
     segment.add_argument(
-        "--progression", type=Path, metavar="FILE.png", help="picture of the fit (extra [demo])"
+        "--progression", type=_picture, metavar="FILE.png", help="picture of the fit (extra [demo])"
     )
 
     measure = commands.add_parser(
@@ -346,7 +378,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", parents=[common, overwriting], help="make a model")
     train.set_defaults(handler=_train)
     train.add_argument("data", type=Path, metavar="DATA", help="folder of scans and label maps")
-    train.add_argument("--output", type=Path, required=True, metavar="FILE.safetensors")
+    train.add_argument("--output", type=_model, required=True, metavar="FILE.safetensors")
     train.add_argument("--name", metavar="NAME", help="of the model")
     train.add_argument("--family", choices=["warped", "siren"], default="warped")
     train.add_argument("--protocol", default="tissue4", metavar="NAME")
@@ -379,6 +411,14 @@ def _image(text: str) -> Path:
 
 def _nifti(text: str) -> Path:
     return _with_suffix(text, (".nii", ".nii.gz"))
+
+
+def _model(text: str) -> Path:
+    return _with_suffix(text, (".safetensors",))
+
+
+def _picture(text: str) -> Path:
+    return _with_suffix(text, (".png",))
 
 
 def _with_suffix(text: str, suffixes: tuple[str, ...]) -> Path:

@@ -20,13 +20,8 @@ def module_name(file: Path) -> str:
 
 
 def imports(file: Path, *, at_import_time: bool = False) -> Iterator[str]:
-    """Absolute names of what a file imports: of all it imports, or of what loading it imports."""
+    """Names of the modules a file imports, or only of those that loading it imports."""
     pending: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
-    package = (
-        module_name(file)
-        if file.name == "__init__.py"
-        else module_name(file.parent / file.stem).rpartition(".")[0]
-    )
     while pending:
         node = pending.pop()
         if at_import_time and (
@@ -37,12 +32,9 @@ def imports(file: Path, *, at_import_time: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
-            if node.level:
-                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
-                base = ".".join([*parents, base]).rstrip(".")
-            yield base
-            yield from (f"{base}.{alias.name}" for alias in node.names)
+            assert node.module and not node.level, f"{file} has a relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
         pending.extend(ast.iter_child_nodes(node))
 
 
