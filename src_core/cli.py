@@ -83,6 +83,8 @@ def _out_of_memory(error: Exception) -> bool:
 def _segment(args: argparse.Namespace) -> None:
     from src_core import export
 
+    if not args.scan.exists():  # said before the output beside it is looked at
+        raise InputError(f"{args.scan} does not exist; check the name")
     output = args.output or args.scan.with_name(f"{export.image_stem(args.scan)}_dseg.nii.gz")
     _check_outputs(args, output)
     result = _fit(args)

@@ -211,6 +211,11 @@ def test_what_cannot_work_is_refused_and_nothing_is_written(
     assert {path: path.read_bytes() for path in Path().iterdir()} == before
 
 
+def test_a_scan_that_is_missing_is_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("segment", "no-such-folder/scan.nii.gz") == 2
+    assert "scan.nii.gz does not exist" in error_line(capsys)
+
+
 def test_an_interrupted_fit_leaves_nothing_behind(
     scan_file: Path,
     tiny_model: Path,
