@@ -8,12 +8,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_every_module_model_and_notice(tmp_path: Path) -> None:
     source = tmp_path / "source"  # building leaves files behind
     shutil.copytree(
