@@ -131,5 +131,3 @@ def _misalignment(random: np.random.Generator) -> np.ndarray:
     matrix[:3, :3] += np.cross(np.eye(3), turn) + np.diag(STRETCH * random.standard_normal(3))
     matrix[:3, 3] = SHIFT * random.standard_normal(3)
     return matrix
-
-

@@ -1,5 +1,7 @@
 """What training makes small."""
 
+import math
+
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
@@ -29,8 +31,8 @@ def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
     return entropy + (1 - dice.mean() if len(dice) else torch.zeros(()))
 
 
-def foreground_dice(found: Tensor, classes: Tensor, count: int) -> float:
-    """Mean Dice over the foreground classes present in either, on known points only.
+def dice_per_class(found: Tensor, classes: Tensor, count: int) -> list[float]:
+    """Dice of each foreground class on known points; nan where it is absent in both.
 
     Parameters
     ----------
@@ -44,6 +46,5 @@ def foreground_dice(found: Tensor, classes: Tensor, count: int) -> float:
     for number in range(1, count):
         a, b = found == number, classes == number
         total = int(a.sum() + b.sum())
-        if total:
-            scores.append(2 * int((a & b).sum()) / total)
-    return sum(scores) / len(scores) if scores else float("nan")
+        scores.append(2 * int((a & b).sum()) / total if total else math.nan)
+    return scores

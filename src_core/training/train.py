@@ -36,8 +36,8 @@ from src_core.template import TemplateImage
 from src_core.training.data import Subject, read_mapping, read_subjects
 from src_core.training.examples import Example, load_or_make, make_example, mean_quantiles
 from src_core.training.group import GridTemplate, GroupMean
-from src_core.training.losses import foreground_dice, segmentation_loss
 from src_core.training.loop import optimise
+from src_core.training.losses import dice_per_class, segmentation_loss
 
 LICENCE = (
     "CC BY-NC 4.0, research use only. Trained on label maps provided by Neuromorphometrics, Inc. "
@@ -136,8 +136,8 @@ class _Training:
         self.work = settings.work or settings.output.with_suffix(".training")
         self.subjects = [s for s in read_subjects(settings.data) if s.split in ("train", "val")]
         self.mapping = read_mapping(settings.data, self.protocol)
-        self._claim_work_folder()
         self.network = build_network(settings.family, self._architecture())
+        self._claim_work_folder()
         self.weights: dict[str, Tensor] = {}
         self.image: TemplateImage | None = None
         self.rule = self._rule()
@@ -158,7 +158,10 @@ class _Training:
             for key, value in dataclasses.asdict(self.settings).items()
             if key not in ("output", "work", "threads")
         }
-        content = json.dumps(told | {"data": str(self.settings.data.resolve())}, indent=1)
+        told["data"] = str(self.settings.data.resolve())
+        told["architecture"] = dataclasses.asdict(cast(Any, self.network).settings)
+        told["recipe"] = dataclasses.asdict(self.recipe)
+        content = json.dumps(told, indent=1)
         path = self.work / "settings.json"
         if path.exists() and path.read_text() != content:
             raise InputError(f"{self.work}: holds another training; name a new --work folder")
@@ -311,7 +314,20 @@ class _Training:
             lambda generator: self._head_losses(train, generator),
             judge=lambda: self._judge([e for e in examples if e.split == "val"]),
         )
+        self.scores = self._card_scores([e for e in examples if e.split == "val"])
         self.network.load_fitted(begin)
+
+    def _card_scores(self, examples: list[Example]) -> dict[str, Any]:
+        """What the card says of the scans that are not trained on."""
+        if not examples:
+            return {}
+        scores = self._scores(examples)
+        names = [structure.name for structure in self.protocol.structures]
+        return {
+            "measured": "Dice on random points of the validation scans, mean over scans",
+            "dice": dict(zip(names, np.nanmean(scores, axis=0).round(4).tolist(), strict=True)),
+            "mean_foreground": round(float(np.nanmean(scores, axis=1).mean()), 4),
+        }
 
     def _head_losses(self, train: list[Example], generator: torch.Generator) -> dict[str, Tensor]:
         losses = []
@@ -323,22 +339,29 @@ class _Training:
         return {"loss": torch.stack(losses).mean()}
 
     @torch.no_grad()
-    def _judge(self, examples: list[Example]) -> dict[str, float]:
-        """Mean foreground Dice of each scan that is not trained on."""
-        scores = {}
+    def _scores(self, examples: list[Example]) -> np.ndarray:
+        """Dice of scans that are not trained on, shape (scans, foreground classes)."""
+        scores = []
         for example in examples:
             self.network.load_fitted(self.weights[example.name])
             points = example.points.take(slice(0, self.recipe.judged_points))
             found = torch.cat([self.network.logits(p).argmax(1) for p in points.split(CHUNK)])
             truth = example.classes[: len(found)]
-            scores[example.name] = foreground_dice(found, truth, len(self.protocol.ids))
-        return scores | {"mean": float(np.mean(list(scores.values())))} if scores else {}
+            scores.append(dice_per_class(found, truth, len(self.protocol.ids)))
+        return np.array(scores)
+
+    def _judge(self, examples: list[Example]) -> dict[str, float]:
+        """Mean foreground Dice of each scan that is not trained on, and the mean of these."""
+        if not examples:
+            return {}
+        means = np.nanmean(self._scores(examples), axis=1)
+        by_name = {e.name: float(mean) for e, mean in zip(examples, means, strict=True)}
+        return by_name | {"mean": float(means.mean())}
 
     def write(self, seconds: float) -> None:
         """Write the model file."""
         settings, fit = self.settings, self.recipe.fit
         architecture = dataclasses.asdict(cast(Any, self.network).settings)
-        judged = self._judge_of_log()
         card = {
             "format": FORMAT,
             "name": settings.name or settings.output.stem,
@@ -359,14 +382,10 @@ class _Training:
                 "seed": settings.seed,
                 "seconds": round(seconds),
             },
-            "scores": judged,
+            "scores": self.scores,
             "licence": LICENCE,
         }
         write_model(self.network, card, settings.output)
-
-    def _judge_of_log(self) -> dict[str, Any]:
-        last = (self.work / "head.csv").read_text().strip().splitlines()[-1]
-        return {"validation": last.split(",")[-1]}
 
 
 def _smoke_recipe() -> _Recipe:
