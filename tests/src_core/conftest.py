@@ -1,46 +1,67 @@
-"""A model for tests of everything around the network."""
+"""A small brain, seen in several ways, for tests that must be quick."""
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
+from nibabel.affines import apply_affine
 
-from src_core.intensity import LEVELS
-from src_core.labels import protocol
-from src_core.model import FORMAT, build_network, write_model
+from src_core.intensity import IntensityRule
+from src_core.points import BrainPoints, brain_points
+from src_core.sample import phantom
+from src_core.scan import Scan
+from src_core.template import TemplateImage
+
+VOXEL_SIZE = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class Brain:
+    """A phantom: the scan, its label map, its mask, and where its brain voxels are in mm."""
+
+    scan: Scan
+    labels: np.ndarray
+    mask: np.ndarray
+
+    @property
+    def positions(self) -> np.ndarray:
+        return apply_affine(self.scan.affine, np.argwhere(self.mask))
+
+
+def make_brain(seed: int) -> Brain:
+    scan, labels = phantom(VOXEL_SIZE, seed)
+    return Brain(scan, labels, scan.voxels > 0)
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Model file of a small random network for the protocol tissue4: quick, and knows nothing."""
-    torch.manual_seed(0)
-    tissues = protocol("tissue4")
-    architecture = {
-        "classes": len(tissues.ids),
-        "width": 16,
-        "depth": 2,
-        "hidden": (16,),
-        "spacings": (48.0,),
-        "warp_iterations": 4,
-    }
-    network = build_network("warped", architecture)
-    card = {
-        "format": FORMAT,
-        "name": "tiny",
-        "description": "random weights",
-        "family": "warped",
-        "architecture": dataclasses.asdict(network.settings),
-        "protocol": tissues.to_json(),
-        "space": "MNI152, mm (RAS)",
-        "intensity_goals": [(i + 1) / len(LEVELS) for i in range(len(LEVELS))],
-        "fit": {"iterations": 6, "points": 256},
-        "training": {},
-        "scores": {},
-        "licence": "none",
-    }
-    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
-    write_model(network, card, path)
-    return path
+def brain() -> Brain:
+    return make_brain(seed=0)
+
+
+@pytest.fixture(scope="session")
+def other_brain() -> Brain:
+    """The same shape with other folds, another bias field and other noise."""
+    return make_brain(seed=1)
+
+
+@pytest.fixture(scope="session")
+def template(other_brain: Brain) -> TemplateImage:
+    """A picture to align to, made from the other brain; its world is template space."""
+    scan = other_brain.scan
+    values = np.where(other_brain.mask, scan.voxels / scan.voxels.max() + 0.1, 0)
+    origin = tuple(scan.affine[:3, 3].tolist())
+    return TemplateImage(torch.from_numpy(values.astype(np.float32))[None], origin, VOXEL_SIZE)
+
+
+@pytest.fixture(scope="session")
+def rule() -> IntensityRule:
+    return IntensityRule((0.1, 0.35, 0.5, 0.65, 0.8, 0.88, 0.95))
+
+
+@pytest.fixture(scope="session")
+def points(brain: Brain, rule: IntensityRule) -> BrainPoints:
+    """The brain in template space as it is."""
+    return brain_points(brain.scan, brain.mask, np.eye(4), rule)

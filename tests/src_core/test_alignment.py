@@ -1,0 +1,179 @@
+"""The way from a scan's world to template space."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine, from_matvec
+from nibabel.orientations import apply_orientation, inv_ornt_aff
+from scipy.spatial.transform import Rotation
+
+from src_core.alignment import Alignment, align, check_transform, read_transform
+from src_core.errors import InputError
+from src_core.scan import Scan, scan_from_array
+
+if TYPE_CHECKING:
+    from tests.src_core.conftest import Brain
+
+EVERY_ORDER_AND_FLIP = [
+    np.column_stack([axes, flips])
+    for axes in itertools.permutations(range(3))
+    for flips in itertools.product((1, -1), repeat=3)
+]
+A_FEW_OF_THEM = (5, 18, 30, 47)
+AXES = np.array([(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 1), (1, -2, 1), (-2, 1, 1)], float)
+AXES /= np.linalg.norm(AXES, axis=1, keepdims=True)
+
+
+def error_mm(found: Alignment, moved: np.ndarray, brain: Brain) -> np.ndarray:
+    """Distance in mm of each brain voxel from where it should have been taken."""
+    there = apply_affine(found.matrix @ moved, brain.positions)
+    return np.linalg.norm(there - brain.positions, axis=1)
+
+
+def moved_scan(scan: Scan, move: np.ndarray) -> Scan:
+    return replace(scan, affine=move @ scan.affine)
+
+
+@pytest.mark.parametrize(
+    ("number", "degrees", "shift", "scale"),
+    [
+        (0, 30, 40, 0.8),
+        (1, -30, -40, 1.25),
+        (2, 30, -40, 1.0),
+        (3, 30, 40, 1.25),
+        (4, -30, 40, 0.8),
+        (5, 15, -20, 0.9),
+        (0, 0, 0, 1.0),
+    ],
+)
+def test_any_placement_is_found(brain, template, number, degrees, shift, scale) -> None:
+    rotation = Rotation.from_rotvec(degrees * AXES[number], degrees=True).as_matrix()
+    move = from_matvec(scale * rotation, shift * AXES[(number + 2) % 6])
+    found = align(moved_scan(brain.scan, move), brain.mask, template)
+    assert found.method == "estimated"
+    assert found.similarity > 0.9
+    error = error_mm(found, move, brain)
+    assert error.mean() < 2  # the folds differ from the template's
+    assert error.max() < 4
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        number if number in A_FEW_OF_THEM else pytest.param(number, marks=pytest.mark.slow)
+        for number in range(48)
+    ],
+)
+def test_the_order_of_the_axes_does_not_matter(brain, template, number) -> None:
+    order = EVERY_ORDER_AND_FLIP[number]
+    affine = brain.scan.affine @ inv_ornt_aff(order, brain.scan.shape)
+    turned = scan_from_array(apply_orientation(brain.scan.voxels, order), affine)
+    assert error_mm(align(turned, turned.voxels > 0, template), np.eye(4), brain).mean() < 2
+
+
+@pytest.mark.parametrize("repeats", [(4, 4, 1), (2, 2, 2), (1, 4, 4)])
+def test_the_voxel_size_does_not_matter(other_brain, template, repeats) -> None:
+    # Each voxel becomes several equal ones, so the picture is the template's own.
+    voxels = other_brain.scan.voxels
+    for axis, n in enumerate(repeats):
+        voxels = voxels.repeat(n, axis)
+    size = 1 / np.array(repeats)
+    affine = other_brain.scan.affine @ from_matvec(np.diag(size), (size - 1) / 2)
+    scan = scan_from_array(voxels, affine)
+    assert error_mm(align(scan, scan.voxels > 0, template), np.eye(4), other_brain).max() < 0.5
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_slice_moves_within_its_plane_only(brain, template, axis) -> None:
+    place = [slice(None)] * 3
+    number = brain.scan.shape[axis] // 2
+    place[axis] = slice(number, number + 1)
+    offset = np.where(np.arange(3) == axis, number, 0)
+    affine = brain.scan.affine @ from_matvec(np.eye(3), offset)
+    mask = brain.mask[tuple(place)]
+    positions = apply_affine(affine, np.argwhere(mask))
+    normal = np.eye(3)[axis]
+    in_plane = np.diag(np.where(np.arange(3) == axis, 1, 1.1))
+    rotation = Rotation.from_rotvec(25 * normal, degrees=True).as_matrix()
+    move = from_matvec(rotation @ in_plane, 20 * (1 - normal))
+    scan = scan_from_array(brain.scan.voxels[tuple(place)], move @ affine)
+
+    found = align(scan, mask, template).matrix
+    error = apply_affine(found @ move, positions) - positions
+    assert np.abs(error[:, axis]).max() < 1e-3
+    assert np.linalg.norm(error, axis=1).mean() < 4
+
+
+def test_what_lies_outside_the_mask_does_not_matter(brain, template) -> None:
+    clean = align(brain.scan, brain.mask, template)
+    noise = np.random.default_rng(0).uniform(0, 500, brain.scan.shape).astype(np.float32)
+    skull = replace(brain.scan, voxels=np.where(brain.mask, brain.scan.voxels, noise))
+    np.testing.assert_allclose(align(skull, brain.mask, template).matrix, clean.matrix)
+
+
+def test_gain_and_offset_do_not_matter(brain, template) -> None:
+    plain = align(brain.scan, brain.mask, template)
+    brighter = replace(brain.scan, voxels=np.where(brain.mask, 40 * brain.scan.voxels + 1000, 0))
+    found = align(brighter, brain.mask, template)
+    np.testing.assert_allclose(found.matrix, plain.matrix, atol=0.02)
+
+
+MATRIX = from_matvec(Rotation.from_euler("z", 10, degrees=True).as_matrix(), (1.5, -2, 30))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\n".join(" ".join(map(str, row)) for row in MATRIX) + "\n\n",
+        json.dumps(MATRIX.tolist()),
+        json.dumps({"iterations": 100, "transform": MATRIX.tolist()}),
+    ],
+    ids=["rows", "json", "report"],
+)
+def test_a_transform_is_read_from_text_json_or_a_report(tmp_path: Path, text: str) -> None:
+    (path := tmp_path / "transform.txt").write_text(text)
+    np.testing.assert_allclose(read_transform(path), MATRIX)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("1 0 0\n0 1 0\n0 0 1\n", "4 rows of 4 numbers"),
+        ("1 0 0 0\n0 1 0\n", "can't be read as a transform"),
+        ("one two\n", "can't be read as a transform"),
+        ("{}", "can't be read as a transform"),
+        ("", "4 rows of 4 numbers"),
+        ("3", "4 rows of 4 numbers"),
+        ('{"transform": null}', "4 rows of 4 numbers"),
+        ("1 0 0 0\n0 1 0 0\n0 0 0 0\n0 0 0 1\n", "can't be inverted"),
+        ("1 0 0 nan\n0 1 0 0\n0 0 1 0\n0 0 0 1\n", "can't be inverted"),
+        ("1 0 0 0\n0 1 0 0\n0 0 1 0\n5 0 0 1\n", "last row"),
+    ],
+)
+def test_what_is_no_transform_is_refused(tmp_path: Path, text: str, said: str) -> None:
+    (path := tmp_path / "transform.txt").write_text(text)
+    with pytest.raises(InputError, match=said) as caught:
+        read_transform(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_or_binary_transform_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="can't be read"):
+        read_transform(tmp_path / "missing.txt")
+    (path := tmp_path / "binary.mat").write_bytes(bytes(range(256)))
+    with pytest.raises(InputError, match="can't be read"):
+        read_transform(path)
+
+
+def test_a_transform_given_as_a_list_becomes_an_array() -> None:
+    checked = check_transform(MATRIX.tolist())  # type: ignore[arg-type]
+    assert checked.dtype == np.float64
+    np.testing.assert_array_equal(checked, MATRIX)

@@ -1,0 +1,128 @@
+"""What a network gets to know of a scan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from nibabel.affines import apply_affine, from_matvec
+from nibabel.orientations import apply_orientation, inv_ornt_aff
+from scipy.spatial.transform import Rotation
+
+from src_core.intensity import LEVELS, IntensityRule
+from src_core.points import BLURS, GRADIENT_SCALE, SEEN, brain_points
+from src_core.scan import scan_from_array
+
+ALIGNMENT = from_matvec(1.1 * Rotation.from_euler("xyz", (8, -5, 20), degrees=True).as_matrix(), 7)
+
+
+def test_positions_are_template_millimetres(brain, rule) -> None:
+    points = brain_points(brain.scan, brain.mask, ALIGNMENT, rule)
+    taken = points.take(slice(None))
+    assert len(points) == len(taken) == brain.mask.sum()
+    np.testing.assert_allclose(
+        taken.positions, apply_affine(ALIGNMENT, brain.positions), rtol=1e-5, atol=1e-3
+    )
+
+
+def test_the_first_number_seen_is_the_voxel_itself(brain, points, rule) -> None:
+    values = brain.scan.voxels[brain.mask]
+    expected = rule.fit(values).normalise(values)
+    np.testing.assert_allclose(points.take(slice(None)).seen[:, 0], expected, atol=1e-3)
+
+
+def test_only_the_points_asked_for_are_taken(points) -> None:
+    everything = points.take(slice(None))
+    some = points.take(torch.tensor([5, 3, 3, 900]))
+    torch.testing.assert_close(some.positions, everything.positions[[5, 3, 3, 900]])
+    torch.testing.assert_close(some.seen, everything.seen[[5, 3, 3, 900]])
+    pieces = everything.split(1000)
+    assert {len(piece) for piece in pieces[:-1]} == {1000}
+    torch.testing.assert_close(torch.cat([piece.seen for piece in pieces]), everything.seen)
+
+
+@pytest.mark.parametrize(
+    "order",
+    [[(2, 1), (0, -1), (1, 1)], [(0, -1), (1, 1), (2, 1)], [(1, -1), (2, -1), (0, -1)]],
+)
+def test_the_storage_order_changes_nothing_at_a_place(brain, rule, order) -> None:
+    affine = brain.scan.affine @ inv_ornt_aff(order, brain.scan.shape)
+    turned = scan_from_array(apply_orientation(brain.scan.voxels, order), affine)
+    found = brain_points(turned, turned.voxels > 0, ALIGNMENT, rule).take(slice(None))
+    expected = brain_points(brain.scan, brain.mask, ALIGNMENT, rule).take(slice(None))
+
+    back = np.linalg.inv(ALIGNMENT @ brain.scan.affine)
+    index = np.rint(apply_affine(back, found.positions)).astype(int)
+    in_storage_order = np.lexsort(index.T[::-1])
+    torch.testing.assert_close(found.seen[in_storage_order], expected.seen, rtol=0, atol=2e-3)
+
+
+def test_empty_surroundings_change_nothing(brain, points, rule) -> None:
+    wide = [(7, 2), (0, 5), (3, 3)]
+    scan = scan_from_array(
+        np.pad(brain.scan.voxels, wide),
+        brain.scan.affine @ from_matvec(np.eye(3), [-before for before, _ in wide]),
+    )
+    found = brain_points(scan, scan.voxels > 0, np.eye(4), rule).take(slice(None))
+    torch.testing.assert_close(found.seen, points.take(slice(None)).seen)
+
+
+def test_what_lies_outside_the_mask_is_not_seen(brain, points, rule) -> None:
+    skull = replace(brain.scan, voxels=np.where(brain.mask, brain.scan.voxels, 300))
+    found = brain_points(skull, brain.mask, np.eye(4), rule).take(slice(None))
+    torch.testing.assert_close(found.seen, points.take(slice(None)).seen)
+
+
+def cube(voxel_size: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """World mm of each voxel of a cube of 60 mm about the origin, and its affine."""
+    shape = tuple(int(60 / size) for size in voxel_size)
+    affine = from_matvec(np.diag(voxel_size), (-30, -30, -30))
+    return apply_affine(affine, np.moveaxis(np.indices(shape), 0, -1)), affine
+
+
+def seen_in(voxels: np.ndarray, affine: np.ndarray, alignment: np.ndarray) -> np.ndarray:
+    """What is seen at each voxel, (I, J, K, SEEN), by a rule that changes no intensity."""
+    rule = IntensityRule(tuple(np.quantile(voxels, LEVELS)))
+    everywhere = np.ones(voxels.shape, bool)
+    points = brain_points(scan_from_array(voxels, affine), everywhere, alignment, rule)
+    return points.take(slice(None)).seen.numpy().reshape(*voxels.shape, SEEN)
+
+
+def core_of(values: np.ndarray) -> np.ndarray:
+    """The middle third, where the borders do not matter."""
+    return values[tuple(slice(n // 3, 2 * n // 3) for n in values.shape[:3])]
+
+
+@pytest.mark.parametrize("voxel_size", [(2, 2, 2), (1, 2, 4)])
+@pytest.mark.parametrize("degrees", [0, 30])
+def test_gradients_are_per_template_millimetre(voxel_size, degrees) -> None:
+    direction = np.array([0.003, -0.002, 0.004])
+    position, affine = cube(voxel_size)
+    rotation = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
+    seen = seen_in(0.6 + position @ direction, affine, from_matvec(2 * rotation, (0, 0, 0)))
+    # Twice as large in the template: half as steep; and turned with the brain.
+    expected = GRADIENT_SCALE * rotation @ direction / 2
+    gradients = core_of(seen)[..., len(BLURS) :].reshape(-1, 3)
+    np.testing.assert_allclose(gradients, np.broadcast_to(expected, gradients.shape), atol=1e-3)
+
+
+@pytest.mark.parametrize("voxel_size", [(1, 1, 1), (2, 1, 1), (1, 1, 3)])
+def test_blurs_have_the_same_width_in_millimetres(voxel_size) -> None:
+    position, affine = cube(voxel_size)
+    seen = core_of(seen_in(0.75 + 0.2 * np.sin(position / 3).sum(-1), affine, np.eye(4)))
+    for column, sigma in enumerate(BLURS):
+        if sigma >= max(voxel_size):
+            weaker = np.std(seen[..., column]) / np.std(seen[..., 0])
+            assert weaker == pytest.approx(np.exp(-((sigma / 3) ** 2) / 2), abs=0.03)
+
+
+def test_a_slice_sees_nothing_across_its_plane(brain, rule) -> None:
+    voxels = brain.scan.voxels[:, 20:21]
+    scan = scan_from_array(voxels, brain.scan.affine)
+    points = brain_points(scan, voxels > 0, np.eye(4), rule)
+    gradients = points.take(slice(None)).seen[:, len(BLURS) :].view(len(points), -1, 3)
+    assert (gradients[..., 1] == 0).all()
+    assert (gradients[..., [0, 2]] != 0).any()
+    assert (points.take(slice(None)).seen[:, len(BLURS) - 1] > 0).all()
