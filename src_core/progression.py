@@ -183,7 +183,7 @@ def _decode(
     segmentation: Segmentation, iteration: int, planes: Sequence[_Plane]
 ) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
     """Intensities and classes in each plane at an iteration, and the PSNR over all of them."""
-    points = segmentation._points
+    points = segmentation.points
     pictures, found, truth = [], [], []
     with segmentation.history.at(iteration) as network:
         for plane in planes:

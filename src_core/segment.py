@@ -47,6 +47,10 @@ class Segmentation:
         volumes (mm3), notes; with a reference also Dice.
     history : History
         Weights of past iterations.
+    network : CoordinateNetwork
+        Fitted.
+    points : BrainPoints
+        The brain voxels that it was fitted to.
     """
 
     scan: Scan
@@ -56,8 +60,8 @@ class Segmentation:
     labels: np.ndarray
     report: dict[str, Any]
     history: History
-    _network: CoordinateNetwork
-    _points: BrainPoints
+    network: CoordinateNetwork
+    points: BrainPoints
 
     @property
     def protocol(self) -> Protocol:
@@ -100,7 +104,7 @@ class Segmentation:
         """
         with self.history.at(self.iterations[-1] if iteration is None else iteration):
             values = self._decode("intensity")
-        return self._volume(self._points.scale.restore(values))
+        return self._volume(self.points.scale.restore(values))
 
     def residual(self) -> np.ndarray:
         """Scan minus reconstruction inside the brain, shape (I, J, K), float32."""
@@ -174,10 +178,10 @@ class Segmentation:
         return written
 
     def _map(self) -> tuple[CoordinateNetwork, np.ndarray, np.ndarray, tuple[int, ...]]:
-        return self._network, self.alignment.matrix, self.scan.affine, self.scan.shape
+        return self.network, self.alignment.matrix, self.scan.affine, self.scan.shape
 
     def _decode(self, quantity: Quantity) -> np.ndarray:
-        return decode(self._network, self._points, quantity)
+        return decode(self.network, self.points, quantity)
 
     def _volume(self, values: np.ndarray) -> np.ndarray:
         volume = np.zeros(self.scan.shape, values.dtype)
