@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -40,7 +42,7 @@ def test_beyond_it_the_first_the_last_and_an_even_choice_remain(network, last) -
     assert len(stored) <= 10
     assert stored[0] == 0
     assert stored[-1] == last
-    gaps = {after - before for before, after in zip(stored[:-2], stored[1:-1], strict=True)}
+    gaps = {after - before for before, after in pairwise(stored[:-1])}
     assert len(gaps) == 1
     assert len(stored) >= 5
 
