@@ -68,7 +68,6 @@ def write_progression(
         If matplotlib is not installed, or the file exists or cannot be written.
     """
     require_matplotlib()
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
@@ -78,7 +77,6 @@ def write_progression(
     shown = _nearest_stored(segmentation.iterations)
     rows, columns = 2 * len(planes), 1 + len(shown)
     figure = Figure(figsize=(2.2 * columns, 2.4 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(rows, columns, squeeze=False)
     for panel in panels.flat:
         panel.set_axis_off()
