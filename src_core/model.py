@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import resources
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -107,11 +107,35 @@ def build_network(family: str, architecture: dict[str, Any]) -> CoordinateNetwor
     if family not in _FAMILIES:
         raise InputError(f"unknown family {family!r}; there are {', '.join(_FAMILIES)}")
     network_type, settings_type = _FAMILIES[family]
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in architecture.items()}
+    settings = _settings(settings_type, architecture, "architecture")
     try:
-        return network_type(settings_type(**values))
-    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        return network_type(settings)
+    except (ValueError, RuntimeError) as error:
         raise InputError(f"the card's architecture can't be built: {error}") from error
+
+
+def _settings(kind: type, values: dict[str, Any], what: str) -> Any:
+    """Settings of a kind from a part of the card; each field must be of the type declared."""
+    values = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    hints = get_type_hints(kind)
+    for name, value in values.items():
+        if name not in hints or not _is_of_type(value, hints[name]):
+            raise InputError(f"its {what} has no valid field {name!r}: {value!r}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(f"its {what} is not complete: {error}") from error
+
+
+def _is_of_type(value: Any, hint: Any) -> bool:
+    if get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        if not isinstance(value, tuple):
+            return False
+        if kinds[-1] is Ellipsis:
+            kinds = kinds[:1] * len(value)
+        return len(value) == len(kinds) and all(map(_is_of_type, value, kinds))
+    return isinstance(value, int | float if hint is float else hint)
 
 
 @torch.no_grad()
@@ -207,7 +231,9 @@ def _checked(card: Any, weights: dict[str, Tensor], digest: str) -> Model:
     if len(goals) != len(LEVELS) or any(b <= a for a, b in pairwise(goals)):
         raise InputError(f"intensity_goals must be {len(LEVELS)} rising numbers")
     protocol = Protocol.from_json(card["protocol"])
-    fit = FitSettings(**card["fit"])
+    fit = _settings(FitSettings, card["fit"], "fit")
+    if fit.iterations < 0 or fit.points < 1:
+        raise InputError("its fit needs iterations of 0 or more and points of 1 or more")
     network = build_network(card["family"], card["architecture"])
     if network.settings.classes != len(protocol.ids):  # type: ignore[union-attr]
         raise InputError("its number of classes is not that of its protocol")
