@@ -19,6 +19,7 @@ import numpy as np
 
 from src_core import __version__
 from src_core.errors import InputError
+from src_core.files import check_writable
 
 if TYPE_CHECKING:
     from src_core.fit import Step
@@ -134,7 +135,7 @@ def _check_outputs(args: argparse.Namespace, output: Path) -> None:
         outputs += [args.probabilities, export.companion(args.probabilities, ".json")]
     outputs += filter(None, [args.warp, args.volumes, args.progression, args.report])
     inputs = filter(None, [args.scan, args.mask, args.reference, args.transform])
-    export.check_writable(outputs, args.overwrite, inputs)
+    check_writable(outputs, args.overwrite, inputs)
     if args.progression:
         from src_core.progression import require_matplotlib
 
@@ -197,7 +198,7 @@ def _measure(args: argparse.Namespace) -> None:
     from src_core.scan import read_on_grid, read_scan
 
     if args.json:
-        export.check_writable([args.json], args.overwrite, [args.labels, args.reference])
+        check_writable([args.json], args.overwrite, [args.labels, args.reference])
     # A reference is never empty, an unlucky label map may be: the grid is the reference's.
     grid = read_scan(args.reference)
     labels = read_on_grid(args.labels, grid, "label map")
@@ -272,10 +273,9 @@ def _print_tree(values: Mapping[str, Any], indent: str = "") -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from src_core import export
     from src_core.training.train import TrainingSettings, train
 
-    export.check_writable([args.output], args.overwrite)
+    check_writable([args.output], args.overwrite)
     given = {field.name: getattr(args, field.name) for field in fields(TrainingSettings)}
     train(TrainingSettings(**{name: value for name, value in given.items() if value is not None}))
     print(f"written: {args.output}")
@@ -285,7 +285,7 @@ def _sample(args: argparse.Namespace) -> None:
     from src_core import export
     from src_core.sample import mni152_t1
 
-    export.check_writable([args.output], args.overwrite)
+    check_writable([args.output], args.overwrite)
     scan = mni152_t1()
     export.write_scalar_map(scan.voxels, scan, args.output, overwrite=args.overwrite)
     print(f"written: {args.output}")

@@ -7,13 +7,9 @@ complete or not there. Files that belong together appear together.
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import json
-import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +17,7 @@ import nibabel as nib
 import numpy as np
 
 from src_core.errors import InputError
+from src_core.files import complete_files
 from src_core.labels import Protocol
 from src_core.scan import Scan
 
@@ -29,44 +26,6 @@ _IMAGE_SUFFIXES = (*_NIFTI_SUFFIXES, ".mgz", ".mgh")
 _INTENT_LABEL = 1002
 _INTENT_VECTOR = 1007
 _RAS_TO_LPS = np.array([-1, -1, 1], dtype=np.float32)
-
-
-def check_writable(
-    paths: Iterable[str | Path], overwrite: bool = False, inputs: Iterable[str | Path] = ()
-) -> None:
-    """Find out before any work is done whether files can be written.
-
-    Parameters
-    ----------
-    paths : iterable of path
-        Files to be written.
-    overwrite : bool
-        Whether existing files may be replaced.
-    inputs : iterable of path
-        Files that are read and must not be replaced in any case.
-
-    Raises
-    ------
-    InputError
-        If a folder is missing or read-only, a file exists, is an input, or is named twice.
-    """
-    protected = [path for path in map(Path, inputs) if path.exists()]
-    seen = set()
-    for path in map(Path, paths):
-        if path.resolve() in seen:
-            raise InputError(f"{path} is named for two outputs; give each its own name")
-        seen.add(path.resolve())
-        if path.is_dir():
-            raise InputError(f"{path} is a folder; give a file name in it")
-        if not path.parent.is_dir():
-            raise InputError(f"folder {path.parent} does not exist; create it or choose another")
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise InputError(f"folder {path.parent} is read-only; choose another")
-        if path.exists():
-            if any(path.samefile(other) for other in protected):
-                raise InputError(f"{path} is an input; choose another name for the output")
-            if not overwrite:
-                raise InputError(f"{path} exists; choose another name or pass --overwrite")
 
 
 def image_stem(path: str | Path) -> str:
@@ -126,7 +85,7 @@ def write_labels(
     dtype = np.uint8 if label_map.max() <= np.iinfo(np.uint8).max else np.int16
     _check_suffix(path, _IMAGE_SUFFIXES)
     paths = [Path(path), companion(path, ".tsv"), companion(path, ".json")]
-    with _complete_files(paths, overwrite, scan) as (image, table, description):
+    with complete_files(paths, overwrite, _source(scan)) as (image, table, description):
         _save_image(label_map.astype(dtype), scan, image, _INTENT_LABEL)
         _save_text(_bids_table(protocol), table)
         _save_text(_json(details), description)
@@ -165,7 +124,7 @@ def write_probabilities(
     _check_suffix(path, _NIFTI_SUFFIXES)
     names = ["Background", *(structure.name for structure in protocol.structures)]
     paths = [Path(path), companion(path, ".json")]
-    with _complete_files(paths, overwrite, scan) as (image, description):
+    with complete_files(paths, overwrite, _source(scan)) as (image, description):
         _save_image(probabilities.astype(np.float32, copy=False), scan, image)
         _save_text(_json({**details, "LabelMap": names}), description)
     return paths
@@ -183,7 +142,7 @@ def write_scalar_map(
     """
     _check_shape(volume, scan.shape)
     _check_suffix(path, _IMAGE_SUFFIXES)
-    with _complete_files([Path(path)], overwrite, scan) as (image,):
+    with complete_files([Path(path)], overwrite, _source(scan)) as (image,):
         _save_image(volume.astype(np.float32, copy=False), scan, image)
 
 
@@ -214,7 +173,7 @@ def write_displacement_field(
     _check_shape(displacement, (*scan.shape, 3))
     _check_suffix(path, _NIFTI_SUFFIXES)
     lps = displacement.astype(np.float32, copy=False) * _RAS_TO_LPS
-    with _complete_files([Path(path)], overwrite, scan) as (image,):
+    with complete_files([Path(path)], overwrite, _source(scan)) as (image,):
         _save_image(lps[:, :, :, np.newaxis, :], scan, image, _INTENT_VECTOR)
 
 
@@ -258,7 +217,7 @@ def write_volumes_csv(
             rows[-1].append(f"{soft_volumes[structure.id]:.3f}")
     if soft_volumes is not None:
         header.append("soft_volume_mm3")
-    with _complete_files([Path(path)], overwrite, scan) as (table,):
+    with complete_files([Path(path)], overwrite, _source(scan)) as (table,):
         _save_text(_delimited([header, *rows], ","), table)
 
 
@@ -286,7 +245,7 @@ def write_lookup_table(
         If the file exists or cannot be written.
     """
     lines = {"freesurfer": _freesurfer_table, "itksnap": _itksnap_table}[kind](protocol)
-    with _complete_files([Path(path)], overwrite) as (table,):
+    with complete_files([Path(path)], overwrite) as (table,):
         _save_text("\n".join(lines) + "\n", table)
 
 
@@ -298,38 +257,13 @@ def write_json(values: Mapping[str, Any], path: str | Path, *, overwrite: bool =
     InputError
         If the file exists or cannot be written.
     """
-    with _complete_files([Path(path)], overwrite) as (file,):
+    with complete_files([Path(path)], overwrite) as (file,):
         _save_text(_json(values), file)
 
 
-@contextmanager
-def _complete_files(
-    paths: Sequence[Path], overwrite: bool, scan: Scan | None = None
-) -> Iterator[list[Path]]:
-    """Yield temporary names beside `paths`, which take their places if nothing fails.
-
-    A scan given here is protected: its own file is never replaced.
-    """
-    check_writable(paths, overwrite, [scan.path] if scan and scan.path else [])
-    # nibabel chooses the format by the ending
-    temporary = [
-        path.with_name(f".{uuid.uuid4().hex}{_image_suffix(path.name) or path.suffix}")
-        for path in paths
-    ]
-    try:
-        yield temporary
-        for written, path in zip(temporary, paths, strict=True):
-            os.replace(written, path)
-    except OSError as error:
-        folder = paths[0].parent
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(
-                f"the disk of {folder} is full; free space or choose another"
-            ) from error
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    finally:
-        for written in temporary:
-            written.unlink(missing_ok=True)
+def _source(scan: Scan) -> list[Path]:
+    """The scan's own file, which is never replaced."""
+    return [scan.path] if scan.path else []
 
 
 def _save_image(array: np.ndarray, scan: Scan, path: Path, intent: int = 0) -> None:

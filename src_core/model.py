@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from src_core.errors import InputError
+from src_core.files import complete_files
 from src_core.fit import FitSettings
 from src_core.intensity import LEVELS, IntensityRule
 from src_core.labels import Protocol
@@ -265,13 +266,9 @@ def write_model(network: CoordinateNetwork, card: dict[str, Any], path: Path) ->
     Raises
     ------
     InputError
-        The card is not complete.
+        The card is not complete, or the file can't be written.
     """
     weights = {name: value.contiguous() for name, value in network.shared_state().items()}
     _checked(card, weights, "")
-    part = path.with_name(f".{path.name}.part")
-    try:
-        save_file(weights, part, metadata={"card": json.dumps(card)})
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with complete_files([path], overwrite=True) as (file,):
+        save_file(weights, file, metadata={"card": json.dumps(card)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 
 from src_core.decode import decode
 from src_core.errors import InputError
-from src_core.export import check_writable
+from src_core.files import complete_files
 from src_core.measure import psnr
 
 if TYPE_CHECKING:
@@ -72,7 +71,6 @@ def write_progression(
     from matplotlib.patches import Patch
 
     path = Path(path)
-    check_writable([path], overwrite)
     planes = _planes(segmentation)
     shown = _nearest_stored(segmentation.iterations)
     rows, columns = 2 * len(planes), 1 + len(shown)
@@ -105,14 +103,8 @@ def write_progression(
             plane.show(panels[2 * row + 1, column], plane.scan, brightest)
             plane.show(panels[2 * row + 1, column], colors[classes])
 
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        figure.savefig(temporary, format="png", dpi=110)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with complete_files([path], overwrite) as (file,):
+        figure.savefig(file, format="png", dpi=110)
 
 
 @dataclass(frozen=True, eq=False)

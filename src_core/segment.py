@@ -25,6 +25,11 @@ from src_core.networks.base import CoordinateNetwork
 from src_core.points import BrainPoints, brain_points
 from src_core.scan import Scan, read_on_grid, read_scan, scan_from_array
 
+NOTICE = (
+    "Research use only: not a medical device, not for diagnosis or treatment decisions. "
+    "Inspect every result."
+)
+"""Goes into every report and every description beside a label map."""
 PSNR_PROBES = 50_000
 """Voxels from which the PSNR in the report is taken."""
 
@@ -374,6 +379,7 @@ def _report(
         "versions": {"python": platform.python_version(), **versions},
         "volumes": by_name,
         "notes": list(result.scan.notes),
+        "notice": NOTICE,
     }
 
 

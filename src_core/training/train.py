@@ -8,8 +8,6 @@ test-time fitting never sees labels), *model file*.
 
 import dataclasses
 import json
-import shlex
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -358,6 +356,14 @@ class _Training:
         by_name = {e.name: float(mean) for e, mean in zip(examples, means, strict=True)}
         return by_name | {"mean": float(means.mean())}
 
+    def _command(self) -> str:
+        """What makes the same model again; folders are named by placeholders."""
+        settings = self.settings
+        words = ["napari-metaseg train DATA", f"--output {settings.output.name}"]
+        words += [f"--family {settings.family}", f"--protocol {settings.protocol}"]
+        words += [f"--steps {settings.steps}", f"--seed {settings.seed}"]
+        return " ".join(words + (["--smoke"] if settings.smoke else []))
+
     def write(self, seconds: float) -> None:
         """Write the model file."""
         settings, fit = self.settings, self.recipe.fit
@@ -378,7 +384,7 @@ class _Training:
             },
             "training": {
                 "scans": {s: [x.name for x in self._of(s)] for s in ("train", "val")},
-                "command": shlex.join(["napari-metaseg", *sys.argv[1:]]),
+                "command": self._command(),
                 "seed": settings.seed,
                 "seconds": round(seconds),
             },

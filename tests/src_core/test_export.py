@@ -350,20 +350,6 @@ def test_written_files_have_the_permissions_of_any_new_file(
     assert {path.stat().st_mode for path in written} == {expected}
 
 
-def test_check_before_the_work(tmp_path: Path) -> None:
-    export.check_writable([tmp_path / "a.nii", tmp_path / "b.csv"])
-    (tmp_path / "a.nii").touch()
-    with pytest.raises(InputError, match=r"a\.nii exists"):
-        export.check_writable([tmp_path / "b.csv", tmp_path / "a.nii"])
-    export.check_writable([tmp_path / "a.nii"], overwrite=True)
-    with pytest.raises(InputError, match="is an input"):
-        export.check_writable([tmp_path / "a.nii"], overwrite=True, inputs=[tmp_path / "a.nii"])
-    with pytest.raises(InputError, match="two outputs"):
-        export.check_writable([tmp_path / "b.csv", tmp_path / "." / "b.csv"])
-    with pytest.raises(InputError, match="is a folder"):
-        export.check_writable([tmp_path])
-
-
 @pytest.mark.parametrize(
     ("name", "stem"),
     [("sub-1_T1w.nii.gz", "sub-1_T1w"), ("a.b.nii", "a.b"), ("t1.mgz", "t1"), ("T1.NII.GZ", "T1")],

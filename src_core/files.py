@@ -1,0 +1,91 @@
+"""Write files completely or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from src_core.errors import InputError
+
+
+def check_writable(
+    paths: Iterable[str | Path], overwrite: bool = False, inputs: Iterable[str | Path] = ()
+) -> None:
+    """Find out before any work is done whether files can be written.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files to be written.
+    overwrite : bool
+        Whether existing files may be replaced.
+    inputs : iterable of path
+        Files that are read and must not be replaced in any case.
+
+    Raises
+    ------
+    InputError
+        If a folder is missing or read-only, a file exists, is an input, or is named twice.
+    """
+    protected = [path for path in map(Path, inputs) if path.exists()]
+    seen = set()
+    for path in map(Path, paths):
+        if path.resolve() in seen:
+            raise InputError(f"{path} is named for two outputs; give each its own name")
+        seen.add(path.resolve())
+        if path.is_dir():
+            raise InputError(f"{path} is a folder; give a file name in it")
+        if not path.parent.is_dir():
+            raise InputError(f"folder {path.parent} does not exist; create it or choose another")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise InputError(f"folder {path.parent} is read-only; choose another")
+        if path.exists():
+            if any(path.samefile(other) for other in protected):
+                raise InputError(f"{path} is an input; choose another name for the output")
+            if not overwrite:
+                raise InputError(f"{path} exists; choose another name or pass --overwrite")
+
+
+@contextmanager
+def complete_files(
+    paths: Sequence[Path], overwrite: bool, inputs: Iterable[str | Path] = ()
+) -> Iterator[list[Path]]:
+    """Yield temporary names beside `paths`, which take their places if nothing fails.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Files that belong together.
+    overwrite, inputs
+        As for `check_writable`.
+
+    Raises
+    ------
+    InputError
+        As `check_writable`, and if the disk is full or fails otherwise; nothing is left behind.
+    """
+    check_writable(paths, overwrite, inputs)
+    temporary = [path.with_name(f".{uuid.uuid4().hex}{_ending(path)}") for path in paths]
+    try:
+        yield temporary
+        for written, path in zip(temporary, paths, strict=True):
+            os.replace(written, path)
+    except OSError as error:
+        folder = paths[0].parent
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise InputError(
+                f"the disk of {folder} is full; free space or choose another"
+            ) from error
+        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
+    finally:
+        for written in temporary:
+            written.unlink(missing_ok=True)
+
+
+def _ending(path: Path) -> str:
+    """By this nibabel chooses the format."""
+    return ".nii.gz" if path.name.lower().endswith(".nii.gz") else path.suffix
