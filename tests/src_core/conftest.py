@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -18,6 +20,7 @@ from src_core.points import BrainPoints, brain_points
 from src_core.sample import phantom
 from src_core.scan import Scan
 from src_core.template import TemplateImage
+from src_core.training.train import TrainingSettings, train
 
 VOXEL_SIZE = 4.0
 
@@ -102,3 +105,28 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
     write_model(network, card, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Phantoms with label maps, as training wants them: two to train on, one to validate on."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = [("scan", "subject", "split")]
+    for seed, split in enumerate(("train", "train", "val")):
+        scan, labels = phantom(VOXEL_SIZE, seed + 10)
+        for what, image in (("T1w", scan.voxels), ("labels", labels)):
+            path = folder / f"s{seed}_{what}.nii.gz"
+            nib.save(nib.Nifti1Image(image, scan.affine), path)
+        rows.append((f"s{seed}", f"person{seed}", split))
+    with (folder / "subjects.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def training(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingSettings:
+    """A short training that was run: its output is a model that knows the phantom."""
+    output = tmp_path_factory.mktemp("trained") / "phantoms.safetensors"
+    settings = TrainingSettings(data_folder, output, smoke=True, steps=400)
+    train(settings)
+    return settings

@@ -1,0 +1,53 @@
+"""What training makes small."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from src_core.training.data import IGNORED
+from src_core.training.losses import dice_per_class, segmentation_loss
+
+CLASSES = torch.tensor([0, 0, 1, 1, 1, 2, 2, 0], dtype=torch.uint8)
+
+
+def scores_for(classes: torch.Tensor, certainty: float) -> torch.Tensor:
+    return certainty * torch.nn.functional.one_hot(classes.long(), 4).float()
+
+
+def test_the_loss_falls_to_zero_as_the_right_answer_becomes_certain() -> None:
+    losses = [segmentation_loss(scores_for(CLASSES, c), CLASSES).item() for c in (0, 2, 5, 50)]
+    assert losses == sorted(losses, reverse=True)
+    assert losses[0] > 1
+    assert losses[-1] == pytest.approx(0, abs=1e-5)
+
+
+def test_ignored_points_take_no_part() -> None:
+    logits = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    with_ignored = torch.cat([CLASSES, torch.full((3,), IGNORED, dtype=torch.uint8)])
+    more = torch.cat([logits, 100 * torch.ones(3, 4)])
+    assert segmentation_loss(more, with_ignored) == segmentation_loss(logits, CLASSES)
+
+
+def test_a_piece_of_background_alone_has_a_loss() -> None:
+    background = torch.zeros(5, dtype=torch.uint8)
+    assert math.isfinite(segmentation_loss(torch.zeros(5, 4), background).item())
+
+
+def test_dice_counts_each_class_by_itself() -> None:
+    found = torch.tensor([0, 1, 1, 1, 0, 2, 2, 0])
+    assert dice_per_class(found, CLASSES, 3) == [pytest.approx(2 / 3), 1.0]
+    one, two, three = dice_per_class(torch.zeros(8, dtype=torch.long), CLASSES, 4)
+    assert (one, two) == (0, 0)
+    assert math.isnan(three)
+
+
+def test_dice_looks_at_known_points_only() -> None:
+    classes = CLASSES.clone()
+    classes[:5] = IGNORED
+    found = torch.tensor([1, 2, 1, 2, 1, 2, 2, 0])
+    one, two = dice_per_class(found, classes, 3)
+    assert math.isnan(one)
+    assert two == 1

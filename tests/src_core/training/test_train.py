@@ -1,0 +1,123 @@
+"""From a folder of scans to a model file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from src_core.errors import InputError
+from src_core.model import Model, load_model
+from src_core.training import train as train_module
+from src_core.training.train import TrainingSettings, train
+
+
+@pytest.fixture
+def short(training: TrainingSettings, tmp_path: Path) -> TrainingSettings:
+    """A training of few steps; its examples, which take longest, are there already."""
+    settings = replace(training, output=tmp_path / "short.safetensors", steps=130)
+    done, work = (s.output.with_suffix(".training") for s in (training, settings))
+    shutil.copytree(done / "examples", work / "examples")
+    shutil.copy(done / "intensity.json", work)
+    return settings
+
+
+def equal(one: Model, other: Model) -> bool:
+    assert one.weights.keys() == other.weights.keys()
+    return all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
+
+
+def test_the_model_knows_what_it_was_trained_for(training: TrainingSettings) -> None:
+    model = load_model(training.output)
+    assert model.name == "phantoms"
+    assert model.protocol.name == "tissue4"
+    assert model.card["family"] == "warped"
+    assert model.card["training"]["scans"] == {"train": ["s0", "s1"], "val": ["s2"]}
+    assert model.card["training"]["seed"] == 0
+    assert model.card["scores"]["mean_foreground"] > 0.75
+    assert model.card["scores"]["dice"].keys() == {s.name for s in model.protocol.structures}
+
+
+def test_the_siren_family_trains_with_the_same_call_and_shows_progress(
+    short: TrainingSettings, capfd: pytest.CaptureFixture[str]
+) -> None:
+    train(replace(short, family="siren"))
+    model = load_model(short.output)
+    assert model.card["family"] == "siren"
+    assert model.card["scores"]["mean_foreground"] > 0.1
+    shown = capfd.readouterr().err
+    assert all(f"{stage}: 100%" in shown for stage in ("examples", "start", "fits", "head"))
+    log = (short.output.with_suffix(".training") / "head.csv").read_text()
+    assert "130," in log
+    assert "s2-0" in log
+
+
+class Interrupter:
+    """Raises KeyboardInterrupt at a call of a function, as Ctrl-C would."""
+
+    def __init__(self, function: Callable, call: int):
+        self.function, self.left = function, call
+
+    def __call__(self, *args, **kwargs):
+        self.left -= 1
+        if not self.left:
+            raise KeyboardInterrupt
+        return self.function(*args, **kwargs)
+
+
+def test_after_interruptions_it_goes_on_to_the_very_same_model(
+    short: TrainingSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    again = replace(short, output=tmp_path / "again.safetensors")
+    shutil.copytree(short.output.with_suffix(".training"), again.output.with_suffix(".training"))
+    # Two losses per step: step 115 is behind the checkpoint of step 100.
+    in_group, in_start = ("Fit", 3), ("segmentation_loss", 230)
+    in_fits, in_head = ("Fit", 4), ("segmentation_loss", 230)
+    for name, call in (in_group, in_start, in_fits, in_head):
+        with monkeypatch.context() as patch:
+            patch.setattr(train_module, name, Interrupter(getattr(train_module, name), call))
+            with pytest.raises(KeyboardInterrupt):
+                train(again)
+        assert not again.output.exists()
+    train(again)
+    train(short)
+    assert equal(load_model(short.output), load_model(again.output))
+
+
+def test_a_finished_training_writes_its_model_again(training: TrainingSettings) -> None:
+    before = load_model(training.output)
+    training.output.unlink()
+    train(training)
+    assert equal(before, load_model(training.output))
+
+
+@pytest.mark.parametrize("change", [{"steps": 7}, {"seed": 1}, {"family": "siren"}], ids=str)
+def test_the_work_folder_of_another_training_is_refused(
+    training: TrainingSettings, tmp_path: Path, change: dict
+) -> None:
+    work = training.output.with_suffix(".training")
+    other = replace(training, output=tmp_path / "other.safetensors", work=work, **change)
+    with pytest.raises(InputError, match="holds another training; name a new --work"):
+        train(other)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"protocol": "tissue9"}, "unknown protocol"),
+        ({"family": "cnn"}, "unknown family"),
+        ({"data": Path("nowhere")}, "subjects.csv"),
+    ],
+)
+def test_what_cannot_be_trained_is_said_at_once(
+    training: TrainingSettings, tmp_path: Path, change: dict, said: str
+) -> None:
+    settings = replace(training, output=tmp_path / "model.safetensors", **change)
+    with pytest.raises(InputError, match=said):
+        train(settings)
+    assert list(tmp_path.iterdir()) == []
