@@ -258,6 +258,8 @@ def segment(
     if iterations is not None and iterations < 0:
         raise InputError("iterations must be 0 or more")
     if threads is not None:
+        if threads < 1:
+            raise InputError("threads must be 1 or more")
         torch.set_num_threads(threads)
     where = choose_device(device)
     clock = _Clock()

@@ -1,0 +1,365 @@
+"""The one call from scan to labels."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from nibabel.affines import apply_affine, from_matvec
+from scipy.spatial.transform import Rotation
+
+from src_core.alignment import read_transform
+from src_core.errors import InputError
+from src_core.fit import Step
+from src_core.measure import dice
+from src_core.model import DEFAULT_MODEL, bundled_models
+from src_core.sample import mni152_t1
+from src_core.scan import Scan, scan_from_array
+from src_core.segment import Segmentation, segment
+
+IDS = [1, 2, 3, 4]
+FAST = {"align": False, "iterations": 4}
+
+
+@pytest.fixture(scope="module")
+def model(training) -> Path:
+    """A model that knows the phantom."""
+    return training.output
+
+
+@pytest.fixture(scope="module")
+def result(brain, model) -> Segmentation:
+    return segment(brain.scan, model=model, reference=brain.labels)
+
+
+@pytest.fixture(scope="module")
+def scan_file(brain, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("scan") / "sub-01_T1w.nii.gz"
+    nib.save(nib.Nifti1Image(brain.scan.voxels, brain.scan.affine), path)
+    return path
+
+
+def save_as(values: np.ndarray, scan: Scan, path: Path) -> Path:
+    nib.save(nib.Nifti1Image(values, scan.affine), path)
+    return path
+
+
+def mean_dice(labels: np.ndarray, reference: np.ndarray) -> float:
+    return float(np.mean(list(dice(labels, reference, IDS).values())))
+
+
+def test_the_labels_are_right_and_on_the_scans_grid(brain, result) -> None:
+    assert result.labels.shape == brain.scan.shape
+    assert result.labels.dtype == np.uint8
+    assert (result.labels[~brain.mask] == 0).all()
+    assert mean_dice(result.labels, brain.labels) > 0.75
+
+
+def test_the_report_tells_everything(brain, result) -> None:
+    report = result.report
+    assert report["seconds"].keys() >= {"load", "align", "fit", "decode"}
+    assert report["iterations"] == 12
+    assert report["stop_reason"] in ("iterations", "labels stand still")
+    assert report["model"] == {"name": "phantoms", "sha256": result.model.sha256}
+    assert report["alignment"]["method"] == "estimated"
+    np.testing.assert_array_equal(report["transform"], result.alignment.matrix)
+    assert report["device"] in ("cpu", "cuda")
+    assert {"python", "torch", "numpy", "nibabel", "scipy"} <= report["versions"].keys()
+    names = [structure.name for structure in result.protocol.structures]
+    assert list(report["volumes"]) == names
+    counted = [np.sum(result.labels == id) * brain.scan.voxel_volume for id in IDS]
+    np.testing.assert_allclose(list(report["volumes"].values()), counted)
+    assert report["mean_dice"] == pytest.approx(mean_dice(result.labels, brain.labels), abs=1e-3)
+    assert list(report["dice"]) == names
+    assert 10 < report["psnr"] < 40
+    json.dumps(report)  # can be written
+
+
+def test_without_a_reference_there_is_no_dice(brain, model) -> None:
+    assert not {"dice", "mean_dice"} & segment(brain.scan, model=model, **FAST).report.keys()
+
+
+def test_file_scan_and_array_give_the_same(brain, model, scan_file) -> None:
+    of_scan = segment(brain.scan, model=model, **FAST)
+    of_file = segment(scan_file, model=str(model), **FAST)
+    of_array = segment(brain.scan.voxels, brain.scan.affine, model=model, **FAST)
+    np.testing.assert_array_equal(of_file.labels, of_scan.labels)
+    np.testing.assert_array_equal(of_array.labels, of_scan.labels)
+
+
+def test_a_seed_repeats_to_the_bit(brain, model) -> None:
+    one, same, other = (
+        segment(brain.scan, model=model, seed=seed, **FAST).probabilities()
+        for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("iterations", [0, 7])
+def test_as_many_iterations_are_done_as_asked_for(brain, model, iterations) -> None:
+    steps: list[Step] = []
+    found = segment(
+        brain.scan, model=model, align=False, iterations=iterations, on_step=steps.append
+    )
+    assert found.report["iterations"] == iterations
+    assert [step.iteration for step in steps] == list(range(1, iterations + 1))
+    assert found.iterations == list(range(iterations + 1))
+
+
+def test_a_moved_scan_gets_the_same_labels(brain, model, result) -> None:
+    rotation = Rotation.from_rotvec([14, -10, 18], degrees=True).as_matrix()
+    move = from_matvec(0.85 * rotation, (30, -10, 20))
+    moved = segment(replace(brain.scan, affine=move @ brain.scan.affine), model=model)
+    assert mean_dice(moved.labels, result.labels) > 0.93
+    np.testing.assert_array_equal(moved.scan.affine, move @ brain.scan.affine)
+
+
+def test_a_given_transform_is_used_and_comes_back_from_the_report(
+    brain, model, result, tmp_path
+) -> None:
+    (path := tmp_path / "report.json").write_text(json.dumps(result.report))
+    given = segment(brain.scan, model=model, transform=read_transform(path), iterations=12)
+    assert given.report["alignment"] == {"method": "given", "similarity": None}
+    np.testing.assert_array_equal(given.alignment.matrix, result.alignment.matrix)
+    np.testing.assert_array_equal(given.labels, result.labels)
+
+
+def test_without_alignment_world_millimetres_are_taken_as_they_are(brain, model) -> None:
+    plain = segment(brain.scan, model=model, **FAST)
+    assert plain.report["alignment"]["method"] == "none"
+    np.testing.assert_array_equal(plain.alignment.matrix, np.eye(4))
+    given = segment(brain.scan, model=model, transform=np.eye(4), iterations=4)
+    np.testing.assert_array_equal(given.labels, plain.labels)
+
+
+@pytest.mark.parametrize("change", ["gamma 0.7", "gamma 1.5", "another scale", "bias of 30 %"])
+def test_another_scanner_hardly_changes_the_labels(brain, model, result, change) -> None:
+    values = brain.scan.voxels / brain.scan.voxels.max()
+    x = np.linspace(-1, 1, values.shape[0])[:, None, None]
+    changed = {
+        "gamma 0.7": values**0.7,
+        "gamma 1.5": values**1.5,
+        "another scale": 4000 * values + 50,
+        "bias of 30 %": values * (1 + 0.3 * x),
+    }[change]
+    other = segment(
+        replace(brain.scan, voxels=np.where(brain.mask, changed, 0).astype(np.float32)),
+        model=model,
+        iterations=12,
+    )
+    assert mean_dice(other.labels, result.labels) > (0.8 if "bias" in change else 0.93)
+
+
+@pytest.fixture
+def head(brain) -> Scan:
+    """The brain in a head: bright noise up to the borders."""
+    noise = np.random.default_rng(0).uniform(20, 300, brain.scan.shape).astype(np.float32)
+    return replace(brain.scan, voxels=np.where(brain.mask, brain.scan.voxels, noise))
+
+
+def test_a_scan_with_skull_needs_a_mask(brain, model, head, tmp_path) -> None:
+    with pytest.raises(InputError, match=r"not skull-stripped.*--mask"):
+        segment(head, model=model, **FAST)
+    stripped = segment(brain.scan, model=model, **FAST)
+    path = save_as(brain.mask.astype(np.uint8), brain.scan, tmp_path / "mask.nii.gz")
+    for mask in (brain.mask, path):
+        found = segment(head, model=model, mask=mask, **FAST)
+        np.testing.assert_array_equal(found.labels, stripped.labels)
+
+
+@pytest.mark.parametrize("axis", range(3))
+def test_a_slice_is_segmented_on_its_own_grid(brain, model, axis) -> None:
+    number = brain.scan.shape[axis] // 2
+    place = tuple(slice(number, number + 1) if a == axis else slice(None) for a in range(3))
+    shift = from_matvec(np.eye(3), np.where(np.arange(3) == axis, number, 0))
+    scan = scan_from_array(brain.scan.voxels[place], brain.scan.affine @ shift)
+    reference = brain.labels[place]
+    found = segment(scan, model=model, reference=reference.squeeze(), align=False)
+    assert found.labels.shape == scan.shape
+    assert found.report["mean_dice"] > 0.4
+    assert found.displacement().shape == (*scan.shape, 3)
+    assert segment(scan, model=model, iterations=2).report["alignment"]["similarity"] > 0.5
+
+
+def test_a_two_dimensional_file_is_a_slice(brain, model, tmp_path) -> None:
+    affine = brain.scan.affine @ from_matvec(np.eye(3), (0, 0, 20))
+    path = tmp_path / "slice.nii.gz"
+    nib.save(nib.Nifti1Image(brain.scan.voxels[:, :, 20], affine), path)
+    found = segment(path, model=model, **FAST)
+    assert found.labels.shape == (*brain.scan.shape[:2], 1)
+    assert found.labels.any()
+
+
+def test_past_iterations_can_be_looked_at(brain, result) -> None:
+    np.testing.assert_array_equal(result.labels_at(12), result.labels)
+    assert not np.array_equal(result.labels_at(0), result.labels)
+    np.testing.assert_array_equal(result.labels_at(12), result.labels)
+    errors = [
+        np.abs(result.reconstruction(i) - brain.scan.voxels)[brain.mask].mean() for i in (0, 12)
+    ]
+    assert errors[1] < errors[0]
+    with pytest.raises(InputError, match="iteration 99 is not stored"):
+        result.labels_at(99)
+
+
+def test_what_can_be_asked_for_later(brain, result) -> None:
+    shape = brain.scan.shape
+    probabilities = result.probabilities()
+    assert probabilities.shape == (*shape, 5)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(-1), result.labels)
+    assert (result.entropy()[~brain.mask] == 0).all()
+    assert 0 < result.entropy().max() <= np.log2(5) + 1e-5
+    np.testing.assert_allclose(
+        (result.reconstruction() + result.residual())[brain.mask],
+        brain.scan.voxels[brain.mask],
+        rtol=1e-4,
+        atol=1e-3,
+    )
+    world = apply_affine(brain.scan.affine, np.moveaxis(np.indices(shape), 0, -1))
+    np.testing.assert_allclose(
+        world + result.displacement(), result.template_positions(), atol=1e-2
+    )
+    assert 0.3 < np.median(result.jacobian()[brain.mask]) < 3
+
+
+def test_saving_writes_the_label_map_and_its_companions_once(result, tmp_path) -> None:
+    path = tmp_path / "out_dseg.nii.gz"
+    written = result.save(path, lut="itksnap")
+    assert path in written
+    assert sorted(written) == sorted(tmp_path.iterdir())
+    assert {file.suffix for file in written} == {".gz", ".tsv", ".json", ".txt"}
+    np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), result.labels)
+    assert result.report["seconds"]["write"] > 0
+    with pytest.raises(InputError, match="overwrite"):
+        result.save(path)
+    result.save(path, overwrite=True)
+
+
+def test_a_fit_that_is_interrupted_says_so_to_the_caller(brain, model) -> None:
+    def impatient(step: Step) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segment(brain.scan, model=model, on_step=impatient, **FAST)
+
+
+def test_the_number_of_threads_is_set_and_told(brain, model) -> None:
+    before = torch.get_num_threads()
+    try:
+        assert segment(brain.scan, model=model, threads=1, **FAST).report["threads"] == 1
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("what", ["mask", "reference"])
+def test_a_mask_or_reference_on_another_grid_is_refused(brain, model, tmp_path, what) -> None:
+    turned = np.moveaxis(brain.labels, 0, 2)
+    shifted = replace(brain.scan, affine=brain.scan.affine + 0.5)
+    cases = (
+        turned,
+        brain.labels[:-1],
+        save_as(turned, brain.scan, tmp_path / "turned.nii"),
+        save_as(brain.labels, shifted, tmp_path / "shifted.nii"),
+    )
+    for case in cases:
+        with pytest.raises(InputError, match=what):
+            segment(brain.scan, model=model, **{what: case}, **FAST)
+
+
+def test_what_cannot_be_used_is_refused_with_one_line(brain, model, scan_file, tmp_path) -> None:
+    (broken := tmp_path / "broken.safetensors").write_bytes(model.read_bytes()[:1000])
+    calls = {
+        "needs its affine": lambda: segment(brain.scan.voxels, model=model),
+        "does not exist": lambda: segment(tmp_path / "missing.nii.gz", model=model),
+        "unknown model": lambda: segment(scan_file, model="brain9d"),
+        "damaged model file": lambda: segment(scan_file, model=broken),
+        "label": lambda: segment(scan_file, model=model, reference=brain.labels * 10),
+        "mask is empty": lambda: segment(scan_file, model=model, mask=0 * brain.labels),
+        "unknown device": lambda: segment(scan_file, model=model, device="tpu"),
+        "iterations": lambda: segment(scan_file, model=model, iterations=-1),
+        "threads": lambda: segment(scan_file, model=model, threads=0),
+        "can't be inverted": lambda: segment(
+            scan_file, model=model, transform=np.diag([1, 1, 0, 1])
+        ),
+    }
+    if not torch.cuda.is_available():
+        calls["no cuda device"] = lambda: segment(scan_file, model=model, device="cuda")
+    for said, call in calls.items():
+        with pytest.raises(InputError, match=said) as caught:
+            call()
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_graphics_card_gives_the_same_labels(brain, model) -> None:
+    on_card, on_cpu = (segment(brain.scan, model=model, device=d) for d in ("cuda", "cpu"))
+    assert mean_dice(on_card.labels, on_cpu.labels) > 0.97
+
+
+@pytest.mark.slow
+def test_a_huge_scan_needs_less_than_four_gigabytes(tmp_path, model) -> None:
+    """512 x 512 x 512 voxels of 0.5 mm, int16, in a process of its own."""
+    code = f"""
+import resource, sys
+import numpy as np, nibabel as nib
+from scipy import ndimage
+from src_core.sample import phantom
+from src_core.segment import segment
+
+def write():
+    scan, _ = phantom(2.0)
+    huge = np.zeros((512, 512, 512), np.int16)
+    fine = ndimage.zoom(scan.voxels, 4, order=1, grid_mode=True, mode="nearest").astype(np.int16)
+    fine = fine[tuple(slice(0, 512) for _ in range(3))]
+    huge[tuple(slice(0, n) for n in fine.shape)] = fine
+    nib.save(nib.Nifti1Image(huge, np.diag([0.5, 0.5, 0.5, 1])), sys.argv[1])
+
+if sys.argv[2] == "write":
+    write()
+else:
+    segment(sys.argv[1], model={str(model)!r}, iterations=2)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    for task in ("write", "segment"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "huge.nii"), task],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+        )
+        assert done.returncode == 0, done.stderr
+    kilobytes = int(done.stdout)
+    assert kilobytes < 4 * 2**20
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(DEFAULT_MODEL not in bundled_models(), reason="the model is not there yet")
+@pytest.mark.parametrize("change", ["gamma 0.7", "gamma 1.5", "another scale", "bias of 30 %"])
+def test_the_bundled_model_does_not_mind_another_scanner(change, mni_labels) -> None:
+    scan, labels = mni_labels
+    values = scan.voxels / scan.voxels.max()
+    x = np.linspace(-1, 1, values.shape[0])[:, None, None]
+    changed = {
+        "gamma 0.7": values**0.7,
+        "gamma 1.5": values**1.5,
+        "another scale": np.where(values > 0, 4000 * values + 50, 0),
+        "bias of 30 %": values * (1 + 0.3 * x),
+    }[change]
+    other = segment(replace(scan, voxels=changed.astype(np.float32)))
+    assert mean_dice(other.labels, labels) > 0.95
+
+
+@pytest.fixture(scope="module")
+def mni_labels() -> tuple[Scan, np.ndarray]:
+    scan = mni152_t1()
+    return scan, segment(scan).labels
