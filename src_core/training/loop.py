@@ -15,6 +15,8 @@ from src_core.errors import InputError
 
 SAVE_EVERY = 100
 """Steps between two checkpoints."""
+LOG_EVERY = 50
+"""Steps between two rows of the log."""
 
 
 def optimise(
@@ -31,7 +33,8 @@ def optimise(
     """Minimise a random loss; goes on from the last checkpoint to the very same result.
 
     The step size rises over the first 2 % of the steps and falls along a cosine to a
-    hundredth. The log ``<name>.csv`` in the work folder gets a row per 50 steps.
+    hundredth. In the work folder the log ``<name>.csv`` gets a row per `LOG_EVERY` steps and
+    ``<name>-scores.csv`` one per judgement.
 
     Parameters
     ----------
@@ -84,13 +87,15 @@ def optimise(
             warm = min(1.0, (step + 1) / (0.02 * steps))
             adam.step(rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / steps)))
             last = step + 1 == steps
-            figures = {key: value.item() for key, value in losses.items()}
+            seconds = round(time.perf_counter() - started, 1)
             if judge is not None and (last or (step + 1) % judge_every == 0):
-                figures |= judge()
-                tqdm.write(f"{name} {step + 1}: " + _listed(figures))
-            if last or (step + 1) % 50 == 0:
+                scores = judge()
+                tqdm.write(f"{name} {step + 1}: {_listed(scores)}")
+                _log(work / f"{name}-scores.csv", {"step": step + 1, "seconds": seconds} | scores)
+            if last or (step + 1) % LOG_EVERY == 0:
+                figures = {key: value.item() for key, value in losses.items()}
                 bar.set_postfix_str(_listed(figures))
-                _log(work / f"{name}.csv", step + 1, time.perf_counter() - started, figures)
+                _log(work / f"{name}.csv", {"step": step + 1, "seconds": seconds} | figures)
             if last or (step + 1) % SAVE_EVERY == 0:
                 state = {
                     "step": step + 1,
@@ -108,10 +113,10 @@ def _listed(figures: dict[str, float]) -> str:
     return " ".join(f"{key} {value:.4f}" for key, value in figures.items())
 
 
-def _log(path: Path, step: int, seconds: float, figures: dict[str, float]) -> None:
+def _log(path: Path, row: dict[str, float]) -> None:
     new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.writer(file)
+        writer = csv.DictWriter(file, row)
         if new:
-            writer.writerow(["step", "seconds", "figures"])
-        writer.writerow([step, f"{seconds:.1f}", _listed(figures)])
+            writer.writeheader()
+        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})

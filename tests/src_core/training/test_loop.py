@@ -57,10 +57,12 @@ def test_another_seed_draws_other_numbers(tmp_path: Path) -> None:
 
 def test_the_log_tells_how_it_went(tmp_path: Path) -> None:
     run(tmp_path)
-    lines = (tmp_path / "mean.csv").read_text().splitlines()
-    assert lines[0] == "step,seconds,figures"
-    assert [line.split(",")[0] for line in lines[1:]] == ["50", "100", "150", "200", "250"]
-    assert ["score" in line for line in lines[1:]] == [False, True, False, True, True]
+    log = (tmp_path / "mean.csv").read_text().splitlines()
+    assert log[0].startswith("step,seconds,loss")
+    assert [line.split(",")[0] for line in log[1:]] == ["50", "100", "150", "200", "250"]
+    scores = (tmp_path / "mean-scores.csv").read_text().splitlines()
+    assert scores[0] == "step,seconds,score"
+    assert [line.split(",")[0] for line in scores[1:]] == ["100", "200", "250"]
 
 
 def test_a_loss_that_is_not_finite_ends_it_with_the_checkpoint_kept(
