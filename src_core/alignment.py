@@ -142,23 +142,22 @@ def align(scan: Scan, mask: np.ndarray, template: TemplateImage) -> Alignment:
 
 def _picture(scan: Scan, mask: np.ndarray) -> _Picture:
     """Block means of the masked scan at about `SEARCH_SPACING`, with an empty border."""
-    size = np.linalg.norm(scan.affine[:3, :3], axis=0)
+    size, shape = scan.voxel_size, np.array(scan.shape)
     factor = np.maximum(1, np.round(SEARCH_SPACING / size)).astype(int)
-    factor = np.where(np.array(scan.shape) == 1, 1, factor)
-    margin = np.where(np.array(scan.shape) == 1, 0, np.ceil(MARGIN / size)).astype(int)
-    box = [_extent(mask, axis) for axis in range(3)]
-    inside = tuple(slice(low, high) for low, high in box)
-    values = np.where(mask[inside], scan.voxels[inside], 0.0)
-    low, high = np.percentile(values[mask[inside]], (1, 99))
-    values = np.where(mask[inside], np.clip((values - low) / (high - low), 0, 1) + 0.1, 0.0)
-    # The border makes every axis a multiple of the block.
-    padding = [
-        (m, m + (-(v + 2 * m)) % f) for m, v, f in zip(margin, values.shape, factor, strict=True)
-    ]
-    values = np.pad(values.astype(np.float32), padding)
+    factor = np.where(shape == 1, 1, factor)
+    low, high = np.array([_extent(mask, axis) for axis in range(3)]).T
+    box = tuple(map(slice, low, high))
+    values = np.where(mask[box], scan.voxels[box], 0.0)
+    dark, bright = np.percentile(values[mask[box]], (1, 99))
+    values = np.where(mask[box], np.clip((values - dark) / (bright - dark), 0, 1) + 0.1, 0.0)
+    # Where the image ends within the brain nothing is known of what follows: no border there.
+    border = np.ceil(MARGIN / size).astype(int)
+    before, after = np.where(low == 0, 0, border), np.where(high == shape, 0, border)
+    after += -(high - low + before + after) % factor  # every axis is a multiple of the block
+    values = np.pad(values.astype(np.float32), list(zip(before, after, strict=True)))
     blocks = [n for v, f in zip(values.shape, factor, strict=True) for n in (v // f, f)]
     means = values.reshape(blocks).mean(axis=(1, 3, 5))
-    first = np.array([low for low, _ in box]) - margin + (factor - 1) / 2
+    first = low - before + (factor - 1) / 2
     index = np.stack(np.meshgrid(*map(np.arange, means.shape), indexing="ij"), -1).reshape(-1, 3)
     positions = (index * factor + first) @ scan.affine[:3, :3].T + scan.affine[:3, 3]
     return _Picture(torch.from_numpy(means.ravel()), torch.from_numpy(positions).float())

@@ -90,6 +90,21 @@ def test_the_voxel_size_does_not_matter(other_brain, template, repeats) -> None:
     assert error_mm(align(scan, scan.voxels > 0, template), np.eye(4), other_brain).max() < 0.5
 
 
+@pytest.mark.parametrize(
+    ("axis", "first", "last"),
+    [(0, 0, 0.7), (1, 0.3, 1), (2, 0, 0.75), (2, 0.3, 1), (1, 0.25, 0.75), (2, 0, 1)],
+)
+def test_a_brain_that_is_cut_off_is_not_stretched(brain, template, axis, first, last) -> None:
+    start, stop = np.argwhere(brain.mask).min(0), np.argwhere(brain.mask).max(0) + 1
+    length = (stop - start)[axis]
+    stop[axis] = start[axis] + round(last * length)
+    start[axis] += round(first * length)
+    box = tuple(map(slice, start, stop))
+    affine = brain.scan.affine @ from_matvec(np.eye(3), start)
+    part = scan_from_array(brain.scan.voxels[box], affine)
+    assert error_mm(align(part, brain.mask[box], template), np.eye(4), brain).mean() < 3
+
+
 @pytest.mark.parametrize("axis", range(3))
 def test_a_slice_moves_within_its_plane_only(brain, template, axis) -> None:
     place = [slice(None)] * 3
