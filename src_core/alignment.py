@@ -148,7 +148,8 @@ def _picture(scan: Scan, mask: np.ndarray) -> _Picture:
     low, high = np.array([_extent(mask, axis) for axis in range(3)]).T
     box = tuple(map(slice, low, high))
     values = np.where(mask[box], scan.voxels[box], 0.0)
-    dark, bright = np.percentile(values[mask[box]], (1, 99))
+    # Plain floats: with numpy's float64 the whole box would become float64.
+    dark, bright = map(float, np.percentile(values[mask[box]], (1, 99)))
     values = np.where(mask[box], np.clip((values - dark) / (bright - dark), 0, 1) + 0.1, 0.0)
     # Where the image ends within the brain nothing is known of what follows: no border there.
     border = np.ceil(MARGIN / size).astype(int)

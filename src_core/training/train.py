@@ -8,7 +8,6 @@ test-time fitting never sees labels), *model file*.
 
 import dataclasses
 import json
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -113,7 +112,6 @@ def train(settings: TrainingSettings) -> None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(settings.seed)
-    started = time.perf_counter()
     training = _Training(settings)
     examples = training.examples()
     if settings.family == "warped":
@@ -121,7 +119,7 @@ def train(settings: TrainingSettings) -> None:
     training.start(examples)
     training.fits(examples)
     training.head(examples)
-    training.write(time.perf_counter() - started)
+    training.write()
 
 
 class _Training:
@@ -364,7 +362,7 @@ class _Training:
         words += [f"--steps {settings.steps}", f"--seed {settings.seed}"]
         return " ".join(words + (["--smoke"] if settings.smoke else []))
 
-    def write(self, seconds: float) -> None:
+    def write(self) -> None:
         """Write the model file."""
         settings, fit = self.settings, self.recipe.fit
         architecture = dataclasses.asdict(cast(Any, self.network).settings)
@@ -386,7 +384,6 @@ class _Training:
                 "scans": {s: [x.name for x in self._of(s)] for s in ("train", "val")},
                 "command": self._command(),
                 "seed": settings.seed,
-                "seconds": round(seconds),
             },
             "scores": self.scores,
             "licence": LICENCE,
