@@ -272,3 +272,4 @@ def write_model(network: CoordinateNetwork, card: dict[str, Any], path: Path) ->
     _checked(card, weights, "")
     with complete_files([path], overwrite=True) as (file,):
         save_file(weights, file, metadata={"card": json.dumps(card)})
+        file.chmod(0o644)  # safetensors gives it to its owner alone
