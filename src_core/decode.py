@@ -59,5 +59,11 @@ def decode(
     """
     evaluate = _QUANTITIES[quantity]
     numbers = torch.arange(len(points)) if which is None else which
-    parts = [evaluate(network, points.take(part)).cpu() for part in numbers.split(CHUNK)]
-    return torch.cat(parts).numpy()
+    first = evaluate(network, points.take(numbers[:CHUNK])).cpu()
+    # Kept pieces between the short-lived ones would fragment the memory by gigabytes.
+    found = torch.empty(len(numbers), *first.shape[1:], dtype=first.dtype)
+    found[: len(first)] = first
+    for start in range(CHUNK, len(numbers), CHUNK):
+        piece = slice(start, start + CHUNK)
+        found[piece] = evaluate(network, points.take(numbers[piece])).cpu()
+    return found.numpy()

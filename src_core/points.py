@@ -18,8 +18,6 @@ GRADIENT_SCALE = 5.0
 """Gradients are given per this many mm, which makes them about as large as intensities."""
 SEEN = len(BLURS) + 3 * len(GRADIENT_BLURS)
 """Numbers seen at a point: intensities per blur, then gradients along the template's axes."""
-BORDER = 3
-"""Voxels kept around the brain's box, so that blurs and gradients see the empty surroundings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,19 +100,19 @@ def brain_points(
     -------
     BrainPoints
     """
-    indices = np.argwhere(mask)
-    low = np.maximum(indices.min(0) - BORDER, 0)
-    high = np.minimum(indices.max(0) + BORDER + 1, mask.shape)
-    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
-    inside = mask[box]
+    indices = np.stack([axis.astype(np.int16) for axis in np.nonzero(mask)], axis=1)
+    low, high = indices.min(0), indices.max(0) + 1
+    # One empty voxel around the box, so that each brain voxel has neighbours.
+    inside = np.pad(mask[tuple(map(slice, low, high))], 1)
     values = scan.voxels[mask]
     scale = rule.fit(values)
     picture = np.zeros(inside.shape, np.float32)
     picture[inside] = scale.normalise(values)
     to_template = alignment @ scan.affine
-    seen = _see(picture, inside, to_template[:3, :3], scan.voxel_size)
+    widths = np.where(np.array(scan.shape) > 1, 1 / scan.voxel_size, 0)
+    seen = _see(picture, inside, to_template[:3, :3], widths)
     return BrainPoints(
-        torch.from_numpy(indices.astype(np.int16)),
+        torch.from_numpy(indices),
         torch.from_numpy(to_template).float(),
         torch.from_numpy(seen),
         scale,
@@ -122,34 +120,30 @@ def brain_points(
 
 
 def _see(
-    picture: np.ndarray, inside: np.ndarray, linear: np.ndarray, voxel_size: np.ndarray
+    picture: np.ndarray, inside: np.ndarray, linear: np.ndarray, voxels_per_mm: np.ndarray
 ) -> np.ndarray:
-    """Blurred intensities and gradients at the voxels `inside`, float16 (N, SEEN)."""
-    seen = np.empty((int(inside.sum()), SEEN), np.float16)
-    thick = np.array(picture.shape) > 1
+    """Blurred intensities and gradients at the voxels `inside`, float16 (N, SEEN).
+
+    Along an axis with 0 voxels per mm, across a slice, nothing is blurred and nothing rises.
+    """
+    where = np.flatnonzero(inside)
+    strides = np.array(inside.strides) // inside.itemsize
+    seen = np.empty((len(where), SEEN), np.float16)
     column = len(BLURS)
     for place, sigma in enumerate(BLURS):
-        # One slice has no neighbours to blur with.
         blurred = picture
         if sigma:
-            widths = np.where(thick, sigma / np.asarray(voxel_size), 0)
+            widths = sigma * voxels_per_mm
             blurred = ndimage.gaussian_filter(picture, widths, mode="constant", truncate=3.0)
-        seen[:, place] = blurred[inside]
+        flat = blurred.ravel()
+        seen[:, place] = flat[where]
         if sigma in GRADIENT_BLURS:
-            slopes = [
-                _slope(blurred, axis, inside) if thick[axis] else np.zeros(len(seen), np.float32)
-                for axis in range(3)
-            ]
+            slopes = np.zeros((len(where), 3), np.float32)
+            for axis in np.flatnonzero(voxels_per_mm):
+                step = strides[axis]
+                slopes[:, axis] = (flat[where + step] - flat[where - step]) / 2
             # A gradient turns with the inverse transpose of the map of positions.
-            turned = np.stack(slopes, -1) @ np.linalg.inv(linear).astype(np.float32)
-            seen[:, column : column + 3] = GRADIENT_SCALE * turned
+            turn = GRADIENT_SCALE * np.linalg.inv(linear).astype(np.float32)
+            seen[:, column : column + 3] = slopes @ turn
             column += 3
     return seen
-
-
-def _slope(picture: np.ndarray, axis: int, inside: np.ndarray) -> np.ndarray:
-    """Central difference along an axis, per voxel, at the voxels `inside`."""
-    padded = np.pad(picture, [(1, 1) if a == axis else (0, 0) for a in range(3)])
-    forward = np.take(padded, range(2, padded.shape[axis]), axis)
-    backward = np.take(padded, range(padded.shape[axis] - 2), axis)
-    return ((forward - backward) / 2)[inside]
