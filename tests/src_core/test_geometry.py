@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from src_core.model import DEFAULT_MODEL, bundled_models
-from src_core.sample import phantom
+from src_core.sample import mni152_t1
 from src_core.segment import segment
 from tests.geometry import Variant, centroids, variants, write_variant
 
@@ -58,9 +58,9 @@ def test_the_label_map_has_the_geometry_of_the_file(
 
 @pytest.fixture(scope="module")
 def centroids_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Variant], Centroids]:
-    """Segments the phantom stored as a variant, once each."""
+    """Segments the MNI152 sample stored as a variant, once each."""
     path = tmp_path_factory.mktemp("variants") / "scan.nii"
-    scan, _ = phantom(1.0)
+    scan = mni152_t1()
 
     @cache
     def segmented(variant: Variant) -> Centroids:
