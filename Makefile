@@ -24,7 +24,8 @@ lint: $(VENV)/test.stamp
 	$(BIN)/mypy
 
 benchmark: $(VENV)/test.stamp
-	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.fit_step
+	$(BIN)/python -m benchmarks.segment
 
 $(BIN)/python:
 	scripts/install_system_libraries.sh $(PYTHON)
