@@ -266,6 +266,8 @@ def segment(
     loaded = model if isinstance(model, Model) else load_model(model)
     scan = _scan(scan, affine)
     brain = brain_mask(scan, _on_grid(mask, scan, "mask"))
+    if np.ptp(scan.voxels[brain]) == 0:
+        raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
     truth = _on_grid(reference, scan, "reference")
     if truth is not None:
         truth = loaded.protocol.ids[loaded.protocol.to_classes(truth)]

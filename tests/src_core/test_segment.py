@@ -284,6 +284,9 @@ def test_what_cannot_be_used_is_refused_with_one_line(brain, model, scan_file, t
         "damaged model file": lambda: segment(scan_file, model=broken),
         "label": lambda: segment(scan_file, model=model, reference=brain.labels * 10),
         "mask is empty": lambda: segment(scan_file, model=model, mask=0 * brain.labels),
+        "inside the brain are equal": lambda: segment(
+            replace(brain.scan, voxels=brain.mask.astype(np.float32)), model=model
+        ),
         "unknown device": lambda: segment(scan_file, model=model, device="tpu"),
         "iterations": lambda: segment(scan_file, model=model, iterations=-1),
         "threads": lambda: segment(scan_file, model=model, threads=0),
