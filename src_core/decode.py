@@ -10,6 +10,7 @@ from torch import Tensor
 from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
 from src_core.points import BrainPoints, Points
+from src_core.workers import Workers
 
 Quantity = Literal["classes", "probabilities", "entropy", "intensity", "features", "positions"]
 
@@ -58,12 +59,17 @@ def decode(
     ndarray, shape (N,) or (N, columns)
     """
     evaluate = _QUANTITIES[quantity]
+    device = points.indices.device
     numbers = torch.arange(len(points)) if which is None else which
     first = evaluate(network, points.take(numbers[:CHUNK])).cpu()
     # Kept pieces between the short-lived ones would fragment the memory by gigabytes.
     found = torch.empty(len(numbers), *first.shape[1:], dtype=first.dtype)
     found[: len(first)] = first
-    for start in range(CHUNK, len(numbers), CHUNK):
+
+    def fill(start: int) -> None:
         piece = slice(start, start + CHUNK)
-        found[piece] = evaluate(network, points.take(numbers[piece])).cpu()
+        with torch.no_grad():  # holds for one thread only
+            found[piece] = evaluate(network, points.take(numbers[piece])).cpu()
+
+    list(Workers(device).map(fill, range(CHUNK, len(numbers), CHUNK)))
     return found.numpy()

@@ -10,7 +10,8 @@ import torch
 from src_core.adam import Adam
 from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
-from src_core.points import BrainPoints
+from src_core.points import BrainPoints, Points
+from src_core.workers import Workers
 
 PROBES = 4096
 """Voxels whose labels are watched by the stop rule."""
@@ -105,6 +106,7 @@ class Fit(Iterator[Step]):
         for parameter in self._parameters:
             parameter.requires_grad_(True)
         self._adam = Adam(self._parameters)
+        self._workers = Workers(points.indices.device)
         self._generator = torch.Generator().manual_seed(settings.seed)
         count = len(points)
         self._probes = points.take(self._draw(min(PROBES, count)))
@@ -140,14 +142,20 @@ class Fit(Iterator[Step]):
         # A weight that stands still needs no gradient: that halves the early steps' work.
         for parameter, rate in zip(self._parameters, rates, strict=True):
             parameter.requires_grad_(rate > 0)
-        self._adam.zero_grad()
-        loss = squared_error = 0.0
-        for piece in batch.split(CHUNK):
-            share = len(piece) / len(batch)
+        moving = [parameter for parameter in self._parameters if parameter.requires_grad]
+
+        def descend(piece: Points) -> tuple[float, float, tuple[torch.Tensor, ...]]:
             error = self.network.error(piece, iteration)
-            (share * error.loss).backward()
-            loss += share * error.loss.item()
-            squared_error += share * error.squared_error.item()
+            share = len(piece) / len(batch)
+            gradients = torch.autograd.grad(share * error.loss, moving)
+            return share * error.loss.item(), share * error.squared_error.item(), gradients
+
+        # Summed in the order of the pieces, so that the number of threads changes nothing.
+        parts = list(self._workers.map(descend, batch.split(CHUNK)))
+        loss = sum(part[0] for part in parts)
+        squared_error = sum(part[1] for part in parts)
+        for parameter, *gradients in zip(moving, *(part[2] for part in parts), strict=True):
+            parameter.grad = torch.stack(gradients).sum(0)
         penalty = self.network.penalty()
         if penalty is not None:
             penalty.backward()
