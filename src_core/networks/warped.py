@@ -12,7 +12,8 @@ from src_core.networks.sine import SineLayers
 from src_core.networks.warp import DisplacementGrids
 from src_core.points import BLURS, SEEN, Points
 
-FIRST_SEEN = (0.5, 0.3, 0.1, 0.0)
+_FADE_IN = 0.1
+FIRST_SEEN = (0.5, 0.3, 0.1, -_FADE_IN)
 """Share of the warp's iterations after which each blur counts: coarse ones first."""
 
 
@@ -126,9 +127,13 @@ class WarpedNetwork(CoordinateNetwork):
 
     def error(self, points: Points, iteration: int) -> FitError:
         template = self.template(self.warp(points.positions))
-        return registration_error(
-            template, self.appearance, points, iteration / self.settings.warp_iterations
+        own = self.appearance(points.seen[:, : len(BLURS)], points.positions)
+        errors = (template - own).square().mean(0)
+        progress = iteration / self.settings.warp_iterations
+        weights = errors.new_tensor(
+            [min(max((progress - first) / _FADE_IN, 0.0), 1.0) for first in FIRST_SEEN]
         )
+        return FitError((weights * errors).sum() / weights.sum(), errors[0].detach())
 
     def penalty(self) -> Tensor:
         return (
@@ -155,31 +160,3 @@ class WarpedNetwork(CoordinateNetwork):
         intensities = self.appearance(points.seen[:, : len(BLURS)], points.positions)
         gradients = points.seen[:, len(BLURS) :]
         return self.head(torch.cat([*activations, template, intensities, gradients], 1))
-
-
-def registration_error(
-    template: Tensor, appearance: Appearance, points: Points, progress: float
-) -> FitError:
-    """Squared error between template and scan at several blurs, coarse ones first.
-
-    Parameters
-    ----------
-    template : Tensor, shape (N, len(BLURS))
-        Template intensities at the warped positions.
-    appearance : Appearance
-        Of the scan.
-    points : Points
-    progress : float
-        0 at the start, 1 when the warp is done.
-
-    Returns
-    -------
-    FitError
-    """
-    own = appearance(points.seen[:, : len(BLURS)], points.positions)
-    errors = (template - own).square().mean(0)
-    weights = [min(max((progress - first) / 0.1, 0.0), 1.0) for first in FIRST_SEEN]
-    weights[-1] = 1.0
-    total = sum(weights)
-    loss = sum((weight / total) * error for weight, error in zip(weights, errors, strict=True))
-    return FitError(loss, errors[0].detach())

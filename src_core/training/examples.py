@@ -1,5 +1,6 @@
 """Training examples: scans, plain and changed, as points with classes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -109,7 +110,7 @@ def make_example(
     )
 
 
-def load_or_make(path: Path, make) -> Example:  # type: ignore[no-untyped-def]
+def load_or_make(path: Path, make: Callable[[], Example]) -> Example:
     """The example in a file, made and put there if there is none."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)

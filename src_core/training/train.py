@@ -9,6 +9,7 @@ test-time fitting never sees labels), *model file*.
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -136,6 +137,7 @@ class _Training:
         self._claim_work_folder()
         self.weights: dict[str, Tensor] = {}
         self.image: TemplateImage | None = None
+        self.places: dict[str, Tensor] = {}
         self.rule = self._rule()
 
     def _architecture(self) -> dict[str, Any]:
@@ -184,20 +186,17 @@ class _Training:
         found = []
         for subject, variant in tqdm(wanted, desc="examples", unit="scan"):
             path = self.work / "examples" / f"{subject.name}-{variant}.pt"
-            found.append(
-                load_or_make(
-                    path,
-                    lambda subject=subject, variant=variant: make_example(
-                        subject,
-                        variant,
-                        self.mapping,
-                        self.protocol,
-                        reference,
-                        self.rule,
-                        self.settings.seed,
-                    ),
-                )
+            make = partial(
+                make_example,
+                subject,
+                variant,
+                self.mapping,
+                self.protocol,
+                reference,
+                self.rule,
+                self.settings.seed,
             )
+            found.append(load_or_make(path, make))
         return found
 
     def group(self, examples: list[Example]) -> None:
@@ -230,6 +229,7 @@ class _Training:
                     image = mean.image()
             torch.save((image, places), path)
         self.image, self.places = torch.load(path, weights_only=False)
+        self._inside = torch.nonzero(self.image.values[0] > 0.05)
 
     def start(self, examples: list[Example]) -> None:
         """Train the shared weights jointly on all scans; no inner loop."""
@@ -266,8 +266,6 @@ class _Training:
     def _picture_error(self, image: TemplateImage, generator: torch.Generator) -> Tensor:
         """Of the template network, half of the points in the brain and half anywhere."""
         count = self.recipe.template_points // 2
-        if not hasattr(self, "_inside"):
-            self._inside = torch.nonzero(image.values[0] > 0.05)
         origin = torch.tensor(image.origin)
         size = torch.tensor(image.values.shape[1:])
         chosen = self._inside[_numbers(len(self._inside), count, generator)]
