@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -31,6 +32,10 @@ class Workers:
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
             self._pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+            # What a worker sets would also hold for every thread begun later, so all begin now.
+            everybody = Barrier(count)
+            list(self._pool.map(lambda _: everybody.wait(), range(count)))
+            torch.set_num_threads(count)
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
         """Results of a function, in the order of the items; errors are raised as they come."""

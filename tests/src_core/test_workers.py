@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -39,6 +40,13 @@ def test_each_worker_has_one_core_and_the_caller_keeps_its_own(threads: int) -> 
     seen = list(Workers(CPU).map(lambda _: torch.get_num_threads(), range(5)))
     assert seen == [1] * 5
     assert torch.get_num_threads() == threads
+
+
+def test_a_thread_begun_later_has_all_cores(threads: int) -> None:
+    workers = Workers(CPU)
+    list(workers.map(str, range(5)))
+    with ThreadPoolExecutor(1) as later:
+        assert later.submit(torch.get_num_threads).result() == threads
 
 
 def test_no_thread_is_left() -> None:
