@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from src_core import export, measure, warp_products
+from src_core import __version__, export, measure, warp_products
 from src_core.alignment import Alignment, align, check_transform
 from src_core.brain import brain_mask
 from src_core.decode import Quantity, decode
@@ -380,7 +380,11 @@ def _report(
         "device": str(device),
         "threads": torch.get_num_threads(),
         "seed": fit.settings.seed,
-        "versions": {"python": platform.python_version(), **versions},
+        "versions": {
+            "napari-metaseg": __version__,
+            "python": platform.python_version(),
+            **versions,
+        },
         "volumes": by_name,
         "notes": list(result.scan.notes),
         "notice": NOTICE,
