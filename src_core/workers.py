@@ -31,7 +31,7 @@ class Workers:
         count = torch.get_num_threads() if device.type == "cpu" else 1
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
-            self._pool = ThreadPoolExecutor(count, initializer=torch.set_num_threads, initargs=(1,))
+            self._pool = ThreadPoolExecutor(count, initializer=_use_one_core)
             # What a worker sets would also hold for every thread begun later, so all begin now.
             everybody = Barrier(count)
             list(self._pool.map(lambda _: everybody.wait(), range(count)))
@@ -40,3 +40,8 @@ class Workers:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
         """Results of a function, in the order of the items; errors are raised as they come."""
         return map(function, items) if self._pool is None else self._pool.map(function, items)
+
+
+def _use_one_core() -> None:
+    torch.get_num_threads()  # makes torch ready in this thread; later that would undo the limit
+    torch.set_num_threads(1)
