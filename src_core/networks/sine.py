@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 CHUNK = 2048
 """Points per call in a fit step: their activations stay in the cache."""
@@ -32,6 +33,7 @@ class _SineFunction(torch.autograd.Function):
         return tuple(activations[1:])
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *outward: Tensor | None) -> tuple[Tensor | None, ...]:
         depth = len(outward)
         saved = ctx.saved_tensors

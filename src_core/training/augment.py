@@ -13,7 +13,7 @@ FIELD_SPACING = 16
 
 
 def smooth_field(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-    """Random smooth field, mean 0 and standard deviation about 1, float32."""
+    """Random smooth field, mean 0 and standard deviation about 0.6, float32."""
     nodes = [max(2, -(-size // FIELD_SPACING) + 1) for size in shape]
     coarse = random.standard_normal(nodes).astype(np.float32)
     scales = [size / count for size, count in zip(shape, nodes, strict=True)]
@@ -25,9 +25,9 @@ def augment(
 ) -> tuple[Scan, np.ndarray, np.ndarray]:
     """Change a scan at random.
 
-    Gamma 0.7-1.5, a bias field of 15 %, noise up to 4 %, and another brain mask: at each
-    place between 1 mm tighter and 4 mm looser, the rim filled with dark fluid and a few bright
-    patches as meninges look, labelled background.
+    Gamma 0.7-1.5, a bias field of 6 % (standard deviation), noise up to 4 %, and another brain
+    mask: at each place between 1 mm tighter and 4 mm looser, the rim filled with dark fluid and
+    a few bright patches as meninges look, labelled background.
 
     Parameters
     ----------

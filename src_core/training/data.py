@@ -96,7 +96,7 @@ def read_mapping(folder: Path, protocol: Protocol) -> np.ndarray:
     Raises
     ------
     InputError
-        The table has no column for the protocol.
+        The table is empty or has no column for the protocol.
     """
     ids = {int(identifier): place for place, identifier in enumerate(protocol.ids)}
     table = folder / "label_mapping.csv"
@@ -107,6 +107,8 @@ def read_mapping(folder: Path, protocol: Protocol) -> np.ndarray:
         return mapping
     with table.open(newline="") as file:
         rows = list(csv.DictReader(file))
+    if not rows:
+        raise InputError(f"{table}: has no rows; give the class of each label id")
     own, theirs = next(iter(rows[0])), _MAPPING_COLUMNS.get(protocol.name, protocol.name)
     if theirs not in rows[0]:
         raise InputError(f"{table}: no column {theirs!r} for the protocol {protocol.name}")

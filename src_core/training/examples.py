@@ -1,8 +1,6 @@
 """Training examples: scans, plain and changed, as points with classes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -108,15 +106,6 @@ def make_example(
         torch.from_numpy(classes[mask])[which],
         float(volume),
     )
-
-
-def load_or_make(path: Path, make: Callable[[], Example]) -> Example:
-    """The example in a file, made and put there if there is none."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(make(), path.with_suffix(".part"))
-        path.with_suffix(".part").replace(path)
-    return torch.load(path, weights_only=False)
 
 
 def _looked_up(table: np.ndarray, classes: np.ndarray) -> np.ndarray:

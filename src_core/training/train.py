@@ -31,8 +31,9 @@ from src_core.networks.warped import WarpedNetwork
 from src_core.points import BLURS, Points
 from src_core.sample import mni152_t1
 from src_core.template import TemplateImage
+from src_core.training.cache import load_or_make
 from src_core.training.data import Subject, read_mapping, read_subjects
-from src_core.training.examples import Example, load_or_make, make_example, mean_quantiles
+from src_core.training.examples import Example, make_example, mean_quantiles
 from src_core.training.group import GridTemplate, GroupMean
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, segmentation_loss
@@ -201,35 +202,35 @@ class _Training:
 
     def group(self, examples: list[Example]) -> None:
         """The mean of the plain and mirrored training scans, warped onto it round by round."""
-        network = cast(WarpedNetwork, self.network)
         plain = [e for e in examples if e.split == "train" and e.name.endswith(("-0", "-1"))]
         path = self.work / "group.pt"
-        if not path.exists():
-            settings = network.settings
-            image: TemplateImage | None = None
-            places: dict[str, Tensor] = {}
-            for turn in range(self.recipe.rounds + 1):
-                mean = GroupMean(settings.box_low, settings.box_high)
-                for example in tqdm(plain, desc=f"group {turn}", unit="scan"):
-                    single = WarpedNetwork(settings)
-                    if image is not None:
-                        single.template = GridTemplate(image)  # type: ignore[assignment]
-                        fit = dataclasses.replace(
-                            self.recipe.fit, iterations=settings.warp_iterations, look_every=0
-                        )
-                        for _ in Fit(single, example.points, fit):
-                            pass
-                    warped = torch.from_numpy(decode(single, example.points, "positions"))
-                    places[example.name] = warped
-                    everything = example.points.take(slice(None))
-                    bias = single.appearance.bias_field(everything.positions).detach()
-                    seen = everything.seen[:, : len(BLURS)] * bias[:, None]
-                    mean.add(example.volume, warped, seen)
-                if turn < self.recipe.rounds:
-                    image = mean.image()
-            torch.save((image, places), path)
-        self.image, self.places = torch.load(path, weights_only=False)
+        self.image, self.places = load_or_make(path, lambda: self._group(plain))
         self._inside = torch.nonzero(self.image.values[0] > 0.05)
+
+    def _group(self, plain: list[Example]) -> tuple[TemplateImage, dict[str, Tensor]]:
+        """The mean picture, and where in it the points of each example lie at last."""
+        settings = cast(WarpedNetwork, self.network).settings
+        fit = dataclasses.replace(
+            self.recipe.fit, iterations=settings.warp_iterations, look_every=0
+        )
+        places: dict[str, Tensor] = {}
+        image: TemplateImage | None = None
+        for turn in range(self.recipe.rounds + 1):
+            mean = GroupMean(settings.box_low, settings.box_high)
+            for example in tqdm(plain, desc=f"group {turn}", unit="scan"):
+                single = WarpedNetwork(settings)
+                if image is not None:
+                    single.template = GridTemplate(image)  # type: ignore[assignment]
+                    for _ in Fit(single, example.points, fit):
+                        pass
+                warped = torch.from_numpy(decode(single, example.points, "positions"))
+                places[example.name] = warped
+                everything = example.points.take(slice(None))
+                bias = single.appearance.bias_field(everything.positions).detach()
+                mean.add(example.volume, warped, everything.seen[:, : len(BLURS)] * bias[:, None])
+            if image is None or turn < self.recipe.rounds:
+                image = mean.image()
+        return cast(TemplateImage, image), places
 
     def start(self, examples: list[Example]) -> None:
         """Train the shared weights jointly on all scans; no inner loop."""
@@ -277,18 +278,18 @@ class _Training:
 
     def fits(self, examples: list[Example]) -> None:
         """Fit every example from the start, as at test time, and keep the weights."""
-        self.weights = {}
         begin = self.network.fitted_vector()
         fit = dataclasses.replace(self.recipe.fit, seed=self.settings.seed, look_every=0)
+
+        def fitted(example: Example) -> Tensor:
+            self.network.load_fitted(begin)
+            for _ in Fit(self.network, example.points, fit):
+                pass
+            return self.network.fitted_vector()
+
         for example in tqdm(examples, desc="fits", unit="scan"):
             path = self.work / "fits" / f"{example.name}.pt"
-            if not path.exists():
-                path.parent.mkdir(exist_ok=True)
-                self.network.load_fitted(begin)
-                for _ in Fit(self.network, example.points, fit):
-                    pass
-                torch.save(self.network.fitted_vector(), path)
-            self.weights[example.name] = torch.load(path, weights_only=True)
+            self.weights[example.name] = load_or_make(path, partial(fitted, example))
         self.network.load_fitted(begin)
 
     def head(self, examples: list[Example]) -> None:
@@ -319,7 +320,11 @@ class _Training:
         names = [structure.name for structure in self.protocol.structures]
         return {
             "measured": "Dice on random points of the validation scans, mean over scans",
-            "dice": dict(zip(names, np.nanmean(scores, axis=0).round(4).tolist(), strict=True)),
+            "dice": {
+                name: round(float(np.nanmean(own)), 4)
+                for name, own in zip(names, scores.T, strict=True)
+                if not np.isnan(own).all()
+            },
             "mean_foreground": round(float(np.nanmean(scores, axis=1).mean()), 4),
         }
 
