@@ -150,12 +150,18 @@ class Fit(Iterator[Step]):
             gradients = torch.autograd.grad(share * error.loss, moving)
             return share * error.loss.item(), share * error.squared_error.item(), gradients
 
+        loss = squared_error = 0.0
+        total: tuple[torch.Tensor, ...] | None = None
         # Summed in the order of the pieces, so that the number of threads changes nothing.
-        parts = list(self._workers.map(descend, batch.split(CHUNK)))
-        loss = sum(part[0] for part in parts)
-        squared_error = sum(part[1] for part in parts)
-        for parameter, *gradients in zip(moving, *(part[2] for part in parts), strict=True):
-            parameter.grad = torch.stack(gradients).sum(0)
+        for part, part_squared, gradients in self._workers.map(descend, batch.split(CHUNK)):
+            loss += part
+            squared_error += part_squared
+            if total is None:
+                total = gradients
+            else:
+                torch._foreach_add_(total, gradients)
+        for parameter, gradient in zip(moving, total or (), strict=True):
+            parameter.grad = gradient
         penalty = self.network.penalty()
         if penalty is not None:
             penalty.backward()
