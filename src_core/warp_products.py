@@ -1,6 +1,7 @@
 """What the alignment and the warp tell besides labels: template positions and local volumes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -12,7 +13,6 @@ _STEP = 0.5
 """Half the distance of the finite differences of the Jacobian, world mm."""
 
 
-@torch.no_grad()
 def template_positions(
     network: CoordinateNetwork, alignment: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
@@ -32,13 +32,9 @@ def template_positions(
     -------
     ndarray, shape (I, J, K, 3), float32
     """
-    positions = np.empty((*shape, 3), np.float32)
-    for slab, world in _slabs(network, affine, shape):
-        positions[slab] = _warped(network, alignment, world).cpu().numpy().reshape(*shape[1:], 3)
-    return positions
+    return _per_plane(network, affine, shape, lambda world: _warped(network, alignment, world))
 
 
-@torch.no_grad()
 def displacement_field(
     network: CoordinateNetwork, alignment: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
@@ -49,14 +45,11 @@ def displacement_field(
     ndarray, shape (I, J, K, 3), float32
         RAS mm; parameters as for `template_positions`.
     """
-    field = np.empty((*shape, 3), np.float32)
-    for slab, world in _slabs(network, affine, shape):
-        moved = _warped(network, alignment, world) - world
-        field[slab] = moved.cpu().numpy().reshape(*shape[1:], 3)
-    return field
+    return _per_plane(
+        network, affine, shape, lambda world: _warped(network, alignment, world) - world
+    )
 
 
-@torch.no_grad()
 def jacobian_determinant(
     network: CoordinateNetwork, alignment: np.ndarray, affine: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
@@ -67,29 +60,39 @@ def jacobian_determinant(
     ndarray, shape (I, J, K), float32
         Parameters as for `template_positions`.
     """
-    determinant = np.empty(shape, np.float32)
-    for slab, world in _slabs(network, affine, shape):
+
+    def determinant(world: Tensor) -> Tensor:
         columns = []
         for axis in range(3):
             step = torch.zeros(3, device=world.device)
             step[axis] = _STEP
             ahead = _warped(network, alignment, world + step)
             columns.append((ahead - _warped(network, alignment, world - step)) / (2 * _STEP))
-        local = torch.linalg.det(torch.stack(columns, -1))
-        determinant[slab] = local.cpu().numpy().reshape(shape[1:])
-    return determinant
+        return torch.linalg.det(torch.stack(columns, -1))
+
+    return _per_plane(network, affine, shape, determinant)
 
 
-def _slabs(
-    network: CoordinateNetwork, affine: np.ndarray, shape: tuple[int, ...]
-) -> Iterator[tuple[int, Tensor]]:
-    """World mm of the voxels of one plane after the other, shape (J * K, 3)."""
+@torch.no_grad()
+def _per_plane(
+    network: CoordinateNetwork,
+    affine: np.ndarray,
+    shape: tuple[int, ...],
+    evaluate: Callable[[Tensor], Tensor],
+) -> np.ndarray:
+    """Values of a function of world mm (N, 3) at all voxels, one plane after the other."""
     device = next(network.parameters()).device
     to_world = torch.from_numpy(np.asarray(affine, np.float64))
     plane = torch.cartesian_prod(*(torch.arange(size, dtype=torch.float64) for size in shape[1:]))
-    for slab in range(shape[0]):
-        index = torch.cat([torch.full((len(plane), 1), float(slab)).double(), plane], 1)
-        yield slab, (index @ to_world[:3, :3].T + to_world[:3, 3]).float().to(device)
+    found: np.ndarray | None = None
+    for number in range(shape[0]):
+        index = torch.cat([torch.full((len(plane), 1), float(number)).double(), plane], 1)
+        world = (index @ to_world[:3, :3].T + to_world[:3, 3]).float().to(device)
+        values = evaluate(world).cpu().numpy()
+        if found is None:
+            found = np.empty((*shape, *values.shape[1:]), values.dtype)
+        found[number] = values.reshape(found.shape[1:])
+    return cast(np.ndarray, found)
 
 
 def _warped(network: CoordinateNetwork, alignment: np.ndarray, world: Tensor) -> Tensor:

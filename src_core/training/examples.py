@@ -11,6 +11,7 @@ from src_core.brain import brain_mask
 from src_core.intensity import LEVELS, IntensityRule
 from src_core.labels import Protocol
 from src_core.points import BrainPoints, brain_points
+from src_core.scan import read_scan
 from src_core.template import TemplateImage
 from src_core.training.augment import augment, mirror, mirrored_classes
 from src_core.training.data import IGNORED, Subject, read_example
@@ -54,7 +55,7 @@ def mean_quantiles(subjects: list[Subject]) -> IntensityRule:
     """
     found = []
     for subject in subjects:
-        scan, _ = read_example(subject, np.arange(IGNORED + 1, dtype=np.uint8))
+        scan = read_scan(subject.scan)
         levels = np.quantile(scan.voxels[brain_mask(scan)], LEVELS)
         found.append(0.95 * levels / levels[-1])
     return IntensityRule(tuple(np.mean(found, axis=0).round(4).tolist()))

@@ -202,7 +202,7 @@ class _Training:
 
     def group(self, examples: list[Example]) -> None:
         """The mean of the plain and mirrored training scans, warped onto it round by round."""
-        plain = [e for e in examples if e.split == "train" and e.name.endswith(("-0", "-1"))]
+        plain = _unchanged(examples)
         path = self.work / "group.pt"
         self.image, self.places = load_or_make(path, lambda: self._group(plain))
         self._inside = torch.nonzero(self.image.values[0] > 0.05)
@@ -234,7 +234,7 @@ class _Training:
 
     def start(self, examples: list[Example]) -> None:
         """Train the shared weights jointly on all scans; no inner loop."""
-        train = [e for e in examples if e.split == "train" and e.name.endswith(("-0", "-1"))]
+        train = _unchanged(examples)
         shared = _shared_parameters(self.network)
         optimise(
             "start",
@@ -298,6 +298,7 @@ class _Training:
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
         train = [e for e in examples if e.split == "train"]
+        val = [e for e in examples if e.split == "val"]
         head = cast(Any, self.network).head
         optimise(
             "head",
@@ -307,9 +308,9 @@ class _Training:
             self.settings.steps,
             self.settings.seed + 1,
             lambda generator: self._head_losses(train, generator),
-            judge=lambda: self._judge([e for e in examples if e.split == "val"]),
+            judge=lambda: self._judge(val),
         )
-        self.scores = self._card_scores([e for e in examples if e.split == "val"])
+        self.scores = self._card_scores(val)
         self.network.load_fitted(begin)
 
     def _card_scores(self, examples: list[Example]) -> dict[str, Any]:
@@ -409,6 +410,11 @@ def _smoke_recipe() -> _Recipe:
 def _shared_parameters(network: CoordinateNetwork) -> list[Tensor]:
     names = network.shared_state().keys()
     return [parameter for name, parameter in network.named_parameters() if name in names]
+
+
+def _unchanged(examples: list[Example]) -> list[Example]:
+    """The training scans as they are and mirrored."""
+    return [e for e in examples if e.split == "train" and e.name.endswith(("-0", "-1"))]
 
 
 def _some(examples: list[Example], count: int, generator: torch.Generator) -> list[Example]:
