@@ -1,7 +1,8 @@
 """Ask a fitted network about voxels, in pieces that stay in the cache."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Hashable, Mapping
+from functools import cached_property
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -12,29 +13,76 @@ from src_core.networks.sine import CHUNK
 from src_core.points import BrainPoints, Points
 from src_core.workers import Workers
 
-Quantity = Literal["classes", "probabilities", "entropy", "intensity", "features", "positions"]
+Quantity = Literal[
+    "classes", "probabilities", "entropy", "intensity", "features", "positions", "jacobian"
+]
+_STEP = 0.5
+"""Half the distance of the finite differences of the Jacobian, mm."""
 
 
-def _probabilities(network: CoordinateNetwork, points: Points) -> Tensor:
-    return network.logits(points).softmax(1)
+class Evaluation:
+    """A network at some points; what several quantities need is computed once.
+
+    Parameters
+    ----------
+    network : CoordinateNetwork
+    points : Points
+    """
+
+    def __init__(self, network: CoordinateNetwork, points: Points):
+        self._network = network
+        self._points = points
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """Class scores, shape (N, classes), background first."""
+        return self._network.logits(self._points)
+
+    @property
+    def classes(self) -> Tensor:
+        """Class indices, shape (N,), uint8."""
+        return self.logits.argmax(1).to(torch.uint8)
+
+    @cached_property
+    def probabilities(self) -> Tensor:
+        """Softmax probabilities, shape (N, classes)."""
+        return self.logits.softmax(1)
+
+    @property
+    def entropy(self) -> Tensor:
+        """Of the class probabilities, in bits, shape (N,)."""
+        return torch.special.entr(self.probabilities).sum(1) / np.log(2)
+
+    @property
+    def intensity(self) -> Tensor:
+        """Normalised intensities, shape (N,)."""
+        return self._network.reconstruct(self._points)
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Activations of the last sine layer, shape (N, width)."""
+        return self._network.features(self._points)
+
+    @property
+    def positions(self) -> Tensor:
+        """Template mm after the warp, shape (N, 3)."""
+        return self._network.warp(self._points.positions)
+
+    @property
+    def jacobian(self) -> Tensor:
+        """Local volume change by the warp alone, without the alignment, shape (N,).
+
+        Above 1 where the warp enlarges the scan's anatomy to meet the template's.
+        """
+        steps = _STEP * torch.eye(3, device=self._points.positions.device)
+        columns = [
+            self._network.warp(self._points.positions + step)
+            - self._network.warp(self._points.positions - step)
+            for step in steps
+        ]
+        return torch.linalg.det(torch.stack(columns, -1) / (2 * _STEP))
 
 
-def _entropy(network: CoordinateNetwork, points: Points) -> Tensor:
-    """Of the class probabilities, in bits."""
-    return torch.special.entr(_probabilities(network, points)).sum(1) / np.log(2)
-
-
-_QUANTITIES: dict[Quantity, Callable[[CoordinateNetwork, Points], Tensor]] = {
-    "classes": lambda network, points: network.logits(points).argmax(1).to(torch.uint8),
-    "probabilities": _probabilities,
-    "entropy": _entropy,
-    "intensity": lambda network, points: network.reconstruct(points),
-    "features": lambda network, points: network.features(points),
-    "positions": lambda network, points: network.warp(points.positions),
-}
-
-
-@torch.no_grad()
 def decode(
     network: CoordinateNetwork,
     points: BrainPoints,
@@ -48,9 +96,10 @@ def decode(
     network : CoordinateNetwork
     points : BrainPoints
         On the network's device.
-    quantity : {"classes", "probabilities", "entropy", "intensity", "features", "positions"}
-        Class indices (uint8), softmax probabilities, their entropy in bits, normalised
-        intensities, activations of the last sine layer, or warped template mm.
+    quantity : str
+        "classes" (uint8), "probabilities", their "entropy" in bits, normalised "intensity",
+        "features" of the last sine layer, warped "positions" in template mm, or the "jacobian" of
+        the warp alone; see `Evaluation`.
     which : Tensor of int, optional
         Numbers of the voxels asked for; all by default.
 
@@ -58,18 +107,59 @@ def decode(
     -------
     ndarray, shape (N,) or (N, columns)
     """
-    evaluate = _QUANTITIES[quantity]
-    device = points.indices.device
+    reads = {quantity: lambda evaluation: getattr(evaluation, quantity)}
+    return decode_all(network, points, reads, which)[quantity]
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def decode_all(
+    network: CoordinateNetwork,
+    points: BrainPoints,
+    reads: Mapping[Key, Callable[[Evaluation], Tensor]],
+    which: Tensor | None = None,
+    workers: Workers | None = None,
+) -> dict[Key, np.ndarray]:
+    """Evaluate a network at brain voxels once and read several quantities off it.
+
+    Parameters
+    ----------
+    network, points, which
+        As in `decode`.
+    reads : mapping
+        How each quantity asked for is read off an evaluation: rows (n,) or (n, columns).
+    workers : Workers, optional
+        Saves making new ones where many small parts are decoded.
+
+    Returns
+    -------
+    dict
+        An array per quantity, shape (N,) or (N, columns).
+    """
     numbers = torch.arange(len(points)) if which is None else which
-    first = evaluate(network, points.take(numbers[:CHUNK])).cpu()
+
+    @torch.no_grad()  # holds for one thread only
+    def read(piece: slice) -> dict[Key, Tensor]:
+        evaluation = Evaluation(network, points.take(numbers[piece]))
+        return {key: function(evaluation).cpu() for key, function in reads.items()}
+
+    first = read(slice(CHUNK))
     # Kept pieces between the short-lived ones would fragment the memory by gigabytes.
-    found = torch.empty(len(numbers), *first.shape[1:], dtype=first.dtype)
-    found[: len(first)] = first
+    found = {
+        key: torch.empty(len(numbers), *values.shape[1:], dtype=values.dtype)
+        for key, values in first.items()
+    }
 
     def fill(start: int) -> None:
         piece = slice(start, start + CHUNK)
-        with torch.no_grad():  # holds for one thread only
-            found[piece] = evaluate(network, points.take(numbers[piece])).cpu()
+        for key, values in (first if start == 0 else read(piece)).items():
+            found[key][piece] = values
 
-    list(Workers(device).map(fill, range(CHUNK, len(numbers), CHUNK)))
-    return found.numpy()
+    starts = range(0, len(numbers), CHUNK)
+    if len(starts) > 1:
+        workers = workers or Workers(points.indices.device)
+        list(workers.map(fill, starts))
+    else:
+        list(map(fill, starts))
+    return {key: values.numpy() for key, values in found.items()}

@@ -62,6 +62,17 @@ class History:
         self._check(iteration)
         self._kept.add(iteration)
 
+    def load(self, iteration: int, network: CoordinateNetwork) -> None:
+        """Give a network of the same kind the weights of a stored iteration.
+
+        Raises
+        ------
+        InputError
+            The iteration is not stored.
+        """
+        self._check(iteration)
+        network.load_fitted(self._weights[iteration])
+
     @contextmanager
     def at(self, iteration: int) -> Iterator[CoordinateNetwork]:
         """The network with the weights of a stored iteration, given back as it was.
@@ -71,9 +82,8 @@ class History:
         InputError
             The iteration is not stored.
         """
-        self._check(iteration)
         now = self._network.fitted_vector()
-        self._network.load_fitted(self._weights[iteration])
+        self.load(iteration, self._network)
         try:
             yield self._network
         finally:

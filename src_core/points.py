@@ -1,5 +1,6 @@
 """The scan as points: where each brain voxel lies in template space, and what is seen there."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,24 +82,78 @@ class BrainPoints:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """What is seen at the brain voxels, before their place in template space is known.
+
+    Attributes
+    ----------
+    indices : ndarray, shape (N, 3), int16
+        Voxel indices, in the order of ``numpy.nonzero(mask)``.
+    seen : ndarray, shape (N, SEEN), float16
+        As in `Points`, but gradients are per voxel and along the axes of the grid.
+    scale : IntensityScale
+    """
+
+    indices: np.ndarray
+    seen: np.ndarray
+    scale: IntensityScale
+
+    def points(self, to_template: np.ndarray) -> BrainPoints:
+        """The points at their place; they take over the array of what is seen.
+
+        Parameters
+        ----------
+        to_template : ndarray, shape (4, 4)
+            Voxel index -> template mm.
+        """
+        # A gradient turns with the inverse transpose of the map of positions.
+        turn = GRADIENT_SCALE * np.linalg.inv(to_template[:3, :3]).astype(np.float32)
+        for column in range(len(BLURS), SEEN, 3):
+            gradient = self.seen[:, column : column + 3]
+            gradient[:] = gradient.astype(np.float32) @ turn
+        return BrainPoints(
+            torch.from_numpy(self.indices),
+            torch.from_numpy(to_template).float(),
+            torch.from_numpy(self.seen),
+            self.scale,
+        )
+
+
 def brain_points(
     scan: Scan, mask: np.ndarray, alignment: np.ndarray, rule: IntensityRule
 ) -> BrainPoints:
-    """See the scan at every brain voxel.
+    """See the scan at every brain voxel, from a known place.
+
+    Parameters
+    ----------
+    scan, mask, rule
+        As in `see`.
+    alignment : ndarray, shape (4, 4)
+        World mm -> template mm.
+
+    Returns
+    -------
+    BrainPoints
+    """
+    return see(scan, mask, rule).points(alignment @ scan.affine)
+
+
+def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
+    """Blurred intensities and gradients at every brain voxel.
 
     Parameters
     ----------
     scan : Scan
+        Across a single slice nothing is blurred and nothing rises.
     mask : ndarray of bool, shape (I, J, K)
         The brain. Voxels outside count as empty.
-    alignment : ndarray, shape (4, 4)
-        World mm -> template mm.
     rule : IntensityRule
         The model's.
 
     Returns
     -------
-    BrainPoints
+    Sight
     """
     indices = np.stack([axis.astype(np.int16) for axis in np.nonzero(mask)], axis=1)
     low, high = indices.min(0), indices.max(0) + 1
@@ -108,42 +163,26 @@ def brain_points(
     scale = rule.fit(values)
     picture = np.zeros(inside.shape, np.float32)
     picture[inside] = scale.normalise(values)
-    to_template = alignment @ scan.affine
-    widths = np.where(np.array(scan.shape) > 1, 1 / scan.voxel_size, 0)
-    seen = _see(picture, inside, to_template[:3, :3], widths)
-    return BrainPoints(
-        torch.from_numpy(indices),
-        torch.from_numpy(to_template).float(),
-        torch.from_numpy(seen),
-        scale,
-    )
-
-
-def _see(
-    picture: np.ndarray, inside: np.ndarray, linear: np.ndarray, voxels_per_mm: np.ndarray
-) -> np.ndarray:
-    """Blurred intensities and gradients at the voxels `inside`, float16 (N, SEEN).
-
-    Along an axis with 0 voxels per mm, across a slice, nothing is blurred and nothing rises.
-    """
     where = np.flatnonzero(inside)
     strides = np.array(inside.strides) // inside.itemsize
-    seen = np.empty((len(where), SEEN), np.float16)
-    column = len(BLURS)
-    for place, sigma in enumerate(BLURS):
-        blurred = picture
+    widths = np.where(np.array(scan.shape) > 1, 1 / scan.voxel_size, 0)
+    seen = np.zeros((len(where), SEEN), np.float16)
+
+    def look(place: int) -> None:
+        sigma, blurred = BLURS[place], picture
         if sigma:
-            widths = sigma * voxels_per_mm
-            blurred = ndimage.gaussian_filter(picture, widths, mode="constant", truncate=3.0)
+            blurred = ndimage.gaussian_filter(
+                picture, sigma * widths, mode="constant", truncate=3.0
+            )
         flat = blurred.ravel()
         seen[:, place] = flat[where]
         if sigma in GRADIENT_BLURS:
-            slopes = np.zeros((len(where), 3), np.float32)
-            for axis in np.flatnonzero(voxels_per_mm):
+            column = len(BLURS) + 3 * GRADIENT_BLURS.index(sigma)
+            for axis in np.flatnonzero(widths):
                 step = strides[axis]
-                slopes[:, axis] = (flat[where + step] - flat[where - step]) / 2
-            # A gradient turns with the inverse transpose of the map of positions.
-            turn = GRADIENT_SCALE * np.linalg.inv(linear).astype(np.float32)
-            seen[:, column : column + 3] = slopes @ turn
-            column += 3
-    return seen
+                seen[:, column + axis] = (flat[where + step] - flat[where - step]) / 2
+
+    # scipy works on one core and lets others work; two at once hold two more pictures.
+    with ThreadPoolExecutor(min(2, torch.get_num_threads())) as pool:
+        list(pool.map(look, range(len(BLURS))))
+    return Sight(indices, seen, scale)

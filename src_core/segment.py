@@ -12,18 +12,17 @@ import numpy as np
 import torch
 
 from src_core import __version__, export, measure, warp_products
-from src_core.alignment import Alignment, align, check_transform
-from src_core.brain import brain_mask
+from src_core.alignment import Alignment
 from src_core.decode import Quantity, decode
-from src_core.device import choose_device
 from src_core.errors import InputError
 from src_core.fit import Fit, Step
 from src_core.history import History
 from src_core.labels import Protocol
-from src_core.model import DEFAULT_MODEL, Model, load_model, template_image
+from src_core.model import DEFAULT_MODEL, Model
 from src_core.networks.base import CoordinateNetwork
-from src_core.points import BrainPoints, brain_points
-from src_core.scan import Scan, read_on_grid, read_scan, scan_from_array
+from src_core.points import BrainPoints
+from src_core.preparation import Preparation, prepare
+from src_core.scan import Scan
 
 NOTICE = (
     "Research use only: not a medical device, not for diagnosis or treatment decisions. "
@@ -87,7 +86,7 @@ class Segmentation:
             The iteration is not stored.
         """
         with self.history.at(iteration):
-            return self._label_map()
+            return self.protocol.to_ids(self._volume(self._decode("classes")))
 
     def reconstruction(self, iteration: int | None = None) -> np.ndarray:
         """The scan as the network knows it, in the scan's own intensities.
@@ -193,9 +192,6 @@ class Segmentation:
         volume[self.mask] = values
         return volume
 
-    def _label_map(self) -> np.ndarray:
-        return self.protocol.to_ids(self._volume(self._decode("classes")))
-
 
 def segment(
     scan: str | Path | np.ndarray | Scan,
@@ -257,29 +253,20 @@ def segment(
     """
     if iterations is not None and iterations < 0:
         raise InputError("iterations must be 0 or more")
-    if threads is not None:
-        if threads < 1:
-            raise InputError("threads must be 1 or more")
-        torch.set_num_threads(threads)
-    where = choose_device(device)
-    clock = _Clock()
-    loaded = model if isinstance(model, Model) else load_model(model)
-    scan = _scan(scan, affine)
-    brain = brain_mask(scan, _on_grid(mask, scan, "mask"))
-    if np.ptp(scan.voxels[brain]) == 0:
-        raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
-    truth = _on_grid(reference, scan, "reference")
-    if truth is not None:
-        truth = loaded.protocol.ids[loaded.protocol.to_classes(truth)]
-    network = loaded.network()
-    clock.lap("load")
-
-    alignment = _align(scan, brain, network, align, transform)
-    clock.lap("align")
-
-    points = brain_points(scan, brain, alignment.matrix, loaded.rule).to(where)
-    network.to(where)
-    settings = dataclasses.replace(loaded.fit, seed=seed)
+    prepared = prepare(
+        scan,
+        affine,
+        model=model,
+        device=device,
+        threads=threads,
+        mask=mask,
+        reference=reference,
+        align=align,
+        transform=transform,
+    )
+    started = time.perf_counter()
+    network, points = prepared.network, prepared.points
+    settings = dataclasses.replace(prepared.model.fit, seed=seed)
     if iterations is not None:
         settings = dataclasses.replace(settings, iterations=iterations, earliest_stop=None)
     fit, history = Fit(network, points, settings), History(network)
@@ -288,65 +275,31 @@ def segment(
         history.record(step.iteration)
         if on_step is not None:
             on_step(step)
-    clock.lap("fit")
+    fitted = time.perf_counter()
 
-    result = Segmentation(scan, brain, loaded, alignment, np.empty(0), {}, history, network, points)
-    result.labels = result._label_map()
-    psnr = _psnr(network, points, seed)
-    clock.lap("decode")
-    result.report.update(_report(result, fit, psnr, where, clock.seconds))
-    if truth is not None:
-        result.report.update(_comparison(result.labels, truth, loaded.protocol))
-    return result
-
-
-class _Clock:
-    """Seconds per stage."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage], self._last = round(now - self._last, 3), now
+    labels = label_map(prepared, decode(network, points, "classes"))
+    report = describe(prepared, labels, network, fit)
+    report["seconds"].update(
+        fit=round(fitted - started, 3), decode=round(time.perf_counter() - fitted, 3)
+    )
+    return Segmentation(
+        prepared.scan,
+        prepared.mask,
+        prepared.model,
+        prepared.alignment,
+        labels,
+        report,
+        history,
+        network,
+        points,
+    )
 
 
-def _scan(scan: str | Path | np.ndarray | Scan, affine: np.ndarray | None) -> Scan:
-    if isinstance(scan, Scan):
-        return scan
-    if isinstance(scan, np.ndarray):
-        if affine is None:
-            raise InputError("an array needs its affine (voxel index -> world mm)")
-        return scan_from_array(scan, affine)
-    return read_scan(scan)
-
-
-def _on_grid(
-    image: str | Path | np.ndarray | None, scan: Scan, what: Literal["mask", "reference"]
-) -> np.ndarray | None:
-    if image is None:
-        return None
-    if not isinstance(image, np.ndarray):
-        return read_on_grid(image, scan, what)
-    # A slice may come without its axis of length 1.
-    if np.squeeze(image).shape != np.squeeze(scan.voxels).shape:
-        raise InputError(f"the {what} has shape {image.shape}, the scan {scan.shape}")
-    return image.reshape(scan.shape)
-
-
-def _align(
-    scan: Scan,
-    brain: np.ndarray,
-    network: CoordinateNetwork,
-    wanted: bool,
-    transform: np.ndarray | None,
-) -> Alignment:
-    if transform is not None:
-        return Alignment(check_transform(transform), "given")
-    if not wanted:
-        return Alignment(np.eye(4), "none")
-    return align(scan, brain, template_image(network))
+def label_map(prepared: Preparation, classes: np.ndarray) -> np.ndarray:
+    """Label ids on the scan's grid, shape (I, J, K), from the classes of its brain points (N,)."""
+    volume = np.zeros(prepared.scan.shape, np.uint8)
+    volume[prepared.mask] = classes
+    return prepared.model.protocol.to_ids(volume)
 
 
 def _psnr(network: CoordinateNetwork, points: BrainPoints, seed: int) -> float:
@@ -357,27 +310,42 @@ def _psnr(network: CoordinateNetwork, points: BrainPoints, seed: int) -> float:
     return measure.psnr(found, points.seen[which, 0].float().cpu().numpy(), peak=1.0)
 
 
-def _report(
-    result: Segmentation, fit: Fit, psnr: float, device: torch.device, seconds: dict[str, float]
+def describe(
+    prepared: Preparation, labels: np.ndarray, network: CoordinateNetwork, fit: Fit
 ) -> dict[str, Any]:
-    protocol, alignment = result.protocol, result.alignment
+    """The report of a label map: how it was made, its volumes and, with a reference, its Dice.
+
+    Parameters
+    ----------
+    prepared : Preparation
+    labels : ndarray of int, shape (I, J, K)
+    network : CoordinateNetwork
+        The fitted one that gave the labels.
+    fit : Fit
+        That fitted it.
+
+    Returns
+    -------
+    dict
+    """
+    protocol, alignment = prepared.model.protocol, prepared.alignment
     similarity = alignment.similarity
-    volumes = measure.volumes(result.labels, result.scan.affine, protocol.ids[1:])
+    volumes = measure.volumes(labels, prepared.scan.affine, protocol.ids[1:])
     by_name = {s.name: round(float(volumes[s.id]), 3) for s in protocol.structures}
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "nibabel", "scipy")}
-    return {
-        "seconds": seconds,
+    report: dict[str, Any] = {
+        "seconds": dict(prepared.seconds),
         "iterations": fit.iteration,
-        "psnr": round(psnr, 3),
+        "psnr": round(_psnr(network, prepared.points, fit.settings.seed), 3),
         "stop_reason": fit.stop_reason,
-        "model": {"name": result.model.name, "sha256": result.model.sha256},
+        "model": {"name": prepared.model.name, "sha256": prepared.model.sha256},
         "protocol": protocol.name,
         "transform": alignment.matrix.tolist(),
         "alignment": {
             "method": alignment.method,
             "similarity": None if np.isnan(similarity) else round(similarity, 4),
         },
-        "device": str(device),
+        "device": str(prepared.device),
         "threads": torch.get_num_threads(),
         "seed": fit.settings.seed,
         "versions": {
@@ -386,9 +354,12 @@ def _report(
             **versions,
         },
         "volumes": by_name,
-        "notes": list(result.scan.notes),
+        "notes": list(prepared.scan.notes),
         "notice": NOTICE,
     }
+    if prepared.reference is not None:
+        report.update(_comparison(labels, prepared.reference, protocol))
+    return report
 
 
 def _comparison(labels: np.ndarray, truth: np.ndarray, protocol: Protocol) -> dict[str, Any]:
