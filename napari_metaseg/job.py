@@ -7,10 +7,31 @@ below, so always in the thread that calls them: the GUI's.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from enum import Enum
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from psygnal import Signal
+
+from napari_metaseg.engine_thread import EngineThread, Task, Urgency
+from napari_metaseg.pictures import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
+from napari_metaseg.session import Quantity, Session, Tally
+
+if TYPE_CHECKING:
+    from src_core.fit import Step
+    from src_core.scan import Scan
+
+LIVE_SHARE = 0.1
+"""Share of the fit's time that may go into showing it."""
+SHORTEST_FRAME = 0.1
+"""Seconds between two live pictures, at least: the window cannot draw many more."""
+REST_BEFORE_WHOLE = 0.7
+"""Seconds an iteration must stay on the screen before all of it is decoded."""
 
 
 class State(Enum):
@@ -118,6 +139,57 @@ class StructureTable:
     exact: bool
 
 
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What is to be segmented, and how.
+
+    Attributes
+    ----------
+    scan : Scan
+    model : str
+        Name of a bundled model, or a model file.
+    iterations : int or None
+        Exactly so many; None: the model's own number, fewer when labels stand still.
+    device : {"auto", "cpu", "cuda", "mps"}
+    seed : int
+    mask : ndarray or None
+        Brain where above 0, shape (I, J, K).
+    reference : ndarray or None
+        Label ids to compare with, shape (I, J, K).
+    history_bytes : int
+        For the weights of past iterations.
+    """
+
+    scan: Scan
+    model: str = "brain3d-tissue"
+    iterations: int | None = None
+    device: str = "auto"
+    seed: int = 0
+    mask: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    history_bytes: int = 128 * 2**20
+
+
+@dataclass
+class _News:
+    """What the engine has to tell; each field holds the newest only."""
+
+    state: State | None = None
+    session: Session | None = None
+    progress: Progress | None = None
+    points: list[CurvePoint] = field(default_factory=list)
+    iterations: tuple[int, ...] | None = None
+    device: str | None = None
+    notes: tuple[str, ...] | None = None
+    decoded: bool = False
+    failure: str | None = None
+    calls: list[Callable[[], None]] = field(default_factory=list)
+
+
+class _Superseded(Exception):
+    """The run that asks is no longer the one that counts."""
+
+
 class Job:
     """A fit of one scan, and the view of its iterations.
 
@@ -141,18 +213,35 @@ class Job:
         Where it computes, for people, such as "CPU, 2 threads"; empty while unknown.
     notes : tuple of str
         What the user should know about the scan or the machine.
+    session : Session or None
+        The scan at work, from its first picture on.
     """
 
     state_changed = Signal(State)
+    session_started = Signal(Session)  # there is a first picture of a new scan
     progressed = Signal()  # progress and curve
     iterations_changed = Signal()  # iterations and suggested
     shown_changed = Signal()  # shown
+    sharpened = Signal()  # there is more to see of the iteration that is shown
     following_changed = Signal(bool)
     table_changed = Signal()  # table
+    device_changed = Signal()  # device and notes
     failed = Signal(str)  # what went wrong and what to do
 
     def __init__(self) -> None:
+        self._engine = EngineThread()
+        self._lock = Lock()
+        self._news = _News()
+        self._fit: Task | None = None
+        self._view: Task | None = None
+        self._whole: Task | None = None
+        self._run_number = 0
+        self._reset()
         self.state = State.IDLE
+        self.device = ""
+
+    def _reset(self) -> None:
+        self.session: Session | None = None
         self.progress: Progress | None = None
         self.curve: list[CurvePoint] = []
         self.iterations: tuple[int, ...] = ()
@@ -160,23 +249,437 @@ class Job:
         self.shown: int | None = None
         self.following = True
         self.table: StructureTable | None = None
-        self.device = ""
         self.notes: tuple[str, ...] = ()
+        self._wanted: int | None = None
+        self._viewing: tuple[int, Region] | None = None
+        self._region = COARSE
+        self._shown_at = 0.0
+        self._before: Tally | None = None
+
+    @property
+    def engine_alive(self) -> bool:
+        """Whether the engine's thread runs, busy or not."""
+        return self._engine.alive
+
+    # ------------------------------------------------------------------ what the user asks for
+
+    def warm_up(self, model: str, device: str) -> None:
+        """Load what the first fit will need, and find out where it will compute."""
+
+        def steps() -> Iterator[None]:
+            from src_core.device import choose_device, describe_device
+            from src_core.model import load_model
+
+            self._tell(device=describe_device(choose_device(device)))
+            yield
+            load_model(model).network()
+
+        # What is wrong with the model or the device is said when it is used.
+        self._engine.submit(steps(), Urgency.BACKGROUND, lambda error: None)
+
+    def start(self, request: Request) -> None:
+        """Segment a scan.
+
+        Raises
+        ------
+        RuntimeError
+            A fit is under way.
+        """
+        if self.state.running:
+            raise RuntimeError("a fit is under way; stop it first")
+        self._cancel_views()
+        with self._lock:
+            self._news = _News(calls=self._news.calls)
+            self._run_number += 1
+        self._reset()
+        self._set_state(State.LOADING)
+        self._emit_all()
+        number = self._run_number
+        self._fit = self._engine.submit(
+            self._run(number, request), Urgency.FIT, lambda error: self._fail(number, error)
+        )
 
     def pause(self) -> None:
         """Rest after the step under way."""
+        if self.state is State.FITTING and self._fit is not None:
+            self._engine.hold(self._fit, True)
+            self._set_state(State.PAUSED)
+            self._sharpen()
 
     def resume(self) -> None:
         """Go on with the fit."""
+        if self.state is State.PAUSED and self._fit is not None:
+            self._cancel_views()
+            self._engine.hold(self._fit, False)
+            self._set_state(State.FITTING)
 
     def stop(self) -> None:
         """End the fit after the step under way; what there is is kept."""
+        if not self.state.running or self._fit is None:
+            return
+        self._engine.cancel(self._fit)
+        if self.session is not None:
+            self.session.fit.stop()
+        with self._lock:
+            self._run_number += 1
+            self._news.state = None
+        self._set_state(State.STOPPED)
+        self._sharpen()
+
+    def clear(self) -> None:
+        """Stop, and forget the scan and all that was made of it."""
+        self.stop()
+        self._cancel_views()
+        self._reset()
+        self._set_state(State.IDLE)
+        self._emit_all()
 
     def show(self, iteration: int) -> None:
         """Show the stored iteration nearest to this one as soon as it is decoded.
 
         Ends the following of the newest one, unless it is the newest.
         """
+        if self.session is None or not self.iterations:
+            return
+        nearest = min(self.iterations, key=lambda stored: abs(stored - iteration))
+        self._wanted = nearest
+        self._set_following(nearest == self.iterations[-1])
+        if self._can_show(nearest):
+            self._show(nearest)
+        self._sharpen()
 
     def follow(self) -> None:
         """Show the newest iteration, now and from now on."""
+        self._set_following(True)
+        self._take_decoded()
+        self._sharpen()
+
+    def look_at(self, session: Session, region: Region) -> None:
+        """Say which part of the shown iteration is on the screen, and is not sharp yet."""
+        if session is self.session:
+            self._region = region
+            self._sharpen()
+
+    def add_quantity(self, quantity: Quantity, then: Callable[[], None]) -> None:
+        """Decode something more from now on; call back once there is something to see of it."""
+        if self.session is None or self.shown is None:
+            return
+        session, shown = self.session, self.shown
+        session.quantities[quantity.name] = quantity
+
+        def steps() -> Iterator[None]:
+            yield from session.decode(shown, COARSE)
+            self._call(then)
+
+        self._engine.submit(steps(), Urgency.VIEW, self._report)
+
+    def remove_quantity(self, name: str) -> None:
+        """Decode something no more."""
+        if self.session is not None:
+            self.session.quantities.pop(name, None)
+
+    def when_whole(
+        self, session: Session, iteration: int, then: Callable[[], None], urgent: bool = True
+    ) -> None:
+        """Call back once an iteration is decoded at every voxel."""
+
+        def steps() -> Iterator[None]:
+            yield from session.decode(iteration, WHOLE)
+            self._call(then)
+
+        self._engine.submit(steps(), Urgency.ASKED if urgent else Urgency.BACKGROUND, self._report)
+
+    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Do something in the engine's thread, and call back with what it returned."""
+
+        def steps() -> Iterator[None]:
+            result = work()
+            self._call(lambda: then(result))
+            yield
+
+        self._engine.submit(steps(), Urgency.ASKED, self._report)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """End everything; True if the engine's thread has ended within some seconds."""
+        with self._lock:
+            self._run_number += 1
+        ended = self._engine.close(timeout)
+        self._reset()
+        return ended
+
+    # ------------------------------------------------------------------ in the window's thread
+
+    def poll(self) -> None:
+        """Take the engine's news; to be called some tens of times per second."""
+        with self._lock:
+            news, self._news = self._news, _News()
+        if news.device is not None:
+            self.device = news.device
+        if news.notes is not None:
+            self.notes = news.notes
+        if news.device is not None or news.notes is not None:
+            self.device_changed.emit()
+        if news.session is not None:
+            self.session = news.session
+        if news.iterations is not None:
+            self.iterations = news.iterations
+            self.suggested = self._suggestion()
+            self.iterations_changed.emit()
+        if news.progress is not None:
+            self.progress = news.progress
+            self.curve.extend(news.points)
+            self.progressed.emit()
+        if news.session is not None:
+            self._show(self.iterations[0])
+            self.session_started.emit(news.session)
+        if news.decoded:
+            self._take_decoded()
+        if news.state is not None:
+            self._set_state(news.state)
+        if news.failure is not None:
+            self.failed.emit(news.failure)
+        for call in news.calls:
+            call()
+        self._decode_whole_when_rested()
+
+    def _set_state(self, state: State) -> None:
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+    def _emit_all(self) -> None:
+        for signal in (
+            self.progressed,
+            self.iterations_changed,
+            self.shown_changed,
+            self.table_changed,
+            self.device_changed,
+        ):
+            signal.emit()
+        self.following_changed.emit(self.following)
+
+    def _set_following(self, following: bool) -> None:
+        if following != self.following:
+            self.following = following
+            self.following_changed.emit(following)
+
+    def _suggestion(self) -> int:
+        """The model's own number of iterations, or the newest before that."""
+        assert self.session is not None
+        own = self.session.prepared.model.fit.iterations
+        return max(stored for stored in self.iterations if stored <= max(own, self.iterations[0]))
+
+    def _can_show(self, iteration: int) -> bool:
+        return self.session is not None and not self.session.lacks(iteration, COARSE)
+
+    def _show(self, iteration: int) -> None:
+        if self.session is None or iteration == self.shown:
+            return
+        if self.shown is not None:
+            self._before = self.session.tallies.get(self.shown)
+        self.shown = self.session.shown = iteration
+        self._shown_at = time.perf_counter()
+        self.shown_changed.emit()
+        self._tabulate()
+
+    def _take_decoded(self) -> None:
+        """Something was decoded: what is wanted may be ready, what is shown sharper."""
+        if self.session is None:
+            return
+        wanted = self._wanted
+        if self.following:
+            wanted = next((i for i in reversed(self.iterations) if self._can_show(i)), None)
+        if wanted is not None and wanted != self.shown and self._can_show(wanted):
+            self._show(wanted)
+        else:
+            self.sharpened.emit()
+            self._tabulate()
+
+    def _tabulate(self) -> None:
+        session, shown = self.session, self.shown
+        tally = None if session is None or shown is None else session.tallies.get(shown)
+        if session is None or shown is None or tally is None:
+            return
+        before = self._before
+        rows = tuple(
+            StructureRow(
+                structure.id,
+                structure.name,
+                structure.color,
+                tally.volumes[structure.id],
+                math.nan
+                if before is None
+                else tally.volumes[structure.id] - before.volumes[structure.id],
+                tally.dice.get(structure.id, math.nan),
+            )
+            for structure in session.protocol.structures
+        )
+        table = StructureTable(shown, rows, tally.exact)
+        if table != self.table:
+            self.table = table
+            self.table_changed.emit()
+
+    def _sharpen(self) -> None:
+        """Have the engine decode what is wanted and on the screen, and nothing else."""
+        session = self.session
+        if session is None or self.shown is None:
+            return
+        region, fitting = self._region, self.state is State.FITTING
+        iteration = self._wanted
+        if self.following:
+            # The fit itself brings the newest.
+            iteration = self.shown if fitting else self.iterations[-1]
+        if iteration is None:
+            return
+        if region.axis is None:
+            region = COARSE if fitting else FINER
+        elif self.following and fitting:
+            region = Region(region.axis, region.index, PREVIEW_SPACING)
+        if self._viewing == (iteration, region) and self._view and not self._view.over:
+            return
+        if not session.lacks(iteration, COARSE) and not session.lacks(iteration, region):
+            return
+        if self._view is not None:
+            self._engine.cancel(self._view)
+        self._viewing = (iteration, region)
+
+        def steps() -> Iterator[None]:
+            if iteration not in session.history.iterations:
+                return
+            session.history.keep(iteration)
+            for part in (COARSE, region):
+                if session.lacks(iteration, part):
+                    yield from session.decode(iteration, part)
+                    self._tell(decoded=True)
+                    yield
+
+        self._view = self._engine.submit(steps(), Urgency.VIEW, self._report)
+
+    def _cancel_views(self) -> None:
+        for task in (self._view, self._whole):
+            if task is not None:
+                self._engine.cancel(task)
+
+    def _decode_whole_when_rested(self) -> None:
+        """Decode every voxel of what stays on the screen, while there is nothing better to do."""
+        session, shown = self.session, self.shown
+        if session is None or shown is None or self.state is State.FITTING:
+            return
+        if self._whole is not None and not self._whole.over:
+            return
+        if time.perf_counter() - self._shown_at < REST_BEFORE_WHOLE:
+            return
+        if session.lacks(shown, WHOLE):
+
+            def steps() -> Iterator[None]:
+                yield from session.decode(shown, WHOLE)
+                self._tell(decoded=True)
+
+            self._whole = self._engine.submit(steps(), Urgency.BACKGROUND, self._report)
+
+    # ------------------------------------------------------------------ in the engine's thread
+
+    def _tell(self, **news: Any) -> None:
+        with self._lock:
+            for name, value in news.items():
+                setattr(self._news, name, value)
+
+    def _call(self, then: Callable[[], None]) -> None:
+        with self._lock:
+            self._news.calls.append(then)
+
+    def _fail(self, number: int, error: Exception) -> None:
+        """The fit has ended with an error; what there is is kept."""
+        if number == self._run_number:
+            self._tell(state=State.FAILED)
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        from src_core.errors import explain
+
+        self._tell(failure=explain(error))
+
+    def _tell_of(self, number: int, **news: Any) -> None:
+        """Tell the news of a run, unless it has been stopped or another one has begun."""
+        with self._lock:
+            if number != self._run_number:
+                raise _Superseded
+            for name, value in news.items():
+                setattr(self._news, name, value)
+
+    def _run(self, number: int, request: Request) -> Iterator[None]:
+        """Prepare, fit, and decode the last iteration."""
+        from src_core.device import describe_device
+        from src_core.preparation import prepare
+
+        def on_stage(stage: str) -> None:
+            self._tell_of(number, state={"load": State.LOADING, "align": State.ALIGNING}[stage])
+
+        prepared = prepare(
+            request.scan,
+            model=request.model,
+            device=request.device,
+            mask=request.mask,
+            reference=request.reference,
+            on_stage=on_stage,
+        )
+        yield
+        notes = [*prepared.scan.notes]
+        if request.device == "auto" and prepared.device.type == "cpu":
+            notes.append("no CUDA device was found: computing on the CPU")
+        self._tell_of(number, device=describe_device(prepared.device), notes=tuple(notes))
+        session = Session(prepared, request.iterations, request.seed, request.history_bytes)
+        yield from session.decode(0, COARSE)
+        self._tell_of(
+            number,
+            session=session,
+            iterations=(0,),
+            progress=Progress(0, session.fit.settings.iterations),
+            state=State.FITTING,
+        )
+        yield
+        yield from self._fit_steps(number, session)
+        self._tell_of(number, state=State.FINISHING)
+        last = session.fit.iteration
+        yield from session.decode(last, COARSE)
+        self._tell(decoded=True)
+        yield from session.decode(last, WHOLE)
+        self._tell_of(number, decoded=True, state=State.DONE)
+
+    def _fit_steps(self, number: int, session: Session) -> Iterator[None]:
+        fit, history = session.fit, session.history
+        recent: deque[float] = deque(maxlen=20)
+        fitted = drawn = 0.0
+        last_frame = time.perf_counter()
+        for step in fit:
+            history.record(step.iteration)
+            recent.append(step.seconds)
+            fitted += step.seconds
+            now = time.perf_counter()
+            due = drawn < LIVE_SHARE * fitted and now - last_frame > SHORTEST_FRAME
+            if self.following and due:
+                yield from session.decode(step.iteration, COARSE)
+                region = self._region
+                if region.axis is not None:
+                    preview = Region(region.axis, region.index, PREVIEW_SPACING)
+                    yield from session.decode(step.iteration, preview)
+                last_frame = time.perf_counter()
+                drawn += last_frame - now
+                self._tell(decoded=True)
+            seconds = sum(recent) / len(recent) * (1 + drawn / fitted)
+            self._tell_step(number, session, step, seconds)
+            yield
+
+    def _tell_step(self, number: int, session: Session, step: Step, seconds: float) -> None:
+        tally = session.tallies.get(step.iteration)
+        dice = math.nan if tally is None else tally.mean_dice
+        total = session.fit.settings.iterations
+        iterations = tuple(session.history.iterations)
+        left = (total - step.iteration) * seconds
+        self._tell_of(
+            number,
+            progress=Progress(step.iteration, total, 1 / seconds, left),
+            iterations=iterations,
+        )
+        with self._lock:
+            self._news.points.append(CurvePoint(step.iteration, step.psnr, step.change, dice))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from src_core import __version__
-from src_core.errors import InputError
+from src_core.errors import InputError, explain
 from src_core.files import check_writable
 
 if TYPE_CHECKING:
@@ -51,34 +51,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if args.debug:
             traceback.print_exc()
-        code, message = _explain(error)
+        code, message = BAD_INPUT, explain(error)
+        if not isinstance(error, InputError):
+            code, message = FAILURE, f"{message} (--debug shows where)"
     else:
         return 0
     print(f"{PROGRAM}: error: {message}", file=sys.stderr)
     return code
-
-
-def _explain(error: Exception) -> tuple[int, str]:
-    """Exit code and one line for an error."""
-    text = " ".join(str(error).split())
-    if isinstance(error, InputError):
-        return BAD_INPUT, text
-    if _out_of_memory(error):
-        return FAILURE, (
-            "out of memory: close other programs, use --device cpu, or give a smaller scan "
-            "(crop the background away)"
-        )
-    return FAILURE, f"{type(error).__name__}: {text} (run again with --debug to see where)"
-
-
-def _out_of_memory(error: Exception) -> bool:
-    # torch says so with a RuntimeError of its own, whose type differs between its versions; its CPU
-    # allocator and the C++ runtime with nothing but the text.
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError)
-        and any(words in text for words in ("out of memory", "can't allocate", "bad_alloc"))
-    )
 
 
 def _segment(args: argparse.Namespace) -> None:

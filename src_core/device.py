@@ -35,3 +35,13 @@ def choose_device(name: str = "auto") -> torch.device:
     if not available[name.split(":")[0]]:
         raise InputError(f"this machine has no {name} device; choose auto or cpu")
     return torch.device(name)
+
+
+def describe_device(device: torch.device) -> str:
+    """The device in words, such as "CPU, 2 threads" or "NVIDIA RTX A4000"."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    count = torch.get_num_threads()
+    return f"CPU, {count} thread{'s' if count > 1 else ''}"

@@ -1,0 +1,266 @@
+"""Between the panel and the job: what the user asks for, done in the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Layer
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtCore import QTimer
+
+from napari_metaseg import exports, maps
+from napari_metaseg.job import Job, Request
+from napari_metaseg.live_layers import LIVE, LiveLayers
+from napari_metaseg.orientation import Orientation
+from napari_metaseg.pictures import COARSE
+from napari_metaseg.scan_layers import labels_layer, labels_on_grid, scan_of
+from napari_metaseg.session import LABELS, Session
+from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_metaseg.panel.inputs import Choices
+    from src_core.segment import Segmentation
+
+POLL_MS = 30
+_closing: set[Controller] = set()
+"""Those whose panel is closed and whose labels are still being finished."""
+
+
+class Controller:
+    """Runs the job of one panel and shows it in the viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    """
+
+    def __init__(self, viewer: ViewerModel):
+        self.job = Job()
+        self._viewer: ViewerModel | None = viewer
+        self._live: LiveLayers | None = None
+        self._scan_layer: Image | None = None
+        self._orientation: Orientation | None = None
+        self._opacity = 0.5
+        self._components: maps.Components | None = None
+        self._timer = QTimer()
+        self._timer.setInterval(POLL_MS)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start()
+        self.job.session_started.connect(self._on_session)
+        self.job.failed.connect(self._on_failed)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def live(self) -> LiveLayers | None:
+        """The layers of the newest fit."""
+        return self._live
+
+    def segment(
+        self,
+        scan_layer: Image,
+        mask_layer: Labels | None,
+        reference_layer: Labels | None,
+        choices: Choices,
+        *,
+        history_bytes: int,
+        opacity: float,
+    ) -> bool:
+        """Start a fit; False, with a notification, if the layers can't be used."""
+        try:
+            scan, orientation = scan_of(scan_layer)
+            mask, reference = (
+                None if layer is None else labels_on_grid(layer, scan_layer, what)
+                for layer, what in ((mask_layer, "mask"), (reference_layer, "reference"))
+            )
+        except InputError as error:
+            show_error(str(error))
+            return False
+        self._scan_layer, self._orientation, self._opacity = scan_layer, orientation, opacity
+        self.job.start(
+            Request(
+                scan,
+                choices.model,
+                choices.iterations,
+                choices.device,
+                mask=mask,
+                reference=reference,
+                history_bytes=history_bytes,
+            )
+        )
+        return True
+
+    def keep(self) -> None:
+        """Add the iteration on the screen as an ordinary layer of labels, to be painted on."""
+        if self._live is None or self.job.shown is None:
+            return
+        live, session, iteration = self._live, self._live.session, self.job.shown
+        orientation = live.orientation
+
+        def add(result: Segmentation) -> None:
+            if self._viewer is None:
+                return
+            name = f"{live.name} labels, iteration {iteration}"
+            data, keywords, kind = labels_layer(
+                result.labels, session.scan, orientation, session.protocol, name
+            )
+            keywords["metadata"] = live.label_metadata(result.report)
+            kept = self._viewer.add_layer(Layer.create(data, keywords, kind))
+            if live.labels is not None:
+                kept.opacity = live.labels.opacity
+                live.labels.visible = False
+
+        self._when_whole(lambda: self.job.run(lambda: session.segmentation(iteration), add))
+
+    def export(self, kind: str, path: Path) -> None:
+        """Write something of the iteration on the screen; see `exports.WRITERS`.
+
+        Labels are those of the selected layer, if that is one that may have been painted on.
+        """
+        assert self._viewer is not None
+        selected = self._viewer.layers.selection.active
+        if kind == "labels" and isinstance(selected, Labels) and LIVE not in selected.metadata:
+            data, keywords, _ = selected.as_layer_data_tuple()
+            painted = np.array(data)
+            self._write(lambda: exports.write_layer(path, painted, keywords))
+        elif self._live is not None and self.job.shown is not None:
+            session, iteration = self._live.session, self.job.shown
+            writer = exports.WRITERS[kind]
+            self._when_whole(lambda: self._write(lambda: writer(path, session, iteration)))
+
+    def add_map(self, kind: str, argument: int | None) -> None:
+        """Show one of `napari_metaseg.maps` as a layer that follows the iterations."""
+        live = self._live
+        if live is None or self.job.shown is None:
+            return
+        session, iteration = live.session, self.job.shown
+        if kind == "component":
+            number = int(argument or 0)
+            self.job.run(
+                lambda: maps.principal_components(session, iteration),
+                lambda components: live.add_map(maps.component(components, number)),
+            )
+        elif kind == "probability":
+            live.add_map(maps.probability(session, int(argument or 0)))
+        else:
+            makers: dict[str, Callable[[Session], maps.Map]] = {
+                "entropy": maps.entropy,
+                "residual": maps.residual,
+                "jacobian": maps.jacobian,
+            }
+            live.add_map(makers[kind](session))
+
+    def jump(self, id: int) -> None:
+        """Bring the middle of a structure onto the screen."""
+        if self._live is None or self.job.shown is None or self._viewer is None:
+            return
+        session, orientation = self._live.session, self._live.orientation
+        layer = self._live.labels or self._live.reconstruction
+        labels = session.pictures.get(self.job.shown, LABELS, COARSE)
+        if labels is None or layer is None:
+            return
+        voxels = session.pictures.regions.indices[session.pictures.numbers(COARSE)[labels == id]]
+        if not len(voxels):
+            show_info("nothing of this structure at this iteration")
+            return
+        # The voxel of it that is nearest to its centre: the centre itself may lie in a bend.
+        offsets = voxels - voxels.mean(0)
+        voxel = voxels[np.square(offsets).sum(1).argmin()]
+        position = layer.data_to_world(orientation.index_of_voxel(voxel, session.scan.shape))
+        axes = range(self._viewer.dims.ndim - len(position), self._viewer.dims.ndim)
+        self._viewer.dims.set_point(list(axes), list(position))
+
+    def show_only(self, id: int | None) -> None:
+        """Hide all structures but one; None: show all."""
+        if self._live is None or self._live.labels is None:
+            return
+        labels = self._live.labels
+        if id is not None:
+            labels.selected_label = id
+        labels.show_selected_label = id is not None
+
+    def describe_cursor(self) -> str:
+        """Structure and MNI position under the mouse; empty outside the brain."""
+        live, viewer = self._live, self._viewer
+        layer = None if live is None else live.labels or live.reconstruction
+        if live is None or viewer is None or layer is None or viewer.dims.ndisplay != 2:
+            return ""
+        index = np.rint(layer.world_to_data(viewer.cursor.position)).astype(int)
+        if (index < 0).any() or (index >= layer.data.shape).any():
+            return ""
+        session = live.session
+        voxel = live.orientation.voxel_of_index(session.scan.shape) @ [*index, 1]
+        number = session.number_at(tuple(int(v) for v in voxel[:3]))
+        return "" if number is None else session.describe_point(number)
+
+    def close(self) -> None:
+        """The panel is gone: end the fit, finish the labels on the screen, and end the thread."""
+        if self._viewer is None or self in _closing:
+            return
+        self.job.stop()
+        if self._live is None or not self._live.layers:
+            self.abort()
+            return
+        _closing.add(self)
+        self._live.retire(then=self.abort)
+
+    def abort(self) -> None:
+        """End everything at once."""
+        _closing.discard(self)
+        if self._viewer is None:
+            return
+        self._timer.stop()
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+        self._viewer = self._live = self._scan_layer = None
+        self.job.close()
+
+    def _tick(self) -> None:
+        self.job.poll()
+        if self._live is not None:
+            self._live.tick()
+
+    def _when_whole(self, then: Callable[[], None]) -> None:
+        """Call back when the iteration on the screen is decoded everywhere."""
+        if self._live is not None and self.job.shown is not None:
+            self.job.when_whole(self._live.session, self.job.shown, then)
+
+    def _write(self, write: Callable[[], list[Path]]) -> None:
+        def tell(written: list[Path]) -> None:
+            show_info(f"saved {written[0]}")
+
+        self.job.run(write, tell)
+
+    def _on_session(self, session: Session) -> None:
+        if self._viewer is None or self._orientation is None or self._scan_layer is None:
+            return
+        if self._live is not None:
+            for layer in self._live.layers:
+                layer.visible = False
+            self._live.retire()
+        for note in self.job.notes:
+            show_warning(note)
+        self._live = LiveLayers(
+            self._viewer,
+            self.job,
+            session,
+            self._orientation,
+            self._scan_layer.name,
+            tuple(self._scan_layer.contrast_limits),
+            self._opacity,
+        )
+
+    def _on_failed(self, message: str) -> None:
+        show_error(message)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value is self._scan_layer and self.job.state.running:
+            self.job.stop()
+            show_info("the scan was removed: its fit is stopped, what there is stays")
+        if self._live is not None and not self._live.layers:
+            self._live = None
+            self.job.clear()

@@ -1,0 +1,160 @@
+"""One long-lived thread that runs everything that needs the network, the most urgent first."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from enum import IntEnum
+
+NICENESS = 10
+"""Added to the thread's niceness, so that it never takes the processor from the window."""
+
+
+class Urgency(IntEnum):
+    """What goes first; of two equally urgent tasks the older one."""
+
+    VIEW = 0
+    ASKED = 1
+    FIT = 2
+    BACKGROUND = 3
+
+
+class Task:
+    """Work done step by step; between two steps something more urgent may come first.
+
+    Parameters
+    ----------
+    steps : iterator
+        Does a step per ``next``, each well below 100 ms where that is possible.
+    urgency : Urgency
+    on_error : callable
+        Called in the engine's thread with what a step raised; the task is over then.
+    """
+
+    def __init__(
+        self, steps: Iterator[None], urgency: Urgency, on_error: Callable[[Exception], None]
+    ):
+        self.steps = steps
+        self.urgency = urgency
+        self.on_error = on_error
+        self.cancelled = False
+        self.held = False
+        self.over = False
+
+
+class EngineThread:
+    """Runs tasks one step at a time in a thread of its own, which begins with the first task.
+
+    One thread for the whole session, because the plans that GPU libraries make are kept per
+    thread, and because torch shares the cores best when asked by one.
+    """
+
+    def __init__(self) -> None:
+        self._tasks: list[Task] = []
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def submit(
+        self, steps: Iterator[None], urgency: Urgency, on_error: Callable[[Exception], None]
+    ) -> Task:
+        """Add a task; returns at once."""
+        task = Task(steps, urgency, on_error)
+        with self._wake:
+            if self._closing:
+                task.over = True
+                return task
+            self._tasks.append(task)
+            self._tasks.sort(key=lambda task: task.urgency)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="metaseg", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+        return task
+
+    def cancel(self, task: Task) -> None:
+        """Take no further step of a task."""
+        with self._wake:
+            task.cancelled = True
+            self._wake.notify()
+
+    def hold(self, task: Task, held: bool) -> None:
+        """Rest a task, or go on with it."""
+        with self._wake:
+            task.held = held
+            self._wake.notify()
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """End all tasks after the step under way, and the thread.
+
+        Parameters
+        ----------
+        timeout : float
+            Seconds waited for the thread.
+
+        Returns
+        -------
+        bool
+            The thread has ended.
+        """
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _next(self) -> Task | None:
+        """The task whose turn it is; closes those that were cancelled."""
+        for task in [task for task in self._tasks if task.cancelled]:
+            self._end(task)
+        return next((task for task in self._tasks if not task.held), None)
+
+    def _end(self, task: Task) -> None:
+        self._tasks.remove(task)
+        task.over = True
+        close = getattr(task.steps, "close", None)
+        if close is not None:
+            close()
+
+    def _run(self) -> None:
+        _lower_priority()
+        while True:
+            with self._wake:
+                while (task := self._next()) is None and not self._closing:
+                    self._wake.wait()
+                if self._closing or task is None:
+                    break
+            error: Exception | None = None
+            try:
+                next(task.steps)
+                continue
+            except StopIteration:
+                pass
+            except Exception as raised:
+                error = raised
+            with self._wake:
+                self._end(task)
+            if error is not None:
+                task.on_error(error)
+            # What the frame still holds would keep a whole scan in memory while waiting.
+            del task, error
+        with self._wake:
+            for task in list(self._tasks):
+                self._end(task)
+
+
+def _lower_priority() -> None:
+    """Let the window go first; threads begun by this one inherit it. Only Linux can do so."""
+    if sys.platform == "linux":
+        mine = threading.get_native_id()
+        niceness = os.getpriority(os.PRIO_PROCESS, mine)
+        os.setpriority(os.PRIO_PROCESS, mine, min(19, niceness + NICENESS))
