@@ -346,9 +346,12 @@ class _QualityBox(QWidget):
         row.setSpacing(2)
         for preset in (*_PRESETS, _CUSTOM):
             button = QPushButton(preset, checkable=True, accessibleName=f"Quality {preset}")
+            # napari's style shows no difference once both are disabled
+            button.setStyleSheet("QPushButton:checked:disabled { text-decoration: underline; }")
             self._group.addButton(button)
             row.addWidget(button, stretch=1)
         self.iterations_box = QSpinBox(minimum=1, maximum=_MOST_ITERATIONS)
+        self.iterations_box.setKeyboardTracking(False)  # a number counts once it is typed in full
         self.iterations_box.setToolTip("The most iterations to fit; another number is Custom.")
         self._update()
         self._group.buttonClicked.connect(self._on_clicked)
@@ -397,6 +400,7 @@ def _keep_narrow(box: QComboBox) -> None:
     policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     box.setSizeAdjustPolicy(policy)
     box.setMinimumContentsLength(8)
+    box.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
 
 
 def _remember(**changes: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 from qtpy.QtCore import (
@@ -14,13 +15,15 @@ from qtpy.QtCore import (
     Qt,
     Signal,
 )
-from qtpy.QtGui import QAction, QColor, QGuiApplication, QKeySequence, QShortcut
+from qtpy.QtGui import QAction, QColor, QGuiApplication, QIcon, QKeySequence, QPixmap, QShortcut
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QHBoxLayout,
     QHeaderView,
     QLabel,
+    QLayout,
+    QSizePolicy,
     QTableView,
     QVBoxLayout,
     QWidget,
@@ -36,8 +39,9 @@ _HELP = (
     "Change of the volume since the iteration shown before, mL.",
     "Overlap with the reference, from 0 (none) to 1 (the same).",
 )
-_WIDEST = ("", "≈ 8888.88", "+888.88", "0.888")
-_FEWEST_ROWS, _MOST_ROWS = 4, 12
+_WIDEST = ("", "≈ 888.88", "+88.88", "0.888")
+_FEWEST_ROWS = 4
+_SWATCH = 10
 
 
 class Structures(QWidget):
@@ -68,13 +72,14 @@ class Structures(QWidget):
         self._selected_id: int | None = None
         self._only_id: int | None = None
         self._model = _TableModel(self)
-        self._sorted = QSortFilterProxyModel(self)
+        self._sorted = _SortedModel(self)
         self._sorted.setSourceModel(self._model)
         self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
         self._view = _make_view(self._sorted)
         self._only = QCheckBox("Show only this structure")
         self._only.setToolTip("Hide all other labels in the viewer.")
         self._mean = QLabel()
+        self._mean.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._mean.setToolTip("Mean of the Dice scores above.")
 
         line = QHBoxLayout()
@@ -84,6 +89,7 @@ class Structures(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
+        column.setSizeConstraint(QLayout.SizeConstraint.SetMinAndMaxSize)  # no gap below few rows
         column.addWidget(self._view)
         column.addLayout(line)
 
@@ -152,8 +158,8 @@ class Structures(QWidget):
         metrics = self._view.fontMetrics()
         header = self._view.horizontalHeader()
         for column in (_VOLUME, _CHANGE, _DICE):
-            text = metrics.horizontalAdvance(_WIDEST[column]) + 12
-            header.resizeSection(column, max(text, header.sectionSizeHint(column)))
+            texts = (_WIDEST[column], _sort_mark(True) + _TITLES[column])
+            header.resizeSection(column, max(map(metrics.horizontalAdvance, texts)) + 8)
         height = metrics.height() + 6
         self._view.verticalHeader().setDefaultSectionSize(height)
         frame = header.sizeHint().height() + 2 * self._view.frameWidth() + 2
@@ -232,7 +238,7 @@ class _TableModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(column)
         if role == Qt.ItemDataRole.DecorationRole and column == _NAME:
-            return QColor(*row.color)
+            return _swatch(row.color)
         if role == Qt.ItemDataRole.ToolTipRole and column == _NAME:
             return f"{row.name}, label {row.id}"
         return None
@@ -248,6 +254,16 @@ class _TableModel(QAbstractTableModel):
         return "" if math.isnan(row.dice) else f"{row.dice:.3f}"
 
 
+class _SortedModel(QSortFilterProxyModel):
+    """The rows in the order that the user chose; the title of the column has a mark then."""
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
+        value = super().headerData(section, orientation, role)
+        if role == Qt.ItemDataRole.DisplayRole and section == self.sortColumn():
+            return _sort_mark(self.sortOrder() == Qt.SortOrder.AscendingOrder) + value
+        return value
+
+
 def _make_view(model: QSortFilterProxyModel) -> QTableView:
     view = QTableView()
     view.setModel(model)
@@ -259,16 +275,34 @@ def _make_view(model: QSortFilterProxyModel) -> QTableView:
     view.setShowGrid(False)
     view.setWordWrap(False)
     view.setTabKeyNavigation(False)
-    view.setIconSize(QSize(10, 10))
+    view.setIconSize(QSize(_SWATCH, _SWATCH))
+    # sides are at the beginning of a name, tissues at its end
+    view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
     view.verticalHeader().hide()
     header = view.horizontalHeader()
     header.setHighlightSections(False)
+    header.setStyleSheet("QHeaderView::section { border: 0px; padding: 2px 3px; }")
     header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
     header.setSectionResizeMode(_NAME, QHeaderView.ResizeMode.Stretch)
     header.setSortIndicatorClearable(True)
     header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
     view.setSortingEnabled(True)
+    header.setSortIndicatorShown(False)  # it would lie over the short titles
     return view
+
+
+def _sort_mark(ascending: bool) -> str:
+    return "▴ " if ascending else "▾ "
+
+
+@lru_cache(maxsize=256)
+def _swatch(color: tuple[int, int, int]) -> QIcon:
+    """A patch of a colour, which a selection of the row does not tint."""
+    patch = QPixmap(_SWATCH, _SWATCH)
+    patch.fill(QColor(*color))
+    icon = QIcon(patch)
+    icon.addPixmap(patch, QIcon.Mode.Selected)
+    return icon
 
 
 def _numbers(row: StructureRow) -> tuple[float, float, float]:
