@@ -9,6 +9,7 @@ from typing import Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -17,6 +18,9 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QPushButton,
     QSpinBox,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QToolButton,
     QWidget,
 )
@@ -223,7 +227,29 @@ class Inputs(QWidget):
             self.changed.emit()
 
 
-class _LayerBox(QComboBox):
+class _NarrowBox(QComboBox):
+    """A combo box that shortens a long name instead of widening the panel or cutting it off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.setSizeAdjustPolicy(policy)
+        self.setMinimumContentsLength(8)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        control, field = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        width = self.style().subControlRect(control, option, field, self).width()
+        option.currentText = self.fontMetrics().elidedText(
+            self.currentText() or self.placeholderText(), Qt.TextElideMode.ElideMiddle, width - 4
+        )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(control, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+class _LayerBox(_NarrowBox):
     """A choice among layers, kept by the layer itself and not by its name.
 
     Parameters
@@ -240,7 +266,6 @@ class _LayerBox(QComboBox):
         self._none = none
         self._layers: list[Any] = []
         self.setPlaceholderText(placeholder)
-        _keep_narrow(self)
         self.set_layers([])
 
     @property
@@ -267,7 +292,7 @@ class _LayerBox(QComboBox):
         return True
 
 
-class _ModelBox(QComboBox):
+class _ModelBox(_NarrowBox):
     """A choice among the bundled models and one file of the user's own."""
 
     chosen = Signal()
@@ -279,7 +304,6 @@ class _ModelBox(QComboBox):
             self._cards[name] = read_card(file)
             self.addItem(name, name)
         self.addItem("Choose a file…", "")
-        _keep_narrow(self)
         self.selected = self.itemData(0)
         if model not in self._cards:
             self._add_file(Path(model), quiet=True)
@@ -393,14 +417,6 @@ class _QualityBox(QWidget):
             )
         with QSignalBlocker(self.iterations_box):
             self.iterations_box.setValue(self._iterations_of(self.preset))
-
-
-def _keep_narrow(box: QComboBox) -> None:
-    """Let long names be cut instead of widening the panel."""
-    policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-    box.setSizeAdjustPolicy(policy)
-    box.setMinimumContentsLength(8)
-    box.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
 
 
 def _remember(**changes: Any) -> None:
