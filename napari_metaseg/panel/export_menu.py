@@ -1,0 +1,164 @@
+"""Where results are written: a dialog for each kind of file, with a name to begin with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
+
+from napari_metaseg.job import Job
+
+
+@dataclass(frozen=True)
+class _Export:
+    """One kind of file.
+
+    Attributes
+    ----------
+    kind : str
+        As `ExportMenu.export_requested` names it.
+    title, help : str
+        For people.
+    ending : str
+        Follows the scan's name; its suffix is the one that is added if there is none.
+    suffixes : tuple of str
+        Accepted.
+    """
+
+    kind: str
+    title: str
+    help: str
+    ending: str
+    suffixes: tuple[str, ...]
+
+
+_NIFTI = (".nii.gz", ".nii")
+_LABELS = _Export(
+    "labels",
+    "Save labels…",
+    "Write the labels on the scan's own grid, with tables of names and of how they were made.",
+    "_dseg.nii.gz",
+    (*_NIFTI, ".mgz", ".mgh"),
+)
+_MORE = (
+    _Export(
+        "volumes",
+        "Volumes (CSV)…",
+        "Volume of every structure, for spreadsheets and statistics.",
+        "_volumes.csv",
+        (".csv",),
+    ),
+    _Export(
+        "freesurfer",
+        "FreeSurfer colour table…",
+        "Names and colours for FreeView, FSLeyes and 3D Slicer.",
+        "_dseg_freesurfer.txt",
+        (".txt",),
+    ),
+    _Export(
+        "itksnap",
+        "ITK-SNAP label descriptions…",
+        "Names and colours for ITK-SNAP.",
+        "_dseg_itksnap.txt",
+        (".txt", ".label"),
+    ),
+    _Export(
+        "probabilities",
+        "Probabilities (4D NIfTI)…",
+        "Probability of every structure at every voxel, background first. A large file.",
+        "_probseg.nii.gz",
+        _NIFTI,
+    ),
+    _Export(
+        "displacement",
+        "Displacement field (ITK/ANTs)…",
+        "Where every voxel lies in the template, as a transform that ITK and ANTs read.",
+        "_displacement.nii.gz",
+        _NIFTI,
+    ),
+)
+
+
+class ExportMenu(QWidget):
+    """A button to save labels, and a menu of other files.
+
+    Parameters
+    ----------
+    job : Job
+    parent : QWidget, optional
+
+    Attributes
+    ----------
+    export_requested : Signal(str, object)
+        One of "labels", "volumes", "freesurfer", "itksnap", "probabilities" and "displacement",
+        with the path. A file of that name, if there is one, may be replaced: the user was asked.
+    """
+
+    export_requested = Signal(str, object)
+
+    def __init__(self, job: Job, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._job = job
+        self._folder = Path.home()
+        self._stem = "scan"
+        save = QPushButton(_LABELS.title)
+        save.setToolTip(_LABELS.help)
+        save.clicked.connect(lambda: self._export(_LABELS))
+        menu = QMenu(self)
+        menu.setToolTipsVisible(True)
+        for export in _MORE:
+            action = QAction(export.title, menu, toolTip=export.help)
+            action.triggered.connect(lambda _=False, export=export: self._export(export))
+            menu.addAction(action)
+        more = QPushButton("More exports")
+        more.setMenu(menu)
+        more.setToolTip("Tables, probabilities and the warp.")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.addWidget(save, stretch=1)
+        row.addWidget(more, stretch=1)
+        job.shown_changed.connect(self._update)
+        self._update()
+
+    def set_source(self, folder: Path | None, stem: str) -> None:
+        """Take default names from a scan.
+
+        Parameters
+        ----------
+        folder : Path or None
+            Of the scan's file; None if it has none, then the folder used last stays.
+        stem : str
+            Name of the file without its ending, such as ``sub-01_T1w``.
+        """
+        self._folder = folder or self._folder
+        self._stem = stem
+
+    def _export(self, export: _Export) -> None:
+        path = self._folder / (self._stem + export.ending)
+        while chosen := self._ask(export, path):
+            path = _with_suffix(chosen, export)
+            # the dialog asks before a file is replaced, but it saw the name without the suffix
+            if path == chosen or not path.exists():
+                self._folder = path.parent
+                self.export_requested.emit(export.kind, path)
+                return
+
+    def _ask(self, export: _Export, path: Path) -> Path | None:
+        """Let the user choose a file, beginning with this one; None if they did not."""
+        patterns = " ".join(f"*{suffix}" for suffix in export.suffixes)
+        title = export.title.rstrip("…")
+        chosen, _ = QFileDialog.getSaveFileName(self, title, str(path), f"{title} ({patterns})")
+        return Path(chosen) if chosen else None
+
+    def _update(self) -> None:
+        self.setEnabled(self._job.shown is not None)
+
+
+def _with_suffix(path: Path, export: _Export) -> Path:
+    if path.name.lower().endswith(export.suffixes):
+        return path
+    suffix = next(suffix for suffix in export.suffixes if export.ending.endswith(suffix))
+    return path.with_name(path.name + suffix)
