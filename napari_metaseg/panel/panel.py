@@ -1,0 +1,138 @@
+"""The panel: everything a user needs from the scan to the file, in one column."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, QTimer, Qt
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
+
+from napari_metaseg.controller import Controller
+from napari_metaseg.job import State
+from napari_metaseg.panel.curves import Curves
+from napari_metaseg.panel.export_menu import ExportMenu
+from napari_metaseg.panel.inputs import Inputs
+from napari_metaseg.panel.maps import Maps
+from napari_metaseg.panel.run_controls import RunControls
+from napari_metaseg.panel.structures import Structures
+from napari_metaseg.panel.timeline import Timeline
+from napari_metaseg.preferences import load_preferences
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+_CURSOR_MS = 60
+_NOTICE = "Research use only. Inspect every result."
+
+
+class SegmentPanel(QWidget):
+    """Segment a scan in the viewer, watch it, and keep, correct and save what is good.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+        The name tells napari to hand its viewer over.
+
+    Attributes
+    ----------
+    controller : Controller
+    inputs : Inputs
+    run_controls : RunControls
+    """
+
+    def __init__(self, napari_viewer: ViewerModel):
+        super().__init__()
+        self._docked = False
+        self.controller = Controller(napari_viewer)
+        job = self.controller.job
+        self.inputs = Inputs(napari_viewer)
+        self.run_controls = RunControls(job)
+        self.curves = Curves(job)
+        self.timeline = Timeline(job)
+        self.structures = Structures(job)
+        self.maps = Maps(job)
+        self.export_menu = ExportMenu(job)
+        self._cursor = QLabel()
+        self._cursor.setToolTip("What lies under the mouse, and where in the MNI template.")
+        notice = QLabel(_NOTICE)
+        notice.setEnabled(False)  # drawn in the quiet colour of the theme
+
+        column = QVBoxLayout(self)
+        for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
+            column.addWidget(widget)
+        column.addWidget(self.structures, stretch=1)
+        for widget in (self._cursor, self.maps, self.export_menu, notice):
+            column.addWidget(widget)
+
+        self.inputs.changed.connect(self._update_ready)
+        self.run_controls.segment_clicked.connect(self.segment)
+        self.timeline.keep_clicked.connect(self.controller.keep)
+        self.structures.jump_requested.connect(self.controller.jump)
+        self.structures.only_changed.connect(self.controller.show_only)
+        self.structures.selected_changed.connect(
+            lambda row: self.maps.set_structure(row and row.id, row.name if row else "")
+        )
+        self.maps.map_requested.connect(self.controller.add_map)
+        self.export_menu.export_requested.connect(self.controller.export)
+        job.state_changed.connect(self._on_state)
+        self._cursor_timer = QTimer(self)
+        self._cursor_timer.setInterval(_CURSOR_MS)
+        self._cursor_timer.timeout.connect(self._show_cursor)
+        self._cursor_timer.start()
+
+        # The widget may be gone when these come: they must not hold or touch it.
+        self.destroyed.connect(self.controller.abort)
+        QApplication.instance().aboutToQuit.connect(self.controller.abort)
+        choices = self.inputs.choices
+        job.warm_up(choices.model, choices.device)
+        self._update_ready()
+
+    def segment(self) -> None:
+        """Start a fit of the chosen scan."""
+        scan_layer = self.inputs.scan_layer
+        if scan_layer is None or self.controller.job.state.running:
+            return
+        preferences = load_preferences()
+        started = self.controller.segment(
+            scan_layer,
+            self.inputs.mask_layer,
+            self.inputs.reference_layer,
+            self.inputs.choices,
+            history_bytes=preferences.history_mb * 2**20,
+            opacity=preferences.opacity,
+        )
+        if started:
+            path = self.controller.scan_path
+            stem = scan_layer.name if path is None else _stem(path)
+            self.export_menu.set_source(None if path is None else path.parent, stem)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice that the dock was closed: napari then takes the panel out of it."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None and self._docked:
+                self.controller.close()
+            self._docked = self.parent() is not None
+        return super().event(event)
+
+    def closeEvent(self, event: QCloseEvent | None) -> None:
+        """End the fit."""
+        self.controller.close()
+        super().closeEvent(event)
+
+    def _update_ready(self) -> None:
+        ready = self.inputs.scan_layer is not None
+        self.run_controls.set_ready(ready, "" if ready else "Open a scan first")
+
+    def _on_state(self, state: State) -> None:
+        self.inputs.set_locked(state.running)
+
+    def _show_cursor(self) -> None:
+        self._cursor.setText(self.controller.describe_cursor())
+
+
+def _stem(path: Path) -> str:
+    from src_core.export import image_stem
+
+    return image_stem(path)
