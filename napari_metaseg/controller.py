@@ -47,7 +47,7 @@ class Controller:
         self._scan_layer: Image | None = None
         self._orientation: Orientation | None = None
         self._opacity = 0.5
-        self._components: maps.Components | None = None
+        self._scan_path: Path | None = None
         self._timer = QTimer()
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._tick)
@@ -60,6 +60,11 @@ class Controller:
     def live(self) -> LiveLayers | None:
         """The layers of the newest fit."""
         return self._live
+
+    @property
+    def scan_path(self) -> Path | None:
+        """File of the scan that was segmented last, if it came from one."""
+        return self._scan_path
 
     def segment(
         self,
@@ -82,6 +87,7 @@ class Controller:
             show_error(str(error))
             return False
         self._scan_layer, self._orientation, self._opacity = scan_layer, orientation, opacity
+        self._scan_path = scan.path
         self.job.start(
             Request(
                 scan,
@@ -100,17 +106,23 @@ class Controller:
         if self._live is None or self.job.shown is None:
             return
         live, session, iteration = self._live, self._live.session, self.job.shown
-        orientation = live.orientation
 
         def add(result: Segmentation) -> None:
             if self._viewer is None:
                 return
             name = f"{live.name} labels, iteration {iteration}"
-            data, keywords, kind = labels_layer(
-                result.labels, session.scan, orientation, session.protocol, name
+            kept = self._viewer.add_layer(
+                Layer.create(
+                    *labels_layer(
+                        result.labels,
+                        session.scan,
+                        live.orientation,
+                        session.protocol,
+                        name,
+                        result.report,
+                    )
+                )
             )
-            keywords["metadata"] = live.label_metadata(result.report)
-            kept = self._viewer.add_layer(Layer.create(data, keywords, kind))
             if live.labels is not None:
                 kept.opacity = live.labels.opacity
                 live.labels.visible = False
@@ -171,7 +183,8 @@ class Controller:
         # The voxel of it that is nearest to its centre: the centre itself may lie in a bend.
         offsets = voxels - voxels.mean(0)
         voxel = voxels[np.square(offsets).sum(1).argmin()]
-        position = layer.data_to_world(orientation.index_of_voxel(voxel, session.scan.shape))
+        to_voxel = orientation.voxel_of_index(session.scan.shape)
+        position = layer.data_to_world((np.linalg.pinv(to_voxel) @ [*voxel, 1])[:-1])
         axes = range(self._viewer.dims.ndim - len(position), self._viewer.dims.ndim)
         self._viewer.dims.set_point(list(axes), list(position))
 
@@ -194,8 +207,8 @@ class Controller:
         if (index < 0).any() or (index >= layer.data.shape).any():
             return ""
         session = live.session
-        voxel = live.orientation.voxel_of_index(session.scan.shape) @ [*index, 1]
-        number = session.number_at(tuple(int(v) for v in voxel[:3]))
+        i, j, k, _ = live.orientation.voxel_of_index(session.scan.shape) @ [*index, 1]
+        number = session.number_at((int(i), int(j), int(k)))
         return "" if number is None else session.describe_point(number)
 
     def close(self) -> None:

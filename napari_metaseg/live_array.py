@@ -77,14 +77,14 @@ class LiveArray:
     def read(self, box: tuple[slice, ...]) -> np.ndarray:
         """The sharpest picture there is of a box of the display, all its axes kept."""
         extents = [slice(0, size) for size in self._full]
-        for axis, extent in zip(self._orientation.shown, box, strict=True):
-            extents[axis] = extent
+        for display, extent in zip(self._orientation.shown, box, strict=True):
+            extents[display] = extent
         voxels = [slice(0, 0)] * 3
-        for axis, flip, size, extent in zip(
-            self._orientation.axes, self._orientation.flips, self._full, extents, strict=True
-        ):
-            reversed_extent = slice(size - extent.stop, size - extent.start)
-            voxels[axis] = reversed_extent if flip else extent
+        for display, extent in enumerate(extents):
+            size = self._full[display]
+            if self._orientation.flips[display]:
+                extent = slice(size - extent.stop, size - extent.start)
+            voxels[self._orientation.axes[display]] = extent
         session = self._session
         block, sharp = session.pictures.block(session.shown, self._quantity, voxels, self._empty)
         if not sharp:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_metaseg.label_style import label_style
+from napari_metaseg.label_style import layer_style
 from napari_metaseg.live_array import LiveArray
 from napari_metaseg.maps import Map
 from napari_metaseg.orientation import Orientation
+from napari_metaseg.scan_layers import METADATA_KEY
 from napari_metaseg.session import LABELS, RECONSTRUCTION, Session
 
 if TYPE_CHECKING:
@@ -77,13 +78,11 @@ class LiveLayers:
             **self._geometry(),
             **_LAZY,
         )
-        colormap, features = label_style(session.protocol)
         self.labels: Labels | None = viewer.add_labels(
             self._array(LABELS),
             name=f"{name} labels",
             opacity=opacity,
-            colormap=colormap,
-            features=features,
+            **layer_style(session.protocol, np.zeros(1, np.uint8)),
             **self._geometry(),
         )
         self.labels.editable = False
@@ -112,7 +111,7 @@ class LiveLayers:
     def tick(self, waited: bool = True) -> None:
         """Refresh if that is due; to be called some tens of times per second.
 
-        Drawing a volume can take the window seconds: it then gets twice as long for everything else.
+        Drawing a volume can take the window seconds: it then gets twice as long for all the rest.
         """
         now = time.perf_counter()
         if waited:
@@ -145,20 +144,18 @@ class LiveLayers:
 
     def _make_ordinary(self) -> None:
         """Give each layer an array of its own, so that the session can go."""
-        session, shown = self.session, self.session.shown
+        shown = self.session.shown
         for layer in self.layers:
-            data = np.ascontiguousarray(layer.data)
-            layer.data = data
+            layer.data = np.ascontiguousarray(layer.data)
             layer.name = f"{layer.name} (iteration {shown})"
-            metadata = self.label_metadata({"iterations": shown})
-            layer.metadata = metadata
+            layer.metadata = self.label_metadata({"iterations": shown})
         self._maps.clear()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
 
     def label_metadata(self, details: dict[str, Any]) -> dict[str, Any]:
         """What the writer needs to know of a label map made here."""
         return {
-            "napari-metaseg": {
+            METADATA_KEY: {
                 "scan": self.session.scan,
                 "orientation": self.orientation,
                 "protocol": self.session.protocol,

@@ -18,7 +18,7 @@ import numpy as np
 
 from src_core.errors import InputError
 from src_core.files import complete_files
-from src_core.labels import Protocol
+from src_core.labels import Protocol, Structure
 from src_core.scan import Scan
 
 _NIFTI_SUFFIXES = (".nii.gz", ".nii")
@@ -44,7 +44,7 @@ def write_labels(
     scan: Scan,
     path: str | Path,
     *,
-    protocol: Protocol,
+    protocol: Protocol | Sequence[Structure],
     details: Mapping[str, Any],
     overwrite: bool = False,
 ) -> list[Path]:
@@ -62,8 +62,8 @@ def write_labels(
     path : str or Path
         ``.nii``, ``.nii.gz``, ``.mgz`` or ``.mgh`` file; the table and the description get its name
         with ``.tsv`` and ``.json``.
-    protocol : Protocol
-        Names and colours for the table.
+    protocol : Protocol or sequence of Structure
+        Names and colours for the table; a bare sequence may be empty, or longer than a protocol.
     details : mapping
         How the label map was made: content of the ``.json`` file.
     overwrite : bool
@@ -87,7 +87,8 @@ def write_labels(
     paths = [Path(path), companion(path, ".tsv"), companion(path, ".json")]
     with complete_files(paths, overwrite, _source(scan)) as (image, table, description):
         _save_image(label_map.astype(dtype), scan, image, _INTENT_LABEL)
-        _save_text(_bids_table(protocol), table)
+        structures = protocol.structures if isinstance(protocol, Protocol) else protocol
+        _save_text(_bids_table(structures), table)
         _save_text(_json(details), description)
     return paths
 
@@ -287,10 +288,10 @@ def _save_text(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _bids_table(protocol: Protocol) -> str:
+def _bids_table(structures: Iterable[Structure]) -> str:
     """Return the look-up table of the BIDS imaging derivatives (``_dseg.tsv``)."""
     rows: list[list[Any]] = [["index", "name", "abbreviation", "color", "mapping"]]
-    for structure in protocol.structures:
+    for structure in structures:
         red, green, blue = structure.color
         color = f"#{red:02x}{green:02x}{blue:02x}"
         mapping = "n/a" if structure.bids_mapping is None else structure.bids_mapping

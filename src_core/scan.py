@@ -6,6 +6,8 @@ import gzip
 import logging
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -28,6 +30,7 @@ _CHUNK_BYTES = 1 << 24
 _MOST_BYTES_PER_STORED_BYTE = 1032
 _CODE_ALIGNED = 2
 _CODE_SCANNER = 1
+_INTENT_LABEL = 1002
 _SIDE_UNKNOWN = "side unknown: {}, so left and right are a guess; written files get code 2"
 
 # nibabel reports what it mends in a header; nothing of it is worth a line on stderr
@@ -43,7 +46,7 @@ class Scan:
     ----------
     voxels : ndarray of float32, (I, J, K), C-contiguous
         Intensities, slope and intercept applied, non-finite values set to 0. A single slice has one
-        axis of length 1.
+        axis of length 1. Of a label map: its whole numbers, in the smallest type that holds them.
     affine : ndarray of float64, (4, 4)
         Voxel index to world millimetres (RAS+).
     header : nibabel.Nifti1Header
@@ -110,7 +113,7 @@ def read_scan(path: str | Path) -> Scan:
     return Scan(voxels, affine, header, path, tuple(notes))
 
 
-def scan_from_array(voxels: np.ndarray, affine: np.ndarray) -> Scan:
+def scan_from_array(voxels: np.ndarray, affine: np.ndarray, what: str = "the array") -> Scan:
     """Make a scan of an array, checked as a file is.
 
     Parameters
@@ -119,6 +122,8 @@ def scan_from_array(voxels: np.ndarray, affine: np.ndarray) -> Scan:
         Intensities of any real type; the array is copied.
     affine : ndarray, (4, 4)
         Voxel index to world millimetres (RAS+).
+    what : str
+        What the array is to the user, for messages.
 
     Returns
     -------
@@ -129,7 +134,6 @@ def scan_from_array(voxels: np.ndarray, affine: np.ndarray) -> Scan:
     InputError
         If the array or the affine cannot be used.
     """
-    what = "the array"
     voxels = np.asanyarray(voxels)
     _check_dtype(voxels.dtype, what)
     stored_shape = voxels.shape
@@ -141,6 +145,71 @@ def scan_from_array(voxels: np.ndarray, affine: np.ndarray) -> Scan:
     notes = _make_usable(copied, affine, what)
     header = _header_of_grid(stored_shape, affine, _CODE_ALIGNED)
     return Scan(copied, affine, header, None, tuple(notes))
+
+
+def declares_labels(path: str | Path) -> bool:
+    """Whether the header of a NIfTI file says that its values are labels.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or of another kind.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        source = _read_source_header(file, path)
+    return not isinstance(source, MGHHeader) and int(source["intent_code"]) == _INTENT_LABEL
+
+
+def read_label_map(path: str | Path) -> Scan | None:
+    """Read a label map; large ids are kept.
+
+    Parameters
+    ----------
+    path : str or Path
+        NIfTI or MGH file of one 3D volume or one 2D slice.
+
+    Returns
+    -------
+    Scan or None
+        Its `path` is None, because a label map may be edited and saved under its own name. None if
+        the file holds fractions, so that it is no label map.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or of another kind.
+    """
+    header, affine, values, notes = _read_image(Path(path), exact=True)
+    labels = _whole_numbers(values)
+    if labels is None:
+        return None
+    return Scan(_smallest(labels), affine, header, None, tuple(notes))
+
+
+def grid_from_array(values: np.ndarray, affine: np.ndarray, what: str = "the array") -> Scan:
+    """Give values of any kind, such as a label map, a grid to be written on.
+
+    Parameters
+    ----------
+    values : ndarray, (I, J, K)
+        They are neither copied nor checked.
+    affine : ndarray, (4, 4)
+        Voxel index to world millimetres (RAS+).
+    what : str
+        What the array is to the user, for messages.
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    InputError
+        If the affine cannot be used.
+    """
+    _check_affine(affine, what)
+    return Scan(values, affine, _header_of_grid(values.shape, affine, _CODE_ALIGNED))
 
 
 def read_on_grid(path: str | Path, scan: Scan, what: str) -> np.ndarray:
@@ -172,16 +241,28 @@ def read_on_grid(path: str | Path, scan: Scan, what: str) -> np.ndarray:
     shift = _largest_shift(affine, scan.affine, scan.shape)
     if shift > _SAME_GRID_VOXELS * scan.voxel_size.min():
         raise InputError(f"{what} {path} lies up to {shift:.3g} mm off the scan's voxels; {advice}")
-    labels = np.rint(values)
-    if not np.allclose(labels, values, rtol=0, atol=1e-3):
+    labels = _whole_numbers(values)
+    if labels is None:
         raise InputError(
             f"{what} {path} does not hold whole numbers; give a label map, not an image"
         )
     return labels.astype(np.int32)
 
 
-def _read_image(path: Path) -> tuple[nib.Nifti1Header, np.ndarray, np.ndarray, list[str]]:
-    """Return the grid as a header, the affine, the values as (I, J, K) float32, and notes."""
+def _read_image(
+    path: Path, exact: bool = False
+) -> tuple[nib.Nifti1Header, np.ndarray, np.ndarray, list[str]]:
+    """Return the grid as a header, the affine, the values as (I, J, K), and notes.
+
+    The values are float32 or, if they shall be exact, of the file's integer type or float64.
+    """
+    with _opened(path) as file:
+        return _parse_image(file, path, exact)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading; what is wrong with it becomes an InputError."""
     try:
         if not path.exists():
             raise InputError(f"{path} does not exist; check the name")
@@ -190,7 +271,7 @@ def _read_image(path: Path) -> tuple[nib.Nifti1Header, np.ndarray, np.ndarray, l
                 f"{path} is a folder; give a file (dcm2niix turns a DICOM folder into one)"
             )
         with _open(path) as file:
-            return _parse_image(file, path)
+            yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path} is truncated or corrupt ({error}); copy it again") from error
     except OSError as error:
@@ -207,7 +288,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _parse_image(
-    file: BinaryIO, path: Path
+    file: BinaryIO, path: Path, exact: bool
 ) -> tuple[nib.Nifti1Header, np.ndarray, np.ndarray, list[str]]:
     source = _read_source_header(file, path)
     try:
@@ -225,11 +306,15 @@ def _parse_image(
     if count * dtype.itemsize > _MOST_BYTES_PER_STORED_BYTE * path.stat().st_size:
         raise EOFError(f"the header promises {count} voxels")
     file.seek(source.get_data_offset())
-    voxels = _read_voxels(file, dtype, shape)
-    if slope is not None and (slope, intercept) != (1, 0):
+    scaled = slope is not None and (slope, intercept) != (1, 0)
+    held: np.dtype = np.dtype(np.float32)
+    if exact:
+        held = np.dtype(np.float64) if scaled or dtype.kind == "f" else dtype.newbyteorder("=")
+    voxels = _read_voxels(file, dtype, shape, held)
+    if scaled:
         with np.errstate(over="ignore", invalid="ignore"):
-            voxels *= np.float32(slope)
-            voxels += np.float32(intercept)
+            voxels *= held.type(slope)
+            voxels += held.type(intercept)
     return header, affine, voxels, notes
 
 
@@ -252,9 +337,11 @@ def _read_source_header(file: BinaryIO, path: Path) -> nib.Nifti1Header | MGHHea
     raise InputError(f"{path} is not a NIfTI or MGH file; convert the scan to .nii.gz")
 
 
-def _read_voxels(file: BinaryIO, dtype: np.dtype, shape: tuple[int, int, int]) -> np.ndarray:
-    """Read values as float32 a few planes at a time, so that no second copy is ever held."""
-    voxels = np.empty(shape, dtype=np.float32)
+def _read_voxels(
+    file: BinaryIO, dtype: np.dtype, shape: tuple[int, int, int], held: np.dtype
+) -> np.ndarray:
+    """Read values as type `held` a few planes at a time, so that no second copy is ever held."""
+    voxels = np.empty(shape, dtype=held)
     *plane, n_planes = shape
     plane_bytes = math.prod(plane) * dtype.itemsize
     step = max(1, _CHUNK_BYTES // plane_bytes)
@@ -403,6 +490,20 @@ def _make_usable(voxels: np.ndarray, affine: np.ndarray, what: str) -> list[str]
             " validated"
         )
     return notes
+
+
+def _whole_numbers(values: np.ndarray) -> np.ndarray | None:
+    """Return the values as integers, or nothing if they are fractions."""
+    if values.dtype.kind in "bui":
+        return values
+    whole = np.rint(values)
+    return whole.astype(np.int64) if np.allclose(whole, values, rtol=0, atol=1e-3) else None
+
+
+def _smallest(labels: np.ndarray) -> np.ndarray:
+    """Return whole numbers in the smallest type that holds them, unsigned if none is negative."""
+    ends = (np.min_scalar_type(labels.min()), np.min_scalar_type(labels.max()))
+    return labels.astype(np.result_type(*ends), copy=False)
 
 
 def _largest_shift(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> float:

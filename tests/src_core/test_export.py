@@ -172,6 +172,16 @@ def test_tables_lie_beside_the_image(scan: Scan, label_map: np.ndarray, tmp_path
     assert json.loads(written[2].read_text()) == {"Sources": ["scan.nii"]}
 
 
+@pytest.mark.parametrize("count", [0, 1, 400])
+def test_the_table_may_list_any_number_of_structures(
+    scan: Scan, tmp_path: Path, count: int
+) -> None:
+    structures = [Structure(id, f"Label {id}", (1, 2, 3)) for id in range(1, count + 1)]
+    label_map = np.zeros(scan.shape, np.uint8)
+    _, table, _ = write(label_map, scan, tmp_path / "atlas.nii.gz", protocol=structures)
+    assert len(table.read_text().splitlines()) == 1 + count
+
+
 def test_table_says_where_a_value_is_missing(
     scan: Scan, label_map: np.ndarray, tmp_path: Path
 ) -> None:

@@ -12,7 +12,15 @@ import pytest
 from nibabel.affines import apply_affine
 
 from src_core.errors import InputError
-from src_core.scan import Scan, read_on_grid, read_scan, scan_from_array
+from src_core.scan import (
+    Scan,
+    declares_labels,
+    grid_from_array,
+    read_label_map,
+    read_on_grid,
+    read_scan,
+    scan_from_array,
+)
 from tests.geometry import Variant, variants, write_variant
 
 
@@ -395,3 +403,71 @@ def test_image_instead_of_a_label_map_is_refused(scan: Scan, tmp_path: Path) -> 
     path = write_map(tmp_path / "t1.nii", np.full(scan.shape, 0.5, np.float32), scan.affine)
     with pytest.raises(InputError, match="whole numbers"):
         read_on_grid(path, scan, "mask")
+
+
+def test_a_label_map_keeps_large_ids(scan: Scan, tmp_path: Path) -> None:
+    label_map = np.zeros(scan.shape, np.int32)
+    label_map[3, 4, 5], label_map[3, 4, 6] = 2**24 + 1, 12
+    read = read_label_map(write_map(tmp_path / "labels.nii.gz", label_map, scan.affine))
+    assert read is not None
+    np.testing.assert_array_equal(read.voxels, label_map)
+    np.testing.assert_allclose(read.affine, scan.affine, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("ids", "stored", "held"),
+    [
+        ((0, 172), np.int64, np.uint8),
+        ((0, 2035), np.float32, np.uint16),
+        ((0, 70_000), np.uint32, np.uint32),
+        ((-1, 200), np.int16, np.int16),
+    ],
+)
+def test_a_label_map_is_held_in_the_smallest_type(
+    scan: Scan, tmp_path: Path, ids: tuple[int, int], stored: type, held: type
+) -> None:
+    label_map = np.where(scan.voxels > 0, ids[1], ids[0]).astype(stored)
+    image = nib.Nifti1Image(label_map, scan.affine, dtype=stored)
+    image.to_filename(path := tmp_path / "labels.nii")
+    read = read_label_map(path)
+    assert read is not None
+    assert read.voxels.dtype == held
+    np.testing.assert_array_equal(read.voxels, label_map)
+
+
+def test_a_scaled_label_map_is_mended(scan: Scan, tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.where(scan.voxels > 0, 20, 10).astype(np.int16), scan.affine)
+    image.header.set_slope_inter(0.1, -1)
+    image.to_filename(path := tmp_path / "labels.nii")
+    read = read_label_map(path)
+    assert read is not None
+    np.testing.assert_array_equal(read.voxels, scan.voxels > 0)
+
+
+def test_fractions_are_no_label_map(scan: Scan, tmp_path: Path) -> None:
+    values = np.full(scan.shape, 0.5, np.float32)
+    assert read_label_map(write_map(tmp_path / "p.nii", values, scan.affine)) is None
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_the_intent_tells_labels_from_scans(scan: Scan, tmp_path: Path, kind: type) -> None:
+    for intent in (0, 1002):
+        image = kind(scan.voxels, scan.affine)
+        image.header.set_intent(intent)
+        image.to_filename(path := tmp_path / "image.nii.gz")
+        assert declares_labels(path) == (intent == 1002)
+
+
+def test_a_file_that_is_no_image_declares_nothing(tmp_path: Path) -> None:
+    (path := tmp_path / "image.nii").write_bytes(b"no image" * 100)
+    with pytest.raises(InputError, match="not a NIfTI or MGH file"):
+        declares_labels(path)
+
+
+def test_values_that_are_no_scan_get_a_grid(affine: np.ndarray) -> None:
+    empty = np.zeros((4, 5, 6), np.uint8)
+    grid = grid_from_array(empty, affine)
+    assert grid.voxels is empty
+    np.testing.assert_allclose(grid.header.get_best_affine(), affine, atol=1e-5)
+    with pytest.raises(InputError, match="the affine of the layer is singular"):
+        grid_from_array(empty, np.diag([1, 1, 0, 1]), "the layer")
