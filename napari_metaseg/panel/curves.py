@@ -223,8 +223,11 @@ class Curves(QWidget):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(_faded(color, 0.2))
             painter.drawPolygon(QPolygonF(line + ends))
-        painter.setPen(QPen(color, 1.5))
-        painter.drawPolyline(QPolygonF(line))
+        painter.setPen(QPen(color, 1))
+        curve = QPolygonF(line)
+        # Twice, for 1.5 px: Qt takes some 50 times longer for lines of any other width than 1.
+        painter.drawPolyline(curve)
+        painter.drawPolyline(curve.translated(0, 0.5))
 
     def _draw_legend(self, painter: QPainter, colors: list[QColor]) -> None:
         shown, metrics = self._job.shown, self.fontMetrics()

@@ -62,6 +62,7 @@ class RunControls(QWidget):
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
         for button in (self._segment, self._pause, self._stop):
+            button.setMinimumHeight(28)  # the same with the border that some themes add if disabled
             buttons.addWidget(button, stretch=1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -140,7 +141,8 @@ class RunControls(QWidget):
     def _show_buttons(self) -> None:
         state, asked = self._job.state, self._asked
         paused = state is State.PAUSED
-        focused = self.focusWidget()
+        buttons = (self._segment, self._pause, self._stop)
+        focused = next((button for button in buttons if button.hasFocus()), None)
         self._segment.setText("Starting…" if asked == "segment" else "Segment")
         self._segment.setEnabled(self._ready and asked is None)
         answers = {"pause": "Pausing…", "resume": "Resuming…"}
@@ -153,9 +155,11 @@ class RunControls(QWidget):
         self._segment.setVisible(not state.running)
         self._pause.setVisible(state.running)
         self._stop.setVisible(state.running)
-        if focused is not None and focused.isHidden():
-            # Qt would hand the keyboard to the next button, and a second Space would stop.
+        if focused is not None and not (focused.isEnabled() and focused.isVisible()):
+            # Qt has handed the keyboard on to a button that a second Space would press.
             self.setFocus()
+        elif self.hasFocus() and self._pause.isEnabled():
+            self._pause.setFocus()
 
     def _show_progress(self) -> None:
         state = self._job.state

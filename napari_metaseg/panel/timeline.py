@@ -5,11 +5,12 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from qtpy.QtCore import QPointF, QRectF, Qt, QTimer, Signal
-from qtpy.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPolygonF
+from qtpy.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPaintEvent, QPolygonF
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QShortcut,
     QSlider,
     QStyle,
     QStyleOptionSlider,
@@ -37,7 +38,7 @@ _BACK: _Shape = tuple(tuple((1 - x, y) for x, y in polygon) for polygon in _NEXT
 class Timeline(QWidget):
     """A slider over the stored iterations, with play, *Live* and *Keep this iteration*.
 
-    Left and Right, Home and End, and Space (play or pause) work while the keyboard is in it.
+    Left and Right, Home and End work while the keyboard is in it, and Space plays or pauses.
 
     Parameters
     ----------
@@ -78,6 +79,8 @@ class Timeline(QWidget):
         self._suggested.setToolTip("Show the suggested iteration")
         self._keep = QPushButton("Keep this iteration")
         self._keep.setToolTip("Make a labels layer of the iteration that is shown, to paint on")
+        for wide in (self._live, self._keep):
+            wide.setMinimumHeight(26)  # some themes give a disabled button a border
         self._player = QTimer(self)
         self._player.setInterval(_PLAY_INTERVAL)
         self._patience = QTimer(self)
@@ -93,7 +96,7 @@ class Timeline(QWidget):
         row.addSpacing(4)
         row.addWidget(self._live)
         below = QHBoxLayout()
-        below.setSpacing(4)
+        below.setSpacing(2)
         below.addWidget(self._label)
         below.addWidget(self._suggested)
         below.addStretch()
@@ -118,6 +121,19 @@ class Timeline(QWidget):
         self._player.timeout.connect(self._play_on)
         self._patience.timeout.connect(self._show_label)
 
+        # Shortcuts, because a button with the keyboard would move it on at an arrow key. Space is
+        # none: it presses the button that has the keyboard.
+        keys = {
+            Qt.Key.Key_Left: self._go_back,
+            Qt.Key.Key_Right: self._go_on,
+            Qt.Key.Key_Home: self._go_to_first,
+            Qt.Key.Key_End: self._go_to_last,
+        }
+        for key, action in keys.items():
+            shortcut = QShortcut(QKeySequence(key), self)
+            shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.activated.connect(action)
+
         self._show()
         job.iterations_changed.connect(self._on_iterations)
         job.shown_changed.connect(self._on_shown)
@@ -127,18 +143,10 @@ class Timeline(QWidget):
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None
-        actions = {
-            Qt.Key.Key_Left: self._go_back,
-            Qt.Key.Key_Right: self._go_on,
-            Qt.Key.Key_Home: self._go_to_first,
-            Qt.Key.Key_End: self._go_to_last,
-            Qt.Key.Key_Space: self._play_or_pause,
-        }
-        action = actions.get(Qt.Key(event.key()))
-        if action is None:
-            super().keyPressEvent(event)
+        if event.key() == Qt.Key.Key_Space:
+            self._play_or_pause()
         else:
-            action()
+            super().keyPressEvent(event)
 
     def _go_back(self) -> None:
         self._go_to(self._position - 1)
@@ -258,19 +266,20 @@ class Timeline(QWidget):
 
     def _show_label(self) -> None:
         job = self._job
-        decoding = self._asked and not self._patience.isActive()
-        suggests = job.suggested is not None and job.shown is not None and not decoding
+        decoding = bool(self._asked) and not self._patience.isActive()
+        suggests = not (decoding or job.shown is None or job.suggested in (None, job.shown))
         if not self._stored:
             text = "No iterations yet"
-        elif decoding and job.shown is not None:
-            text = f"Showing {job.shown}, decoding {self._wanted} …"
         elif job.shown is None:
             text = "Decoding …"
+        elif decoding:
+            text = f"Showing {job.shown}, decoding {self._wanted} …"
+        elif job.shown == job.suggested:
+            text = f"Iteration {job.shown}, the suggested one"
         else:
             text = f"Iteration {job.shown}" + (" ·" if suggests else "")
         self._label.setText(text)
         self._suggested.setText(f"suggested {job.suggested}")
-        self._suggested.setEnabled(job.shown != job.suggested)
         self._suggested.setVisible(suggests)
 
 
@@ -365,7 +374,7 @@ class _TransportButton(QPushButton):
     def __init__(self, shape: _Shape, name: str, key: str) -> None:
         super().__init__()
         self._key = key
-        self.setFixedSize(26, 24)
+        self.setFixedSize(26, 26)
         # The keyboard stays at the slider, where the arrow keys work.
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.show_as(shape, name)
