@@ -13,10 +13,10 @@ from qtpy.QtCore import QTimer
 
 from napari_metaseg import exports, maps
 from napari_metaseg.job import Job, Request
-from napari_metaseg.live_layers import LIVE, LiveLayers
+from napari_metaseg.live_layers import LiveLayers
 from napari_metaseg.orientation import Orientation
 from napari_metaseg.pictures import COARSE
-from napari_metaseg.scan_layers import labels_layer, labels_on_grid, scan_of
+from napari_metaseg.scan_layers import LIVE, labels_layer, labels_on_grid, scan_of
 from napari_metaseg.session import LABELS, Session
 from src_core.errors import InputError
 

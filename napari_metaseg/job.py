@@ -432,10 +432,11 @@ class Job:
         if news.session is not None:
             self._show(self.iterations[0])
             self.session_started.emit(news.session)
-        if news.decoded:
-            self._take_decoded()
         if news.state is not None:
             self._set_state(news.state)
+        if news.decoded:
+            self._take_decoded()
+            self._sharpen()
         if news.failure is not None:
             self.failed.emit(news.failure)
         for call in news.calls:
@@ -624,10 +625,8 @@ class Job:
             on_stage=on_stage,
         )
         yield
-        notes = [*prepared.scan.notes]
-        if request.device == "auto" and prepared.device.type == "cpu":
-            notes.append("no CUDA device was found: computing on the CPU")
-        self._tell_of(number, device=describe_device(prepared.device), notes=tuple(notes))
+        device = describe_device(prepared.device)
+        self._tell_of(number, device=device, notes=prepared.scan.notes)
         session = Session(prepared, request.iterations, request.seed, request.history_bytes)
         yield from session.decode(0, COARSE)
         self._tell_of(
@@ -642,8 +641,7 @@ class Job:
         self._tell_of(number, state=State.FINISHING)
         last = session.fit.iteration
         yield from session.decode(last, COARSE)
-        self._tell(decoded=True)
-        yield from session.decode(last, WHOLE)
+        # Every voxel follows in the background: see `_decode_whole_when_rested`.
         self._tell_of(number, decoded=True, state=State.DONE)
 
     def _fit_steps(self, number: int, session: Session) -> Iterator[None]:

@@ -18,7 +18,7 @@ from napari_metaseg.label_style import layer_style
 from napari_metaseg.live_array import LiveArray
 from napari_metaseg.maps import Map
 from napari_metaseg.orientation import Orientation
-from napari_metaseg.scan_layers import METADATA_KEY
+from napari_metaseg.scan_layers import LIVE, METADATA_KEY
 from napari_metaseg.session import LABELS, RECONSTRUCTION, Session
 
 if TYPE_CHECKING:
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from napari_metaseg.job import Job
 
-LIVE = "napari-metaseg-live"
-"""Key in the metadata of a layer that follows a fit and can't be painted on."""
 _LAZY = {"rgb": False, "multiscale": False, "projection_mode": "none"}
 _REST = 2.0
 """Least pause between two refreshes, in units of the time that the window was busy with one."""

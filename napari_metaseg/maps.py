@@ -52,13 +52,13 @@ def probability(session: Session, id: int) -> Map:
         _as_it_is,
         np.zeros((), np.float32),
     )
-    return Map(quantity, f"probability of {structure.name}", "magma", (0, 1), "additive")
+    return Map(quantity, f"probability of {structure.name}", "magma", (0, 1))
 
 
 def entropy(session: Session) -> Map:
     """Entropy of the class probabilities: high where the labels are uncertain."""
     quantity = Quantity("entropy", lambda seen: seen.entropy, _as_it_is, np.zeros((), np.float32))
-    return Map(quantity, "entropy (bits)", "inferno", (0, 1), "additive")
+    return Map(quantity, "entropy (bits)", "inferno", (0, 1))
 
 
 def residual(session: Session) -> Map:
@@ -121,7 +121,9 @@ def component(components: Components, number: int) -> Map:
 
     quantity = Quantity(f"component {number}", project, _as_it_is, np.full((), -3, np.float32))
     title = f"feature component {number + 1}"
-    return Map(quantity, title, _COLORS[number], (-2.5, 2.5), "additive")
+    # The first covers what is below, the others mix their colours into it.
+    blending = "additive" if number else "translucent"
+    return Map(quantity, title, _COLORS[number], (-2.5, 2.5), blending)
 
 
 def _as_it_is(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:

@@ -23,6 +23,8 @@ from src_core.errors import InputError
 from src_core.scan import Scan, grid_from_array, scan_from_array
 
 METADATA_KEY = "napari-metaseg"
+LIVE = "napari-metaseg-live"
+"""Key in the metadata of a layer that follows a fit: no input, and not to be painted on."""
 
 LayerData = tuple[np.ndarray, dict[str, Any], str]
 Geometry = tuple[Scan, Orientation]

@@ -268,7 +268,7 @@ class Session:
         names = {structure.id: structure.name for structure in self.protocol.structures}
         words = [] if label is None else [names.get(int(label), "background")]
         if position is not None:
-            words.append("MNI " + " ".join(f"{value:.0f}" for value in position))
+            words.append("MNI " + " ".join(f"{round(float(value))}" for value in position))
         return " · ".join(words)
 
     def _value(self, quantity: str, number: int) -> np.ndarray | None:

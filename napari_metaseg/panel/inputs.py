@@ -32,10 +32,8 @@ from napari_metaseg.panel.model_card import (
     read_card,
 )
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
+from napari_metaseg.scan_layers import LIVE
 from src_core.errors import InputError
-
-LIVE = "napari-metaseg-live"
-"""Key in the metadata of layers that the plugin itself makes, which are no input."""
 
 _CUSTOM = "Custom"
 # multiples of the iterations that the model's card recommends

@@ -87,6 +87,8 @@ class SegmentPanel(QWidget):
         QApplication.instance().aboutToQuit.connect(self.controller.abort)
         choices = self.inputs.choices
         job.warm_up(choices.model, choices.device)
+        sideways = "right" if load_preferences().neurological_view else "left"
+        napari_viewer.camera.orientation2d = ("up", sideways)
         self._update_ready()
 
     def segment(self) -> None:
