@@ -83,10 +83,11 @@ class RunControls(QWidget):
         self._show_progress()
         job.state_changed.connect(self._on_state)
         job.progressed.connect(self._show_progress)
+        job.device_changed.connect(self._show_progress)
         job.failed.connect(self._on_failure)
 
     def set_ready(self, ready: bool, why: str) -> None:
-        """Allow or forbid *Segment*; also takes back a click on it that came to nothing.
+        """Allow or forbid *Segment*.
 
         Parameters
         ----------
@@ -97,14 +98,16 @@ class RunControls(QWidget):
         """
         self._ready = ready
         self._segment.setToolTip(f"Segment the scan ({_native(_FIRST_KEY)})" if ready else why)
-        if self._asked == "segment":
-            self._asked = None
         self._show_buttons()
 
     def _ask_to_segment(self) -> None:
         self._asked = "segment"
         self._show_buttons()
+        self._segment.repaint()  # before the scan is looked at
         self.segment_clicked.emit()
+        if not self._job.state.running:  # the scan was refused
+            self._asked = None
+            self._show_buttons()
 
     def _ask_to_pause_or_resume(self) -> None:
         paused = self._job.state is State.PAUSED

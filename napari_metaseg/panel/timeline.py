@@ -215,8 +215,9 @@ class Timeline(QWidget):
     # What the job says
 
     def _on_iterations(self) -> None:
+        if self._wanted not in self._job.iterations:
+            self._asked.clear()  # it is no longer stored, and will not come
         if not self._job.iterations:
-            self._asked.clear()
             self._pause()
         self._show()
 

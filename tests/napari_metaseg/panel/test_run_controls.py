@@ -69,19 +69,25 @@ def test_the_reason_why_segment_rests_is_its_tooltip(controls: RunControls) -> N
     assert "first" not in segment.toolTip()
 
 
-def test_clicking_twice_starts_once(qtbot: QtBot, controls: RunControls) -> None:
-    starts = []
-    controls.segment_clicked.connect(lambda: starts.append(1))
-    segment = buttons(controls)["Segment"]
-    for _ in range(2):
+def test_segment_rests_while_it_starts(
+    qtbot: QtBot, job: RecordingJob, controls: RunControls
+) -> None:
+    written: list[str] = []
+
+    def start() -> None:
+        (segment,) = buttons(controls).values()
+        written.append(segment.text())
         qtbot.mouseClick(segment, LEFT)
-    assert len(starts) == 1
-    assert list(buttons(controls)) == ["Starting…"]
+        job.enter(State.LOADING)
+
+    controls.segment_clicked.connect(start)
+    qtbot.mouseClick(buttons(controls)["Segment"], LEFT)
+    assert written == ["Starting…"]
+    assert list(buttons(controls)) == ["Pause", "Stop"]
 
 
 def test_a_start_that_was_refused_can_be_tried_again(qtbot: QtBot, controls: RunControls) -> None:
     qtbot.mouseClick(buttons(controls)["Segment"], LEFT)
-    controls.set_ready(True, "")
     assert buttons(controls)["Segment"].isEnabled()
 
 
@@ -237,6 +243,12 @@ def test_a_failure_is_told_until_the_next_run(
     assert buttons(controls)["Segment"].isEnabled()
     job.enter(State.LOADING)
     assert status.text() == "CPU, 2 threads"
+
+
+def test_the_device_is_told_before_the_first_run(job: RecordingJob, controls: RunControls) -> None:
+    job.device = "CPU, 2 threads"
+    job.device_changed.emit()
+    assert controls.findChild(QLabel).text() == "CPU, 2 threads"
 
 
 def test_a_panel_that_is_opened_during_a_fit_shows_it(qtbot: QtBot, job: RecordingJob) -> None:

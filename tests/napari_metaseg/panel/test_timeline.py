@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import pytest
 from pytestqt.qtbot import QtBot
-from qtpy.QtCore import QPoint, Qt
-from qtpy.QtWidgets import QLabel, QPushButton, QSlider
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QSlider, QWidget
 
 from napari_metaseg.job import Job
 from napari_metaseg.panel.timeline import Timeline
 
-LEFT = Qt.MouseButton.LeftButton
+LEFT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
 
 
 class SlowJob(Job):
@@ -83,6 +84,13 @@ def place(timeline: Timeline, position: int) -> QPoint:
     """Where the middle of the handle is at a position."""
     left, length = slider(timeline)._track()
     return QPoint(left + length * position // slider(timeline).maximum(), 15)
+
+
+def move_mouse(widget: QWidget, place: QPoint, button: Qt.MouseButton = NONE) -> None:
+    """Move the mouse with a button held; Qt's own test function moves the real pointer."""
+    local, everywhere = QPointF(place), QPointF(widget.mapToGlobal(place))
+    kind, keys = QEvent.Type.MouseMove, Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(widget, QMouseEvent(kind, local, everywhere, NONE, button, keys))
 
 
 def test_the_slider_goes_through_positions_and_the_text_says_the_iteration(
@@ -170,8 +178,8 @@ def test_the_handle_stays_under_the_mouse_while_it_is_dragged(
 ) -> None:
     handle = slider(timeline)
     qtbot.mousePress(handle, LEFT, pos=place(timeline, 2))
-    qtbot.mouseMove(handle, place(timeline, 3))
-    qtbot.mouseMove(handle, place(timeline, 4))
+    move_mouse(handle, place(timeline, 3), LEFT)
+    move_mouse(handle, place(timeline, 4), LEFT)
     assert job.asked == [50, 130]
     job.decode(50)
     job.store(0, 2, 10, 50, 130, 131, 132)
@@ -205,11 +213,21 @@ def test_going_back_to_what_is_shown_ends_the_wait(
     assert words(timeline) == "Iteration 10 · suggested 50"
 
 
+def test_an_iteration_that_is_no_longer_stored_is_not_waited_for(
+    qtbot: QtBot, job: SlowJob, timeline: Timeline
+) -> None:
+    qtbot.keyClick(slider(timeline), Qt.Key.Key_Left)
+    job.store(0, 10, 130, suggested=130)
+    assert slider(timeline).value() == 1
+    qtbot.wait(300)
+    assert words(timeline) == "Iteration 10 · suggested 130"
+
+
 def test_a_click_on_the_mark_shows_the_suggested_iteration(
     qtbot: QtBot, job: SlowJob, timeline: Timeline
 ) -> None:
     above = QPoint(place(timeline, 3).x() + 4, 4)
-    qtbot.mouseMove(slider(timeline), above)
+    move_mouse(slider(timeline), above)
     assert slider(timeline).toolTip() == "Suggested iteration 50"
     qtbot.mouseClick(slider(timeline), LEFT, pos=above)
     assert job.asked == [50]
