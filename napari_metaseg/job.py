@@ -205,6 +205,8 @@ class Job:
         The iteration that is taken unless the user chooses another.
     shown : int or None
         The iteration on the screen.
+    wanted : int or None
+        The iteration that the user asked for; on the screen as soon as it is decoded.
     following : bool
         Whether the newest iteration is shown as soon as there is one.
     table : StructureTable or None
@@ -212,7 +214,9 @@ class Job:
     device : str
         Where it computes, for people, such as "CPU, 2 threads"; empty while unknown.
     notes : tuple of str
-        What the user should know about the scan or the machine.
+        What the user should know about the scan.
+    failure : str
+        What went wrong last, and what to do; empty if nothing did.
     session : Session or None
         The scan at work, from its first picture on.
     """
@@ -250,7 +254,8 @@ class Job:
         self.following = True
         self.table: StructureTable | None = None
         self.notes: tuple[str, ...] = ()
-        self._wanted: int | None = None
+        self.wanted: int | None = None
+        self.failure = ""
         self._viewing: tuple[int, Region] | None = None
         self._region = COARSE
         self._shown_at = 0.0
@@ -342,7 +347,7 @@ class Job:
         if self.session is None or not self.iterations:
             return
         nearest = min(self.iterations, key=lambda stored: abs(stored - iteration))
-        self._wanted = nearest
+        self.wanted = nearest
         self._set_following(nearest == self.iterations[-1])
         if self._can_show(nearest):
             self._show(nearest)
@@ -438,6 +443,7 @@ class Job:
             self._take_decoded()
             self._sharpen()
         if news.failure is not None:
+            self.failure = news.failure
             self.failed.emit(news.failure)
         for call in news.calls:
             call()
@@ -487,7 +493,7 @@ class Job:
         """Something was decoded: what is wanted may be ready, what is shown sharper."""
         if self.session is None:
             return
-        wanted = self._wanted
+        wanted = self.wanted
         if self.following:
             wanted = next((i for i in reversed(self.iterations) if self._can_show(i)), None)
         if wanted is not None and wanted != self.shown and self._can_show(wanted):
@@ -526,7 +532,7 @@ class Job:
         if session is None or self.shown is None:
             return
         region, fitting = self._region, self.state is State.FITTING
-        iteration = self._wanted
+        iteration = self.wanted
         if self.following:
             # The fit itself brings the newest.
             iteration = self.shown if fitting else self.iterations[-1]

@@ -1,6 +1,5 @@
 """The scan as points: where each brain voxel lies in template space, and what is seen there."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,8 +167,8 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
     widths = np.where(np.array(scan.shape) > 1, 1 / scan.voxel_size, 0)
     seen = np.zeros((len(where), SEEN), np.float16)
 
-    def look(place: int) -> None:
-        sigma, blurred = BLURS[place], picture
+    for place, sigma in enumerate(BLURS):
+        blurred = picture
         if sigma:
             blurred = ndimage.gaussian_filter(
                 picture, sigma * widths, mode="constant", truncate=3.0
@@ -182,7 +181,4 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
                 step = strides[axis]
                 seen[:, column + axis] = (flat[where + step] - flat[where - step]) / 2
 
-    # scipy works on one core and lets others work; two at once hold two more pictures.
-    with ThreadPoolExecutor(min(2, torch.get_num_threads())) as pool:
-        list(pool.map(look, range(len(BLURS))))
     return Sight(indices, seen, scale)

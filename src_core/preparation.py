@@ -119,11 +119,16 @@ def prepare(
     end("load")
 
     begin("align")
-    # Seeing is scipy's work and aligning torch's: they hardly meet.
-    with ThreadPoolExecutor(1) as pool:
-        sight = pool.submit(see, scan, brain, loaded.rule)
-        alignment = _align(scan, brain, network, align, transform)
-        points = sight.result().points(alignment.matrix @ scan.affine).to(where)
+    # Aligning gains nothing from a second core, so that one sees meanwhile.
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            sight = pool.submit(see, scan, brain, loaded.rule)
+            alignment = _align(scan, brain, network, align, transform)
+            points = sight.result().points(alignment.matrix @ scan.affine).to(where)
+    finally:
+        torch.set_num_threads(cores)
     network.to(where)
     end("align")
     return Preparation(scan, brain, truth, loaded, alignment, network, points, where, seconds)

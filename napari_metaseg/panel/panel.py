@@ -48,7 +48,7 @@ class SegmentPanel(QWidget):
         self.controller = Controller(napari_viewer)
         job = self.controller.job
         self.inputs = Inputs(napari_viewer)
-        self.run_controls = RunControls(job)
+        self.run_controls = RunControls(job, self)
         self.curves = Curves(job)
         self.timeline = Timeline(job)
         self.structures = Structures(job)
