@@ -271,7 +271,7 @@ class Controller:
         show_error(message)
 
     def _on_removed(self, event: Any) -> None:
-        if event.value is self._scan_layer and self.job.state.running:
+        if event.value == self._scan_layer and self.job.state.running:
             self.job.stop()
             show_info("the scan was removed: its fit is stopped, what there is stays")
         if self._live is not None and not self._live.layers:

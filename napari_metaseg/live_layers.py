@@ -189,11 +189,12 @@ class LiveLayers:
 
     def _on_removed(self, event: Any) -> None:
         layer = event.value
-        if layer is self.reconstruction:
+        # napari hands plugins a proxy of each layer: equal, but not the same object.
+        if layer == self.reconstruction:
             self.reconstruction = None
-        elif layer is self.labels:
+        elif layer == self.labels:
             self.labels = None
-        for name in [name for name, other in self._maps.items() if other is layer]:
+        for name in [name for name, other in self._maps.items() if other == layer]:
             del self._maps[name]
             self._job.remove_quantity(name)
         if not self.layers:

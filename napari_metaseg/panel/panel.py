@@ -88,7 +88,9 @@ class SegmentPanel(QWidget):
         choices = self.inputs.choices
         job.warm_up(choices.model, choices.device)
         sideways = "right" if load_preferences().neurological_view else "left"
-        napari_viewer.camera.orientation2d = ("up", sideways)
+        # Since napari 0.9 the camera belongs to the scene.
+        camera = getattr(napari_viewer, "scene", napari_viewer).camera
+        camera.orientation2d = ("up", sideways)
         self._update_ready()
 
     def segment(self) -> None:

@@ -1,0 +1,444 @@
+"""The whole way through the window: open, segment, watch, scrub, keep, paint, export, reopen."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask.array
+import nibabel as nib
+import numpy as np
+import pytest
+from napari.layers import Labels
+from napari.utils.notifications import Notification, notification_manager
+
+from napari_metaseg import session as session_module
+from napari_metaseg.job import State
+from napari_metaseg.panel.panel import SegmentPanel
+from napari_metaseg.preferences import Preferences, save_preferences
+from src_core.export import write_scalar_map
+from src_core.sample import phantom
+from src_core.scan import Scan
+
+ITERATIONS = 12
+VOXEL_SIZE = 4.0
+
+
+@pytest.fixture(scope="module")
+def phantom_file(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Scan, np.ndarray]:
+    """A small scan in a file, in memory, and its labels."""
+    scan, labels = phantom(VOXEL_SIZE)
+    path = tmp_path_factory.mktemp("scans") / "sub-01_T1w.nii.gz"
+    write_scalar_map(scan.voxels, scan, path)
+    return path, scan, labels
+
+
+@dataclass
+class Window:
+    """A viewer with the panel in it, and ways to wait."""
+
+    viewer: Any
+    panel: SegmentPanel
+    dock: Any
+    qtbot: Any
+    told: list[Notification]
+
+    @property
+    def job(self) -> Any:
+        return self.panel.controller.job
+
+    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+        self.qtbot.waitUntil(condition, timeout=int(1000 * seconds))
+
+    def layer(self, ending: str) -> Any:
+        (found,) = [layer for layer in self.viewer.layers if layer.name.endswith(ending)]
+        return found
+
+    def segment(self) -> None:
+        """Click Segment, and wait for the first picture."""
+        before = len(self.viewer.layers)
+        self.panel.segment()
+        self.until(lambda: len(self.viewer.layers) == before + 2 or not self.job.state.running)
+
+    def finish(self) -> None:
+        self.until(lambda: not self.job.state.running)
+        assert self.job.state is State.DONE, self.job.failure
+
+    def messages(self) -> str:
+        return "\n".join(str(notification.message) for notification in self.told)
+
+
+@pytest.fixture
+def window(make_napari_viewer_proxy, qtbot, phantom_file):
+    save_preferences(Preferences(preset="Custom", iterations=ITERATIONS))
+    told: list[Notification] = []
+    notification_manager.notification_ready.connect(told.append)
+    viewer = make_napari_viewer_proxy()
+    viewer.open(phantom_file[0], plugin="napari-metaseg")
+    dock, panel = viewer.window.add_plugin_dock_widget("napari-metaseg", "Segment brain MRI")
+    yield Window(viewer, panel, dock, qtbot, told)
+    notification_manager.notification_ready.disconnect(told.append)
+    panel.controller.abort()
+    save_preferences(Preferences())
+
+
+@pytest.fixture
+def slow_steps(monkeypatch):
+    """Make every step of a fit take a while, so that things can happen in between."""
+    from src_core.fit import Fit
+
+    step, rest = Fit.__next__, threading.Event()
+
+    def slowly(fit):
+        rest.wait(0.1)
+        return step(fit)
+
+    monkeypatch.setattr(Fit, "__next__", slowly)
+
+
+def test_from_the_scan_to_a_corrected_label_map_and_back(
+    window, tmp_path, phantom_file, slow_steps
+):
+    _, scan, _ = phantom_file
+    job, timeline = window.job, window.panel.timeline
+    window.segment()
+    live = window.layer("labels")
+    assert isinstance(live, Labels) and not live.editable
+    window.until(lambda: job.shown is not None and job.shown >= 2)  # follows
+
+    job.pause()
+    assert job.state is State.PAUSED
+    taken = job.session.fit.iteration
+    window.qtbot.wait(300)
+    assert job.session.fit.iteration <= taken + 1
+    job.resume()
+    window.finish()
+    window.until(lambda: job.shown == ITERATIONS)
+
+    shown = {}
+    for iteration in (0, 3, ITERATIONS):
+        job.show(iteration)
+        window.until(lambda iteration=iteration: job.shown == iteration)
+        window.until(lambda: job.table is not None and job.table.exact)
+        shown[iteration] = np.asarray(live.data)
+    assert (shown[0] != shown[ITERATIONS]).any()
+
+    timeline.keep_clicked.emit()
+    window.until(
+        lambda: isinstance(window.viewer.layers[-1], Labels) and len(window.viewer.layers) == 4
+    )
+    kept = window.viewer.layers[-1]
+    assert kept.editable
+    np.testing.assert_array_equal(kept.data, shown[ITERATIONS])
+    middle = tuple(size // 2 for size in kept.data.shape)
+    painted = 4 if kept.data[middle] != 4 else 3
+    kept.data_setitem(tuple(np.array([index]) for index in middle), painted)
+    kept.undo()
+    assert kept.data[middle] == shown[ITERATIONS][middle]
+    kept.redo()
+
+    path = tmp_path / "corrected_dseg.nii.gz"
+    window.viewer.layers.selection.active = kept
+    window.panel.export_menu.export_requested.emit("labels", path)
+    window.until(lambda: path.exists() and path.with_name("corrected_dseg.json").exists())
+    written = nib.load(path)
+    np.testing.assert_array_equal(written.affine, nib.load(phantom_file[0]).affine)
+    assert written.shape == scan.shape
+    (again,) = window.viewer.open(path, plugin="napari-metaseg")
+    assert isinstance(again, Labels)
+    np.testing.assert_array_equal(again.data, kept.data)
+    np.testing.assert_allclose(again.extent.world, kept.extent.world)
+    assert again.data[middle] == painted
+
+
+def test_the_window_never_runs_the_network(window, monkeypatch):
+    import src_core.decode
+
+    threads = set()
+    decode = src_core.decode.decode_all
+
+    def watched(*args, **keywords):
+        threads.add(threading.current_thread().name)
+        return decode(*args, **keywords)
+
+    monkeypatch.setattr(src_core.decode, "decode_all", watched)
+    window.segment()
+    window.finish()
+    for iteration in (0, 5, 9):
+        window.job.show(iteration)
+        window.viewer.dims.set_current_step(0, 10 + iteration)
+        window.until(lambda iteration=iteration: window.job.shown == iteration)
+    window.panel.controller.add_map("entropy", None)
+    window.until(lambda: len(window.viewer.layers) == 4)
+    window.panel.controller.keep()
+    window.until(lambda: len(window.viewer.layers) == 5)
+    assert threads == {"metaseg"}
+
+
+def test_a_second_click_changes_nothing(window, slow_steps):
+    window.segment()
+    session = window.job.session
+    window.panel.segment()
+    assert window.job.session is session
+    window.finish()
+    assert len(window.viewer.layers) == 3
+
+
+def test_pause_and_stop_take_effect_within_a_step(window, slow_steps):
+    window.segment()
+    window.job.stop()
+    assert window.job.state is State.STOPPED
+    taken = window.job.session.fit.iteration
+    window.qtbot.wait(400)
+    assert window.job.session.fit.iteration <= taken + 1
+    assert window.panel.inputs.isEnabled()
+    # What there is can be looked at and kept.
+    window.job.show(0)
+    window.until(lambda: window.job.shown == 0)
+    window.panel.controller.keep()
+    window.until(lambda: len(window.viewer.layers) == 4)
+
+
+def test_without_the_scan_the_fit_stops_and_its_labels_stay(window, slow_steps):
+    window.segment()
+    window.viewer.layers.remove(window.viewer.layers[0])
+    assert window.job.state is State.STOPPED
+    assert "stopped" in window.messages()
+    window.panel.controller.keep()
+    window.until(lambda: len(window.viewer.layers) == 3)
+
+
+def test_without_its_layers_a_fit_ends_and_gives_its_memory_back(window, slow_steps):
+    window.segment()
+    session = weakref.ref(window.job.session)
+    window.viewer.layers.remove(window.layer("labels"))
+    window.qtbot.wait(50)
+    assert window.job.state.running  # the reconstruction still follows
+    window.viewer.layers.remove(window.layer("reconstruction"))
+    assert window.job.state is State.IDLE
+
+    def forgotten() -> bool:
+        gc.collect()
+        return session() is None
+
+    window.until(forgotten)
+    window.segment()
+    window.finish()
+
+
+def test_another_scan_leaves_the_first_labels_as_ordinary_ones(window, phantom_file):
+    window.segment()
+    window.finish()
+    first = window.layer("labels")
+    window.viewer.open(phantom_file[0], plugin="napari-metaseg", name="second")
+    assert window.panel.inputs.scan_layer.name == "second"
+    window.segment()
+    window.until(lambda: isinstance(first.data, np.ndarray))
+    assert first.editable and set(np.unique(first.data)) <= {0, 1, 2, 3, 4}
+    assert str(ITERATIONS) in first.name
+    window.finish()
+    assert window.layer("second labels").visible
+
+
+def test_closing_the_panel_finishes_the_labels_and_ends_the_thread(window, slow_steps):
+    window.segment()
+    job, labels = window.job, window.layer("labels")
+    window.until(lambda: job.shown is not None and job.shown >= 1)
+    window.viewer.window.remove_dock_widget(window.dock)
+    window.until(lambda: not job.engine_alive)
+    assert isinstance(labels.data, np.ndarray) and labels.editable
+    assert labels.data.any()
+    window.viewer.dims.set_current_step(0, 5)
+
+
+@pytest.mark.parametrize(
+    ("error", "advice"),
+    [
+        (RuntimeError("CUDA out of memory."), "--device cpu"),
+        (ZeroDivisionError("x"), "ZeroDivision"),
+    ],
+)
+def test_a_failing_engine_is_explained_and_keeps_what_was_there(window, monkeypatch, error, advice):
+    from src_core.fit import Fit
+
+    step = Fit.__next__
+
+    def failing(fit):
+        if fit.iteration == 4:
+            raise error
+        return step(fit)
+
+    monkeypatch.setattr(Fit, "__next__", failing)
+    window.segment()
+    window.until(lambda: window.job.state is State.FAILED)
+    window.until(lambda: advice in window.messages())
+    window.job.show(4)
+    window.until(lambda: window.job.shown == 4)
+    monkeypatch.undo()
+    window.segment()
+    window.finish()
+
+
+def test_a_scan_with_its_skull_asks_for_a_mask(window):
+    head = np.random.default_rng(0).uniform(50, 100, (60, 70, 60)).astype(np.float32)
+    window.viewer.add_image(head, name="head", scale=(4, 4, 4))
+    window.panel.segment()
+    window.until(lambda: window.job.state is State.FAILED)
+    window.until(lambda: "mask" in window.messages())
+
+
+@pytest.mark.parametrize(
+    ("data", "keywords"),
+    [
+        (np.zeros((2, 20, 20, 20), np.float32), {}),
+        (np.zeros((20, 20, 20, 3), np.uint8), {"rgb": True}),
+        ([np.zeros((20, 20, 20)), np.zeros((10, 10, 10))], {"multiscale": True}),
+        (dask.array.zeros((20, 20, 20)), {}),
+    ],
+    ids=["4D", "colours", "multiscale", "dask"],
+)
+def test_a_layer_of_the_wrong_kind_is_refused_with_advice(window, data, keywords):
+    window.viewer.add_image(data, name="wrong", **keywords)
+    window.panel.segment()
+    assert "wrong" in window.messages()
+    assert not window.job.state.running
+
+
+def test_a_reference_on_another_grid_is_refused(window):
+    reference = window.viewer.add_labels(np.ones((10, 10, 10), np.uint8), name="elsewhere")
+    assert window.panel.inputs._reference.choose(reference)
+    window.panel.segment()
+    assert "elsewhere" in window.messages()
+    assert not window.job.state.running
+
+
+def test_with_a_reference_dice_is_shown(window, phantom_file):
+    _, scan, labels = phantom_file
+    path = Path(phantom_file[0]).with_name("sub-01_dseg.nii.gz")
+    nib.save(nib.Nifti1Image(labels, scan.affine), path)
+    (reference,) = window.viewer.open(path, plugin="napari-metaseg")
+    assert window.panel.inputs._reference.choose(reference)
+    window.segment()
+    window.finish()
+    window.until(lambda: window.job.table is not None and window.job.table.exact)
+    assert all(0 < row.dice < 1 for row in window.job.table.rows)
+    assert any(point.dice > 0 for point in window.job.curve)
+
+
+def test_painting_on_a_live_layer_is_refused_without_harm(window):
+    window.segment()
+    live = window.layer("labels")
+    live.mode = "paint"
+    assert str(live.mode) != "paint"
+    with pytest.raises(TypeError):
+        live.paint((10, 10, 10), 2)
+    window.finish()
+
+
+def test_other_planes_and_3d_show_the_same_iteration(window, slow_steps):
+    viewer = window.viewer
+    window.segment()
+    for order in ((1, 0, 2), (2, 1, 0), (0, 1, 2)):
+        viewer.dims.order = order
+        window.qtbot.wait(50)
+    viewer.dims.ndisplay = 3
+    window.qtbot.wait(200)
+    viewer.dims.ndisplay = 2
+    window.finish()
+    window.job.show(3)
+    window.until(lambda: window.job.shown == 3)
+    viewer.dims.ndisplay = 3
+    live = window.layer("labels")
+    window.until(lambda: window.job.table is not None and window.job.table.exact)
+    np.testing.assert_array_equal(np.asarray(live.data[:, :, :]), np.asarray(live.data))
+
+
+def test_a_slice_is_segmented_too(window, phantom_file, tmp_path):
+    _, scan, _ = phantom_file
+    axial = scan.voxels[:, :, [20]]
+    affine = scan.affine.copy()
+    affine[:3, 3] = scan.affine[:3, :3] @ (0, 0, 20) + scan.affine[:3, 3]
+    path = tmp_path / "slice.nii.gz"
+    nib.save(nib.Nifti1Image(axial, affine), path)
+    window.viewer.layers.clear()
+    (layer,) = window.viewer.open(path, plugin="napari-metaseg")
+    assert layer.ndim == 2
+    window.segment()
+    window.finish()
+    window.until(lambda: window.job.table is not None and window.job.table.exact)
+    labels = window.layer("labels")
+    assert labels.ndim == 2 and np.asarray(labels.data).shape == layer.data.shape
+
+
+def test_a_structure_can_be_found_and_shown_alone(window):
+    window.segment()
+    window.finish()
+    labels = window.layer("labels")
+    window.panel.structures.jump_requested.emit(2)
+    position = labels.world_to_data(window.viewer.dims.point)
+    index = tuple(np.rint(position).astype(int))
+    window.until(lambda: window.job.table is not None and window.job.table.exact)
+    assert np.asarray(labels.data)[index] == 2
+    window.panel.structures.only_changed.emit(2)
+    assert labels.show_selected_label and labels.selected_label == 2
+    window.panel.structures.only_changed.emit(None)
+    assert not labels.show_selected_label
+
+
+def test_the_mouse_tells_structure_and_position(window):
+    window.segment()
+    window.finish()
+    labels = window.layer("labels")
+    window.until(lambda: window.job.table is not None and window.job.table.exact)
+    where = tuple(np.argwhere(np.asarray(labels.data) == 3)[100])
+    window.viewer.dims.set_current_step(0, int(where[0]))
+    window.viewer.cursor.position = labels.data_to_world(where)
+    words = window.panel.controller.describe_cursor()
+    assert words.startswith("White-Matter") and "MNI" in words
+    window.viewer.cursor.position = labels.data_to_world((0, 0, 0))
+    assert window.panel.controller.describe_cursor() == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [
+        ("probability", 3),
+        ("entropy", None),
+        ("residual", None),
+        ("jacobian", None),
+        ("component", 1),
+    ],
+)
+def test_a_map_follows_the_iterations(window, kind, argument):
+    window.segment()
+    window.finish()
+    window.panel.controller.add_map(kind, argument)
+    window.until(lambda: len(window.viewer.layers) == 4)
+    map = window.viewer.layers[-1]
+    window.job.show(2)
+    window.until(lambda: window.job.shown == 2)
+    window.until(lambda: not window.job.session.lacks(2, session_module.WHOLE))
+    early = np.asarray(map.data)
+    window.job.show(ITERATIONS)
+    window.until(lambda: not window.job.session.lacks(ITERATIONS, session_module.WHOLE))
+    assert (np.asarray(map.data) != early).any()
+    window.viewer.layers.remove(map)
+    assert len(window.job.session.quantities) == 3
+
+
+@pytest.mark.parametrize(
+    "kind", ["volumes", "freesurfer", "itksnap", "probabilities", "displacement"]
+)
+def test_everything_can_be_exported(window, tmp_path, kind):
+    window.segment()
+    window.finish()
+    endings = {"volumes": ".csv", "freesurfer": ".txt", "itksnap": ".label"}
+    path = tmp_path / f"result{endings.get(kind, '.nii.gz')}"
+    window.panel.export_menu.export_requested.emit(kind, path)
+    window.until(lambda: "saved" in window.messages())
+    assert path.stat().st_size > 0
