@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels
 from nibabel.affines import apply_affine
 
 from src_core.scan import Scan, scan_from_array
@@ -27,3 +29,12 @@ def head() -> Scan:
     for name, centre in SPOTS.items():
         voxels[np.linalg.norm(position - centre, axis=-1) < 3.2] = INTENSITIES[name]
     return scan_from_array(voxels, affine)
+
+
+def status_at(layer: Labels, label: int) -> str:
+    """What the status bar says where the mouse is on a label."""
+    viewer = ViewerModel()
+    viewer.add_layer(layer)
+    position = layer.data_to_world(np.argwhere(layer.data == label)[0])
+    viewer.dims.point = position
+    return layer.get_status(position, world=True)["coordinates"]
