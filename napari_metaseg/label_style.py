@@ -125,7 +125,10 @@ def read_table(path: Path) -> tuple[Structure, ...]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
+            table = csv.DictReader(file, delimiter="\t")
+            if not {"index", "name"} <= set(table.fieldnames or ()):
+                raise ValueError("it needs columns index and name")
+            rows = list(table)
         return tuple(_structure(row) for row in rows if int(row["index"]) != 0)
     except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
         raise InputError(

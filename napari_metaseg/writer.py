@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 
 import src_core
 from napari_metaseg.label_style import structures_in
@@ -19,7 +20,8 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     Parameters
     ----------
     path : str
-        ``.nii``, ``.nii.gz`` or ``.mgz`` file. It may exist: napari has asked.
+        ``.nii``, ``.nii.gz`` or ``.mgz`` file, ``.nii.gz`` if it does not say. It is replaced if it
+        exists, because napari has asked.
     data : array-like of int
         Of the layer.
     meta : dict
@@ -35,16 +37,17 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     InputError
         If the layer is no volume or slice, or the file cannot be written.
     """
-    layer = Labels(np.asarray(data), **meta)
+    layer = _layer(Labels, data, meta)
     scan, orientation = geometry_of(layer)
     ours = layer.metadata.get(METADATA_KEY, {})
+    file, overwrite = _destination(path)
     written = export.write_labels(
         orientation.to_scan(layer.data),
         scan,
-        path,
+        file,
         protocol=structures_in(layer, ours.get("protocol")),
         details=ours.get("details") or {"napari-metaseg": src_core.__version__},
-        overwrite=True,
+        overwrite=overwrite,
     )
     return [str(file) for file in written]
 
@@ -55,7 +58,8 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     Parameters
     ----------
     path : str
-        ``.nii`` or ``.nii.gz`` file. It may exist: napari has asked.
+        ``.nii`` or ``.nii.gz`` file, the latter if it does not say. It is replaced if it exists,
+        because napari has asked.
     data : array-like
         Of the layer.
     meta : dict
@@ -71,7 +75,26 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     InputError
         If the layer is no volume or slice, or the file cannot be written.
     """
-    layer = Image(np.asarray(data), **meta)
+    layer = _layer(Image, data, meta)
     scan, orientation = geometry_of(layer)
-    export.write_scalar_map(orientation.to_scan(layer.data), scan, path, overwrite=True)
-    return [path]
+    file, overwrite = _destination(path)
+    export.write_scalar_map(orientation.to_scan(layer.data), scan, file, overwrite=overwrite)
+    return [str(file)]
+
+
+def _destination(path: str) -> tuple[Path, bool]:
+    """Return the file to write, and whether napari has asked if it may be replaced.
+
+    The name that napari suggests is that of the layer: it has no ending. Tables beside the image
+    are replaced together with it, but never alone, because they may be another file's.
+    """
+    file = Path(path)
+    if export.image_stem(file) == file.name:
+        return file.with_name(f"{file.name}.nii.gz"), False
+    return file, file.exists()
+
+
+def _layer(kind: type[Layer], data: Any, meta: dict[str, Any]) -> Layer:
+    """Return a layer as it was in the viewer; of several resolutions the finest, all in memory."""
+    finest = data[0] if meta.get("multiscale") else data
+    return kind(np.asarray(finest), **(meta | {"multiscale": False}))

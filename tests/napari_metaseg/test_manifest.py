@@ -1,0 +1,43 @@
+"""What napari is told about the plugin is there and loads quickly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import npe2
+import pytest
+
+import napari_metaseg
+
+MANIFEST = npe2.PluginManifest.from_file(Path(napari_metaseg.__file__).parent / "napari.yaml")
+
+
+def test_every_command_can_be_imported() -> None:
+    MANIFEST.validate_imports()
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mgz", "a.mgh"])
+def test_files_are_offered_to_the_reader(name: str) -> None:
+    (reader,) = MANIFEST.contributions.readers
+    assert any(Path(name).match(pattern) for pattern in reader.filename_patterns)
+
+
+@pytest.mark.parametrize("kind", ["labels", "image"])
+def test_layers_are_offered_to_a_writer(kind: str) -> None:
+    (writer,) = (w for w in MANIFEST.contributions.writers if w.layer_types == [kind])
+    assert {".nii", ".nii.gz"} <= set(writer.filename_extensions)
+
+
+def test_opening_and_saving_do_not_load_torch() -> None:
+    modules = "napari_metaseg.reader, napari_metaseg.writer, napari_metaseg.sample_data"
+    code = f"import {modules}, sys; print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "False"
