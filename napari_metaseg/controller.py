@@ -265,6 +265,7 @@ class Controller:
             self._scan_layer.name,
             tuple(self._scan_layer.contrast_limits),
             self._opacity,
+            self._on_layers_gone,
         )
 
     def _on_failed(self, message: str) -> None:
@@ -274,6 +275,7 @@ class Controller:
         if event.value == self._scan_layer and self.job.state.running:
             self.job.stop()
             show_info("the scan was removed: its fit is stopped, what there is stays")
-        if self._live is not None and not self._live.layers:
-            self._live = None
-            self.job.clear()
+
+    def _on_layers_gone(self) -> None:
+        self._live = None
+        self.job.clear()

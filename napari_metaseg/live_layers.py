@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels, Layer
 
     from napari_metaseg.job import Job
+    from src_core.segment import Segmentation
 
 _LAZY = {"rgb": False, "multiscale": False, "projection_mode": "none"}
 _REST = 2.0
@@ -48,6 +49,8 @@ class LiveLayers:
         Of the scan's layer.
     opacity : float
         Of the labels.
+    on_gone : callable
+        Called when the last of the layers was removed from the viewer.
     """
 
     def __init__(
@@ -59,12 +62,14 @@ class LiveLayers:
         name: str,
         contrast_limits: tuple[float, float],
         opacity: float,
+        on_gone: Callable[[], None],
     ):
         self.session = session
         self.orientation = orientation
         self.name = name
         self._viewer = viewer
         self._job = job
+        self._on_gone = on_gone
         self._maps: dict[str, Layer] = {}
         self._dirty = False
         self._refreshed = self._ticked = time.perf_counter()
@@ -128,38 +133,37 @@ class LiveLayers:
         """Turn the layers into ordinary ones once their iteration is decoded at every voxel."""
         for signal in (self._job.shown_changed, self._job.sharpened):
             signal.disconnect(self.refresh)
-        session = self.session
+        self._on_gone = then or (lambda: None)
+        job, session, shown = self._job, self.session, self.session.shown
 
-        def finish() -> None:
-            self._make_ordinary()
-            if then is not None:
-                then()
+        def finish(result: Segmentation) -> None:
+            self._make_ordinary(result.report)
+            self._on_gone()
+
+        def describe() -> None:
+            job.run(lambda: session.segmentation(shown), finish)
 
         if self.layers:
-            self._job.when_whole(session, session.shown, finish, urgent=then is not None)
-        elif then is not None:
-            then()
+            job.when_whole(session, shown, describe, urgent=then is not None)
+        else:
+            self._on_gone()
 
-    def _make_ordinary(self) -> None:
+    def _make_ordinary(self, report: dict[str, Any]) -> None:
         """Give each layer an array of its own, so that the session can go."""
         shown = self.session.shown
         for layer in self.layers:
             layer.data = np.ascontiguousarray(layer.data)
             layer.name = f"{layer.name} (iteration {shown})"
-            layer.metadata = self.label_metadata({"iterations": shown})
+            layer.metadata = {
+                METADATA_KEY: {
+                    "scan": self.session.scan,
+                    "orientation": self.orientation,
+                    "protocol": self.session.protocol,
+                    "details": report,
+                }
+            }
         self._maps.clear()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
-
-    def label_metadata(self, details: dict[str, Any]) -> dict[str, Any]:
-        """What the writer needs to know of a label map made here."""
-        return {
-            METADATA_KEY: {
-                "scan": self.session.scan,
-                "orientation": self.orientation,
-                "protocol": self.session.protocol,
-                "details": details,
-            }
-        }
 
     def _array(self, quantity: str) -> LiveArray:
         session = self.session
@@ -199,3 +203,4 @@ class LiveLayers:
             self._job.remove_quantity(name)
         if not self.layers:
             self._viewer.layers.events.removed.disconnect(self._on_removed)
+            self._on_gone()
