@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,20 +131,35 @@ class Controller:
         self._when_whole(lambda: self.job.run(lambda: session.segmentation(iteration), add))
 
     def export(self, kind: str, path: Path) -> None:
-        """Write something of the iteration on the screen; see `exports.WRITERS`.
-
-        Labels are those of the selected layer, if that is one that may have been painted on.
-        """
-        assert self._viewer is not None
-        selected = self._viewer.layers.selection.active
-        if kind == "labels" and isinstance(selected, Labels) and LIVE not in selected.metadata:
-            data, keywords, _ = selected.as_layer_data_tuple()
-            painted = np.array(data)
-            self._write(lambda: exports.write_layer(path, painted, keywords))
+        """Write something of what `source` names; see `exports`."""
+        layer = self._selected_labels()
+        if layer is not None and kind in exports.LABEL_WRITERS:
+            try:
+                labels = exports.labels_of_layer(layer)
+            except InputError as error:
+                show_error(str(error))
+                return
+            self._write(path, partial(exports.LABEL_WRITERS[kind], path, labels))
         elif self._live is not None and self.job.shown is not None:
             session, iteration = self._live.session, self.job.shown
-            writer = exports.WRITERS[kind]
-            self._when_whole(lambda: self._write(lambda: writer(path, session, iteration)))
+            write = partial(exports.WRITERS[kind], path, session, iteration)
+            self._when_whole(lambda: self._write(path, write))
+
+    def source(self) -> str:
+        """What an export of labels writes, for people; empty if there is nothing to write.
+
+        A selected layer of labels that is not live: it may have been painted on, whoever made it.
+        Otherwise the iteration on the screen.
+        """
+        layer = self._selected_labels()
+        if layer is not None:
+            return f"layer {layer.name}"
+        return "" if self.job.shown is None else f"iteration {self.job.shown}"
+
+    def _selected_labels(self) -> Labels | None:
+        selected = None if self._viewer is None else self._viewer.layers.selection.active
+        ordinary = isinstance(selected, Labels) and LIVE not in selected.metadata
+        return selected if ordinary else None
 
     def add_map(self, kind: str, argument: int | None) -> None:
         """Show one of `napari_metaseg.maps` as a layer that follows the iterations."""
@@ -242,11 +258,8 @@ class Controller:
         if self._live is not None and self.job.shown is not None:
             self.job.when_whole(self._live.session, self.job.shown, then)
 
-    def _write(self, write: Callable[[], list[Path]]) -> None:
-        def tell(written: list[Path]) -> None:
-            show_info(f"saved {written[0]}")
-
-        self.job.run(write, tell)
+    def _write(self, path: Path, write: Callable[[], None]) -> None:
+        self.job.run(write, lambda _: show_info(f"saved {path}"))
 
     def _on_session(self, session: Session) -> None:
         if self._viewer is None or self._orientation is None or self._scan_layer is None:

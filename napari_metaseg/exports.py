@@ -1,86 +1,127 @@
-"""Files written from the panel; each function runs in the engine's thread."""
+"""Files written from the panel; every writer runs in the engine's thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_metaseg.session import Session
+import src_core
+from napari_metaseg.label_style import structures_in
+from napari_metaseg.scan_layers import METADATA_KEY, geometry_of
+from src_core import export
+from src_core.labels import Structure
+from src_core.scan import Scan
 
-Writer = Callable[[Path, Session, int], list[Path]]
+if TYPE_CHECKING:
+    from napari.layers import Labels
 
-
-def _write_label_map(path: Path, session: Session, iteration: int) -> list[Path]:
-    """Label map on the scan's grid, with its table and its description; files written."""
-    return session.segmentation(iteration).save(path, overwrite=True)
-
-
-def write_layer(path: Path, data: np.ndarray, keywords: dict[str, Any]) -> list[Path]:
-    """A layer of labels as File > Save Selected Layer writes it; files written."""
-    from napari_metaseg.writer import write_labels
-
-    return [Path(written) for written in write_labels(str(path), data, keywords)]
+    from napari_metaseg.session import Session
 
 
-def _write_volumes(path: Path, session: Session, iteration: int) -> list[Path]:
-    from src_core.export import write_volumes_csv
+@dataclass(frozen=True, eq=False)
+class NamedLabels:
+    """A label map and all that is written about it.
 
-    write_volumes_csv(
-        session.label_map(iteration),
-        session.scan,
+    Attributes
+    ----------
+    label_map : ndarray of int, shape (I, J, K)
+    scan : Scan
+        On whose grid it lies.
+    structures : tuple of Structure
+    details : dict
+        How it was made.
+    """
+
+    label_map: np.ndarray
+    scan: Scan
+    structures: tuple[Structure, ...]
+    details: dict[str, Any]
+
+
+def labels_of_layer(layer: Labels) -> NamedLabels:
+    """What a layer of labels holds now, whoever made it; belongs in the window's thread.
+
+    Raises
+    ------
+    InputError
+        The layer is neither a volume nor a slice.
+    """
+    scan, orientation = geometry_of(layer)
+    ours = layer.metadata.get(METADATA_KEY, {})
+    return NamedLabels(
+        np.array(orientation.to_scan(layer.data)),
+        scan,
+        structures_in(layer, ours.get("protocol")),
+        ours.get("details") or {"napari-metaseg": src_core.__version__},
+    )
+
+
+def _labels_of_session(session: Session, iteration: int) -> NamedLabels:
+    result = session.segmentation(iteration)
+    return NamedLabels(result.labels, result.scan, result.protocol.structures, result.report)
+
+
+def _write_labels(path: Path, labels: NamedLabels) -> None:
+    export.write_labels(
+        labels.label_map,
+        labels.scan,
         path,
-        protocol=session.protocol,
+        protocol=labels.structures,
+        details=labels.details,
         overwrite=True,
     )
-    return [path]
 
 
-def _write_freesurfer(path: Path, session: Session, iteration: int) -> list[Path]:
-    from src_core.export import write_lookup_table
-
-    write_lookup_table(session.protocol, path, "freesurfer", overwrite=True)
-    return [path]
-
-
-def _write_itksnap(path: Path, session: Session, iteration: int) -> list[Path]:
-    from src_core.export import write_lookup_table
-
-    write_lookup_table(session.protocol, path, "itksnap", overwrite=True)
-    return [path]
+def _write_volumes(path: Path, labels: NamedLabels) -> None:
+    export.write_volumes_csv(
+        labels.label_map, labels.scan, path, protocol=labels.structures, overwrite=True
+    )
 
 
-def _write_probabilities(path: Path, session: Session, iteration: int) -> list[Path]:
-    from src_core.export import write_probabilities
+def _write_table(
+    program: Literal["freesurfer", "itksnap"], path: Path, labels: NamedLabels
+) -> None:
+    export.write_lookup_table(labels.structures, path, program, overwrite=True)
 
+
+LABEL_WRITERS: Mapping[str, Callable[[Path, NamedLabels], None]] = {
+    "labels": _write_labels,
+    "volumes": _write_volumes,
+    "freesurfer": partial(_write_table, "freesurfer"),
+    "itksnap": partial(_write_table, "itksnap"),
+}
+"""What can be written of any layer of labels, by the names in the panel's menu."""
+
+
+def _write_probabilities(path: Path, session: Session, iteration: int) -> None:
     result = session.segmentation(iteration)
-    return write_probabilities(
+    export.write_probabilities(
         result.probabilities(),
-        session.scan,
+        result.scan,
         path,
-        protocol=session.protocol,
+        protocol=result.protocol,
         details=result.report,
         overwrite=True,
     )
 
 
-def _write_displacement(path: Path, session: Session, iteration: int) -> list[Path]:
-    from src_core.export import write_displacement_field
-
-    write_displacement_field(
-        session.segmentation(iteration).displacement(), session.scan, path, overwrite=True
-    )
-    return [path]
+def _write_displacement(path: Path, session: Session, iteration: int) -> None:
+    displacement = session.segmentation(iteration).displacement()
+    export.write_displacement_field(displacement, session.scan, path, overwrite=True)
 
 
-WRITERS: Mapping[str, Writer] = {
-    "labels": _write_label_map,
-    "volumes": _write_volumes,
-    "freesurfer": _write_freesurfer,
-    "itksnap": _write_itksnap,
+def _write_labels_of_session(kind: str, path: Path, session: Session, iteration: int) -> None:
+    LABEL_WRITERS[kind](path, _labels_of_session(session, iteration))
+
+
+WRITERS: Mapping[str, Callable[[Path, Session, int], None]] = {
+    **{kind: partial(_write_labels_of_session, kind) for kind in LABEL_WRITERS},
     "probabilities": _write_probabilities,
     "displacement": _write_displacement,
 }
-"""By the kind of export, as the panel's menu names them."""
+"""What can be written of an iteration that is decoded at every voxel."""

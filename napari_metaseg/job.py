@@ -20,7 +20,7 @@ from psygnal import Signal
 
 from napari_metaseg.engine_thread import EngineThread, Task, Urgency
 from napari_metaseg.pictures import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
-from napari_metaseg.session import Quantity, Session, Tally
+from napari_metaseg.session import Quantity, Session
 
 if TYPE_CHECKING:
     from src_core.fit import Step
@@ -259,7 +259,7 @@ class Job:
         self._viewing: tuple[int, Region] | None = None
         self._region = COARSE
         self._shown_at = 0.0
-        self._before: Tally | None = None
+        self._before: int | None = None
 
     @property
     def engine_alive(self) -> bool:
@@ -482,8 +482,7 @@ class Job:
     def _show(self, iteration: int) -> None:
         if self.session is None or iteration == self.shown:
             return
-        if self.shown is not None:
-            self._before = self.session.tallies.get(self.shown)
+        self._before = self.shown
         self.shown = self.session.shown = iteration
         self._shown_at = time.perf_counter()
         self.shown_changed.emit()
@@ -504,19 +503,17 @@ class Job:
 
     def _tabulate(self) -> None:
         session, shown = self.session, self.shown
-        tally = None if session is None or shown is None else session.tallies.get(shown)
+        tally = None if session is None or shown is None else session.tally(shown)
         if session is None or shown is None or tally is None:
             return
-        before = self._before
+        changes = self._changes(session, shown)
         rows = tuple(
             StructureRow(
                 structure.id,
                 structure.name,
                 structure.color,
                 tally.volumes[structure.id],
-                math.nan
-                if before is None
-                else tally.volumes[structure.id] - before.volumes[structure.id],
+                changes.get(structure.id, math.nan),
                 tally.dice.get(structure.id, math.nan),
             )
             for structure in session.protocol.structures
@@ -525,6 +522,16 @@ class Job:
         if table != self.table:
             self.table = table
             self.table_changed.emit()
+
+    def _changes(self, session: Session, shown: int) -> dict[int, float]:
+        """Volumes now minus volumes before, mL; both exact, or both from the same sample."""
+        if self._before is None:
+            return {}
+        for exact in (True, False):
+            now, before = session.tally(shown, exact), session.tally(self._before, exact)
+            if now is not None and before is not None:
+                return {id: now.volumes[id] - before.volumes[id] for id in now.volumes}
+        return {}
 
     def _sharpen(self) -> None:
         """Have the engine decode what is wanted and on the screen, and nothing else."""
@@ -675,7 +682,7 @@ class Job:
             yield
 
     def _tell_step(self, number: int, session: Session, step: Step, seconds: float) -> None:
-        tally = session.tallies.get(step.iteration)
+        tally = session.tally(step.iteration)
         dice = math.nan if tally is None else tally.mean_dice
         total = session.fit.settings.iterations
         iterations = tuple(session.history.iterations)

@@ -94,8 +94,6 @@ class Session:
     pictures : Pictures
     quantities : dict of Quantity
         Those that are decoded, by name; more may be added at any time.
-    tallies : dict of Tally
-        By iteration.
     shown : int
         The iteration on the screen; belongs to the window's thread.
     """
@@ -115,7 +113,7 @@ class Session:
         self.history = History(prepared.network, budget)
         self.history.record(0)
         self.pictures = Pictures(Regions(prepared.points, scan.shape, scan.voxel_size))
-        self.tallies: dict[int, Tally] = {}
+        self._tallies: dict[tuple[int, bool], Tally] = {}
         self.shown = 0
         self._workers = Workers(prepared.device)
         # A network of its own for looking: the one that is fitted is never disturbed.
@@ -211,6 +209,12 @@ class Session:
         self._load(iteration)
         which = torch.from_numpy(numbers).to(self.prepared.device)
         return decode_all(self._network, self.prepared.points, reads, which, self._workers)
+
+    def tally(self, iteration: int, exact: bool | None = None) -> Tally | None:
+        """Volumes and overlaps at an iteration: the best known, or those of one kind only."""
+        if exact is None:
+            return self.tally(iteration, True) or self.tally(iteration, False)
+        return self._tallies.get((iteration, exact))
 
     def segmentation(self, iteration: int) -> Segmentation:
         """The result of an iteration that is decoded everywhere, as the API gives it.
@@ -314,4 +318,5 @@ class Session:
                 for id in ids[1:]
             }
         volumes = {int(id): float(counts[id] * millilitres) for id in ids[1:]}
-        self.tallies[iteration] = Tally(volumes, dice, region == WHOLE)
+        exact = region == WHOLE
+        self._tallies[iteration, exact] = Tally(volumes, dice, exact)

@@ -87,8 +87,7 @@ def write_labels(
     paths = [Path(path), companion(path, ".tsv"), companion(path, ".json")]
     with complete_files(paths, overwrite, _source(scan)) as (image, table, description):
         _save_image(label_map.astype(dtype), scan, image, _INTENT_LABEL)
-        structures = protocol.structures if isinstance(protocol, Protocol) else protocol
-        _save_text(_bids_table(structures), table)
+        _save_text(_bids_table(_structures(protocol)), table)
         _save_text(_json(details), description)
     return paths
 
@@ -183,7 +182,7 @@ def write_volumes_csv(
     scan: Scan,
     path: str | Path,
     *,
-    protocol: Protocol,
+    protocol: Protocol | Sequence[Structure],
     soft_volumes: Mapping[int, float] | None = None,
     overwrite: bool = False,
 ) -> None:
@@ -210,7 +209,7 @@ def write_volumes_csv(
     """
     header = ["index", "name", "n_voxels", "volume_mm3"]
     rows: list[list[Any]] = []
-    for structure in protocol.structures:
+    for structure in _structures(protocol):
         n_voxels = np.count_nonzero(label_map == structure.id)
         volume = f"{n_voxels * scan.voxel_volume:.3f}"
         rows.append([structure.id, structure.name, n_voxels, volume])
@@ -223,7 +222,7 @@ def write_volumes_csv(
 
 
 def write_lookup_table(
-    protocol: Protocol,
+    protocol: Protocol | Sequence[Structure],
     path: str | Path,
     kind: Literal["freesurfer", "itksnap"],
     *,
@@ -233,7 +232,7 @@ def write_lookup_table(
 
     Parameters
     ----------
-    protocol : Protocol
+    protocol : Protocol or sequence of Structure
     path : str or Path
     kind : {"freesurfer", "itksnap"}
         FreeSurfer colour table (also read by FSLeyes and 3D Slicer) or ITK-SNAP label description.
@@ -245,7 +244,9 @@ def write_lookup_table(
     InputError
         If the file exists or cannot be written.
     """
-    lines = {"freesurfer": _freesurfer_table, "itksnap": _itksnap_table}[kind](protocol)
+    lines = {"freesurfer": _freesurfer_table, "itksnap": _itksnap_table}[kind](
+        _structures(protocol)
+    )
     with complete_files([Path(path)], overwrite) as (table,):
         _save_text("\n".join(lines) + "\n", table)
 
@@ -288,6 +289,10 @@ def _save_text(text: str, path: Path) -> None:
     path.write_text(text, encoding="utf-8", newline="\n")
 
 
+def _structures(named: Protocol | Sequence[Structure]) -> Sequence[Structure]:
+    return named.structures if isinstance(named, Protocol) else named
+
+
 def _bids_table(structures: Iterable[Structure]) -> str:
     """Return the look-up table of the BIDS imaging derivatives (``_dseg.tsv``)."""
     rows: list[list[Any]] = [["index", "name", "abbreviation", "color", "mapping"]]
@@ -299,19 +304,19 @@ def _bids_table(structures: Iterable[Structure]) -> str:
     return _delimited(rows, "\t")
 
 
-def _freesurfer_table(protocol: Protocol) -> Iterator[str]:
+def _freesurfer_table(structures: Iterable[Structure]) -> Iterator[str]:
     yield "#No. Label-Name R G B A"
     yield "0 Unknown 0 0 0 0"
-    for structure in protocol.structures:
+    for structure in structures:
         # FreeSurfer splits at blanks, and an A of 0 means opaque
         name = "-".join(structure.name.split())
         yield " ".join(map(str, (structure.id, name, *structure.color, 0)))
 
 
-def _itksnap_table(protocol: Protocol) -> Iterator[str]:
+def _itksnap_table(structures: Iterable[Structure]) -> Iterator[str]:
     yield "# ITK-SNAP label description: index R G B opacity visible mesh name"
     yield '0 0 0 0 0 0 0 "Clear Label"'
-    for structure in protocol.structures:
+    for structure in structures:
         name = structure.name.replace('"', "'")
         yield " ".join(map(str, (structure.id, *structure.color, 1, 1, 1, f'"{name}"')))
 

@@ -26,6 +26,8 @@ class _Export:
         Follows the scan's name; its suffix is the one that is added if there is none.
     suffixes : tuple of str
         Accepted.
+    of_fit : bool
+        It needs the fit; the others can be written of any layer of labels.
     """
 
     kind: str
@@ -33,6 +35,7 @@ class _Export:
     help: str
     ending: str
     suffixes: tuple[str, ...]
+    of_fit: bool = False
 
 
 _NIFTI = (".nii.gz", ".nii")
@@ -71,6 +74,7 @@ _MORE = (
         "Probability of every structure at every voxel, background first. A large file.",
         "_probseg.nii.gz",
         _NIFTI,
+        of_fit=True,
     ),
     _Export(
         "displacement",
@@ -78,6 +82,7 @@ _MORE = (
         "Where every voxel lies in the template, as a transform that ITK and ANTs read.",
         "_displacement.nii.gz",
         _NIFTI,
+        of_fit=True,
     ),
 )
 
@@ -104,13 +109,13 @@ class ExportMenu(QWidget):
         self._job = job
         self._folder = Path.home()
         self._stem = "scan"
-        save = QPushButton(_LABELS.title)
-        save.setToolTip(_LABELS.help)
-        save.clicked.connect(lambda: self._export(_LABELS))
+        self._labels = ""
+        self._save = QPushButton(_LABELS.title)
+        self._save.clicked.connect(lambda: self._export(_LABELS))
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        for export in _MORE:
-            action = QAction(export.title, menu, toolTip=export.help)
+        self._actions = {export: QAction(export.title, menu) for export in _MORE}
+        for export, action in self._actions.items():
             action.triggered.connect(lambda _=False, export=export: self._export(export))
             menu.addAction(action)
         more = QPushButton("More exports")
@@ -118,7 +123,7 @@ class ExportMenu(QWidget):
         more.setToolTip("Tables, probabilities and the warp.")
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(save, stretch=1)
+        row.addWidget(self._save, stretch=1)
         row.addWidget(more, stretch=1)
         job.shown_changed.connect(self._update)
         self._update()
@@ -135,6 +140,11 @@ class ExportMenu(QWidget):
         """
         self._folder = folder or self._folder
         self._stem = stem
+
+    def set_labels(self, labels: str) -> None:
+        """Say whose labels are written, such as "iteration 42"; empty if there are none."""
+        self._labels = labels
+        self._update()
 
     def _export(self, export: _Export) -> None:
         path = self._folder / (self._stem + export.ending)
@@ -154,7 +164,13 @@ class ExportMenu(QWidget):
         return Path(chosen) if chosen else None
 
     def _update(self) -> None:
-        self.setEnabled(self._job.shown is not None)
+        fitted = self._job.shown is not None
+        self.setEnabled(fitted or bool(self._labels))
+        whose = f"<br>Now: {self._labels}." if self._labels else ""
+        self._save.setToolTip(_LABELS.help + whose)
+        for export, action in self._actions.items():
+            action.setEnabled(fitted or not export.of_fit)
+            action.setToolTip(export.help + ("" if export.of_fit else whose))
 
 
 def _with_suffix(path: Path, export: _Export) -> Path:

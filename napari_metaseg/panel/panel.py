@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
 _CURSOR_MS = 60
+_WIDTH = 340
 _NOTICE = "Research use only. Inspect every result."
 
 
@@ -44,6 +46,7 @@ class SegmentPanel(QWidget):
 
     def __init__(self, napari_viewer: ViewerModel):
         super().__init__()
+        self.setMinimumWidth(_WIDTH)
         self._docked = False
         self.controller = Controller(napari_viewer)
         job = self.controller.job
@@ -77,6 +80,8 @@ class SegmentPanel(QWidget):
         self.maps.map_requested.connect(self.controller.add_map)
         self.export_menu.export_requested.connect(self.controller.export)
         job.state_changed.connect(self._on_state)
+        job.shown_changed.connect(self._update_export)
+        napari_viewer.layers.selection.events.active.connect(self._update_export)
         self._cursor_timer = QTimer(self)
         self._cursor_timer.setInterval(_CURSOR_MS)
         self._cursor_timer.timeout.connect(self._show_cursor)
@@ -128,6 +133,11 @@ class SegmentPanel(QWidget):
     def _update_ready(self) -> None:
         ready = self.inputs.scan_layer is not None
         self.run_controls.set_ready(ready, "" if ready else "Open a scan first")
+
+    def _update_export(self) -> None:
+        # napari may call once more after Qt has deleted the panel with its dock.
+        if isalive(self):
+            self.export_menu.set_labels(self.controller.source())
 
     def _on_state(self, state: State) -> None:
         self.inputs.set_locked(state.running)

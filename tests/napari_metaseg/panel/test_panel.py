@@ -375,6 +375,22 @@ def test_a_slice_is_segmented_too(window, phantom_file, tmp_path):
     assert labels.ndim == 2 and np.asarray(labels.data).shape == layer.data.shape
 
 
+def test_labels_drawn_by_hand_over_a_scan_of_another_reader_can_be_saved(window, tmp_path):
+    data = np.zeros((20, 24, 22), np.uint8)
+    data[3, 5, 7] = 9
+    window.viewer.add_labels(data, name="lesions", scale=(2, 1, 1), translate=(-10, -20, 5))
+    menu = window.panel.export_menu
+    assert menu.isEnabled()
+    for kind, name in (("labels", "lesions.nii.gz"), ("volumes", "lesions.csv")):
+        menu.export_requested.emit(kind, tmp_path / name)
+    window.until(lambda: (tmp_path / "lesions.csv").exists())
+    image = nib.load(tmp_path / "lesions.nii.gz")
+    (voxel,) = np.argwhere(np.asarray(image.dataobj) == 9)
+    # Axes on the screen are S, A, R; those of the file are in RAS millimetres.
+    np.testing.assert_allclose(nib.affines.apply_affine(image.affine, voxel), (12, -15, -4))
+    assert "2.000" in (tmp_path / "lesions.csv").read_text()
+
+
 def test_a_structure_can_be_found_and_shown_alone(window):
     window.segment()
     window.finish()
