@@ -1,10 +1,14 @@
 """Parts of the brain that are looked at: planes of voxels, and coarse samples of many."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src_core.points import BrainPoints
+if TYPE_CHECKING:  # the viewer reads pictures without torch
+    from src_core.points import BrainPoints
 
 
 @dataclass(frozen=True, eq=False)
