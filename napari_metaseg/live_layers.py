@@ -81,14 +81,9 @@ class LiveLayers:
             **self._geometry(),
             **_LAZY,
         )
-        self.labels: Labels | None = viewer.add_labels(
-            self._array(LABELS),
-            name=f"{name} labels",
-            opacity=opacity,
-            **layer_style(session.protocol, np.zeros(1, np.uint8)),
-            **self._geometry(),
-        )
-        self.labels.editable = False
+        # A new layer costs napari about 0.1 s: the labels wait for the next tick.
+        self.labels: Labels | None = None
+        self._opacity: float | None = opacity
         viewer.layers.events.removed.connect(self._on_removed)
         job.shown_changed.connect(self.refresh)
         job.sharpened.connect(self.refresh)
@@ -109,17 +104,22 @@ class LiveLayers:
     def refresh(self) -> None:
         """Read what is on the screen again, now or when the window has had a rest."""
         self._dirty = True
-        self.tick(waited=False)
+        self._refresh_if_due()
 
-    def tick(self, waited: bool = True) -> None:
-        """Refresh if that is due; to be called some tens of times per second.
-
-        Drawing a volume can take the window seconds: it then gets twice as long for all the rest.
-        """
+    def tick(self) -> None:
+        """Do what has waited; to be called some tens of times per second."""
+        if self._opacity is not None:
+            self._add_labels(self._opacity)
+            self._opacity = None
         now = time.perf_counter()
-        if waited:
-            self._busy = max(self._busy, now - self._ticked)
-            self._ticked = now
+        # A late tick means that the window was busy, above all with drawing.
+        self._busy = max(self._busy, now - self._ticked)
+        self._ticked = now
+        self._refresh_if_due()
+
+    def _refresh_if_due(self) -> None:
+        """Refresh unless the window needs a rest: drawing a volume can take it seconds."""
+        now = time.perf_counter()
         if not self._dirty or now - self._refreshed < _REST * self._busy:
             return
         self._dirty = False
@@ -164,6 +164,16 @@ class LiveLayers:
             }
         self._maps.clear()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
+
+    def _add_labels(self, opacity: float) -> None:
+        self.labels = self._viewer.add_labels(
+            self._array(LABELS),
+            name=f"{self.name} labels",
+            opacity=opacity,
+            **layer_style(self.session.protocol, np.zeros(1, np.uint8)),
+            **self._geometry(),
+        )
+        self.labels.editable = False
 
     def _array(self, quantity: str) -> LiveArray:
         session = self.session
