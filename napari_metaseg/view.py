@@ -55,8 +55,13 @@ def open_window(
     InputError
         If a file cannot be used.
     """
+    from napari_metaseg.reader import get_reader
+
     if model is not None:
         _remember_model(model)
+    for scan in scans:
+        if get_reader(scan) is None:
+            raise InputError(f"{scan} is not a NIfTI or MGH file; convert the scan to .nii.gz")
     opened = viewer.open([os.fspath(scan) for scan in scans], plugin=PLUGIN)
     maps = {
         title: viewer.add_layer(_labels_layer(path, title.lower()))
@@ -137,7 +142,12 @@ def _remember_model(model: str) -> None:
     from napari_metaseg.panel.model_card import bundled_model_files, read_card
     from napari_metaseg.preferences import load_preferences, save_preferences
 
-    if model not in bundled_model_files():
+    bundled = bundled_model_files()
+    if model not in bundled:
+        if not Path(model).exists():
+            raise InputError(
+                f"there is no model {model}; name a file, or a bundled one: {', '.join(bundled)}"
+            )
         read_card(Path(model))
     save_preferences(replace(load_preferences(), model=model))
 
