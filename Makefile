@@ -5,9 +5,11 @@ BIN := $(VENV)/bin
 VENV_PYSIDE := .venv-pyside
 export QT_API := pyqt6
 
-# On Linux windows open on a virtual screen: the same for everybody, and in nobody's way.
+# On Linux windows open on a virtual screen and with napari's settings as they come: the same for
+# everybody, and in nobody's way.
 ifeq ($(shell uname -s),Linux)
-VIRTUAL_SCREEN := QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1400x900x24"
+VIRTUAL_SCREEN := NAPARI_CONFIG=$(VENV)/napari/settings.yaml QT_QPA_PLATFORM=xcb \
+	xvfb-run -a -s "-screen 0 1400x900x24"
 SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)
 else
 SCREEN := there is always one

@@ -73,8 +73,8 @@ def run(viewer: Viewer, scan: Path, folder: Path) -> list[Path]:
     deadline = time.monotonic() + LIMIT
     panel = open_window(viewer, [scan])
     job = panel.controller.job
-    viewer.window.resize(*SIZE)
     viewer.show()
+    viewer.window.resize(*SIZE)
     pictures: list[Path] = []
 
     def wait(what: str, condition: Callable[[], bool]) -> None:
