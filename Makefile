@@ -2,42 +2,76 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+VENV_PYSIDE := .venv-pyside
+export QT_API := pyqt6
+
+# On Linux windows open on a virtual screen and with napari's settings as they come: the same for
+# everybody, and in nobody's way.
+ifeq ($(shell uname -s),Linux)
+VIRTUAL_SCREEN := NAPARI_CONFIG=$(VENV)/napari/settings.yaml QT_QPA_PLATFORM=xcb \
+	xvfb-run -a -s "-screen 0 1400x900x24"
+SCREEN := $(DISPLAY)$(WAYLAND_DISPLAY)
+else
+SCREEN := there is always one
+endif
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint benchmark clean
+.PHONY: demo test test-slow test-pyside lint benchmark virtual-screen clean
 
 demo: $(VENV)/demo.stamp
 	mkdir -p demo
 	$(BIN)/napari-metaseg sample demo/mni152_T1w.nii.gz --overwrite
 	$(BIN)/napari-metaseg segment demo/mni152_T1w.nii.gz --volumes demo/volumes.csv \
 		--report demo/report.json --progression demo/progression.png --overwrite
+ifneq ($(SCREEN),)
+	scripts/install_system_libraries.sh $(PYTHON) window
+	$(BIN)/napari-metaseg view demo/mni152_T1w.nii.gz --segment
+else
+	scripts/install_system_libraries.sh $(PYTHON) window screen
+	$(VIRTUAL_SCREEN) $(BIN)/python -m napari_metaseg.demo demo/mni152_T1w.nii.gz demo
+endif
 
-test: lint
-	$(BIN)/python -m pytest
+test: lint virtual-screen
+	$(VIRTUAL_SCREEN) $(BIN)/python -m pytest
 
-test-slow: lint
-	$(BIN)/python -m pytest -m "slow or not slow"
+test-slow: lint virtual-screen
+	$(VIRTUAL_SCREEN) $(BIN)/python -m pytest -m "slow or not slow"
+
+# The plugin with the other Qt binding.
+test-pyside: export QT_API := pyside6
+test-pyside: $(VENV_PYSIDE)/test.stamp virtual-screen
+	$(VIRTUAL_SCREEN) $(VENV_PYSIDE)/bin/python -m pytest tests/napari_metaseg
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-benchmark: $(VENV)/test.stamp
+benchmark: $(VENV)/test.stamp virtual-screen
 	$(BIN)/python -m benchmarks.fit_step
 	$(BIN)/python -m benchmarks.segment
+	$(VIRTUAL_SCREEN) $(BIN)/python -m benchmarks.gui
 
-$(BIN)/python:
+virtual-screen:
+	scripts/install_system_libraries.sh $(PYTHON) window screen
+
+%/bin/python:
 	scripts/install_system_libraries.sh $(PYTHON)
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $*
 
 $(VENV)/demo.stamp: $(BIN)/python setup.cfg constraints.txt
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,pyqt6]"
 	touch $@
 
 $(VENV)/test.stamp: $(BIN)/python setup.cfg constraints.txt
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,test]"
 	touch $@
 
+$(VENV_PYSIDE)/test.stamp: $(VENV_PYSIDE)/bin/python setup.cfg constraints.txt
+	$(VENV_PYSIDE)/bin/python -m pip install --constraint constraints.txt \
+		--editable ".[demo,test,pyside6]"
+	$(VENV_PYSIDE)/bin/python -m pip uninstall --yes PyQt6 PyQt6-Qt6 PyQt6-sip
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(VENV_PYSIDE) demo

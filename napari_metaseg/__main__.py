@@ -1,8 +1,16 @@
-"""``python -m napari_metaseg`` is the command ``napari-metaseg``."""
+"""The command ``napari-metaseg``, and ``python -m napari_metaseg``: the engine's, and ``view``."""
 
 import sys
+from collections.abc import Sequence
 
-from src_core.cli import main
+from napari_metaseg import view
+from src_core import cli
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; see `src_core.cli.main`."""
+    return cli.main(arguments, [view.COMMAND])
+
 
 if __name__ == "__main__":
     sys.exit(main())

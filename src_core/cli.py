@@ -1,4 +1,4 @@
-"""The command ``napari-metaseg``: segment, measure, models, train, sample.
+"""The command ``napari-metaseg``: segment, measure, models, train, sample, and what is added.
 
 Exit codes: 0 done, 1 failure, 2 bad input or wrong arguments, 130 interrupted. What cannot be
 mended by the program is said in one line on stderr. torch is imported by the handlers only, so
@@ -10,8 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -30,20 +30,41 @@ PROGRAM = "napari-metaseg"
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@dataclass(frozen=True)
+class Command:
+    """A sub-command that a package on top of the engine adds.
+
+    Attributes
+    ----------
+    name, help : str
+    add_arguments : callable
+        Declares its arguments.
+    handler : callable
+        Does what is asked for; raises `InputError` for what the user can mend.
+    """
+
+    name: str
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    handler: Callable[[argparse.Namespace], None]
+
+
+def main(arguments: Sequence[str] | None = None, more: Sequence[Command] = ()) -> int:
     """Run the command line.
 
     Parameters
     ----------
     arguments : sequence of str, optional
         The words after the program's name; those of the process by default.
+    more : sequence of Command
+        Sub-commands besides the engine's own.
 
     Returns
     -------
     int
         The exit code.
     """
-    args = _parser().parse_args(arguments)
+    args = _parser(more).parse_args(arguments)
     try:
         args.handler(args)
     except KeyboardInterrupt:
@@ -283,7 +304,7 @@ def _print_table(rows: Sequence[Sequence[str]]) -> None:
         print("  ".join(cells).rstrip())
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(more: Sequence[Command]) -> argparse.ArgumentParser:
     common = _Parser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error")
     overwriting = _Parser(add_help=False)
@@ -376,6 +397,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     sample.set_defaults(handler=_sample)
     sample.add_argument("output", type=_nifti, metavar="FILE", help=".nii or .nii.gz")
+
+    for command in more:
+        added = commands.add_parser(command.name, parents=[common], help=command.help)
+        added.set_defaults(handler=command.handler)
+        command.add_arguments(added)
     return parser
 
 

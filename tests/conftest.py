@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -9,6 +16,30 @@ from nibabel.affines import from_matvec
 from scipy.spatial.transform import Rotation
 
 from src_core.scan import Scan, scan_from_array
+
+# Tests with a viewer reset the settings: let them never be those of the user. napari looks once.
+_settings = TemporaryDirectory(prefix="napari-metaseg-")
+os.environ["NAPARI_CONFIG"] = str(Path(_settings.name) / "settings.yaml")
+
+ENGINE_THREAD = "metaseg"
+_THREAD_MAY_TAKE = 20.0
+
+
+@pytest.fixture(autouse=True)
+def engine_threads_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test whose engine thread outlives its viewer."""
+    yield
+    if "make_napari_viewer" not in request.fixturenames:
+        return
+    from qtpy.QtWidgets import QApplication
+
+    deadline = time.monotonic() + _THREAD_MAY_TAKE
+    for thread in threading.enumerate():
+        while thread.name == ENGINE_THREAD and thread.is_alive():
+            if time.monotonic() > deadline:
+                pytest.fail(f"the thread of the engine still runs {_THREAD_MAY_TAKE:.0f} s later")
+            QApplication.processEvents()  # the window may have to ask it to end
+            thread.join(0.02)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import npe2
 import pytest
 
 import napari_metaseg
+from napari_metaseg import view
 
 MANIFEST = npe2.PluginManifest.from_file(Path(napari_metaseg.__file__).parent / "napari.yaml")
 
@@ -28,6 +29,13 @@ def test_files_are_offered_to_the_reader(name: str) -> None:
 def test_layers_are_offered_to_a_writer(kind: str) -> None:
     (writer,) = (w for w in MANIFEST.contributions.writers if w.layer_types == [kind])
     assert {".nii", ".nii.gz"} <= set(writer.filename_extensions)
+
+
+def test_the_panel_is_in_the_menus() -> None:
+    (widget,) = MANIFEST.contributions.widgets
+    assert (widget.command, widget.display_name) == ("napari-metaseg.panel", view.PANEL)
+    entries = MANIFEST.contributions.menus["napari/layers/segment"]
+    assert [entry.command for entry in entries] == [widget.command]
 
 
 def test_opening_and_saving_do_not_load_torch() -> None:

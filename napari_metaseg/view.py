@@ -1,0 +1,181 @@
+"""The sub-command ``napari-metaseg view``: napari with scans and the panel.
+
+napari and Qt are imported by the functions only, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src_core.cli import Command
+from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    from napari import Viewer
+    from napari.layers import Labels, Layer
+
+    from napari_metaseg.panel.panel import SegmentPanel
+
+PLUGIN, PANEL = "napari-metaseg", "Segment brain MRI"
+MASK, REFERENCE = "Brain mask", "Reference"
+"""What the panel calls the boxes of these layers."""
+_BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
+
+
+def open_window(
+    viewer: Viewer,
+    scans: Sequence[Path],
+    *,
+    model: str | None = None,
+    mask: Path | None = None,
+    reference: Path | None = None,
+) -> SegmentPanel:
+    """Open files in a viewer, and the panel beside them.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    scans : sequence of Path
+        Label maps among them are shown as such. The last one is chosen in the panel.
+    model : str, optional
+        Name or file of the model to be chosen in the panel, and remembered.
+    mask, reference : Path, optional
+        Label maps to be chosen in the panel.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used.
+    """
+    from napari_metaseg.reader import get_reader
+
+    if model is not None:
+        _remember_model(model)
+    for scan in scans:
+        if get_reader(scan) is None:
+            raise InputError(f"{scan} is not a NIfTI or MGH file; convert the scan to .nii.gz")
+    opened = viewer.open([os.fspath(scan) for scan in scans], plugin=PLUGIN)
+    maps = {
+        title: viewer.add_layer(_labels_layer(path, title.lower()))
+        for title, path in ((MASK, mask), (REFERENCE, reference))
+        if path is not None
+    }
+    for layer in maps.values():
+        layer.visible = False
+    if opened:
+        viewer.layers.selection.active = opened[-1]
+    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL)
+    for title, layer in maps.items():
+        _choose(panel, title, layer)
+    return panel
+
+
+def _view(args: argparse.Namespace) -> None:
+    for path in filter(None, [*args.scans, args.mask, args.reference]):
+        if not path.exists():
+            raise InputError(f"{path} does not exist; check the name")
+    if args.segment and not args.scans:
+        raise InputError("--segment needs a scan; name one")
+    _require_screen()
+    _require_qt()
+    import napari
+
+    viewer = napari.Viewer(show=False)
+    try:
+        panel = open_window(
+            viewer, args.scans, model=args.model, mask=args.mask, reference=args.reference
+        )
+    except Exception:
+        viewer.close()
+        raise
+    viewer.show()
+    if args.segment:
+        panel.segment()
+    napari.run()
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "scans", type=Path, nargs="*", metavar="SCAN", help=".nii, .nii.gz or .mgz; label maps too"
+    )
+    parser.add_argument("--model", metavar="NAME|FILE", help="default: the one used last")
+    parser.add_argument(
+        "--mask", type=Path, metavar="FILE", help="brain mask, for a scan with its skull"
+    )
+    parser.add_argument(
+        "--reference", type=Path, metavar="FILE", help="label map to compute Dice against"
+    )
+    parser.add_argument("--segment", action="store_true", help="start at once with the last scan")
+
+
+COMMAND = Command("view", "open napari with scans and the panel", _add_arguments, _view)
+
+
+def _require_screen() -> None:
+    names = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
+    if sys.platform == "linux" and not any(map(os.environ.get, names)):
+        raise InputError(
+            "there is no screen to open a window on (DISPLAY is not set): log in at a desktop or "
+            "with ssh -X, or use napari-metaseg segment"
+        )
+
+
+def _require_qt() -> None:
+    if not any(map(find_spec, _BINDINGS)):
+        raise InputError("no Qt binding is installed: run pip install 'napari-metaseg[pyqt6]'")
+    try:
+        import_module("qtpy.QtWidgets")
+    except ImportError as error:
+        raise InputError(f"Qt cannot be loaded ({error}): install what it lacks") from error
+
+
+def _remember_model(model: str) -> None:
+    """Make a model the one used last, as choosing it in the panel does."""
+    from napari_metaseg.panel.model_card import bundled_model_files, read_card
+    from napari_metaseg.preferences import load_preferences, save_preferences
+
+    bundled = bundled_model_files()
+    if model not in bundled:
+        if not Path(model).exists():
+            raise InputError(
+                f"there is no model {model}; name a file, or a bundled one: {', '.join(bundled)}"
+            )
+        read_card(Path(model))
+    save_preferences(replace(load_preferences(), model=model))
+
+
+def _labels_layer(path: Path, what: str) -> Layer:
+    """A file of whole numbers as a Labels layer, whatever its name says."""
+    from napari.layers import Layer
+
+    from napari_metaseg.label_style import known_structures
+    from napari_metaseg.orientation import orientation_of
+    from napari_metaseg.scan_layers import labels_layer
+    from src_core.export import image_stem
+    from src_core.scan import read_label_map
+
+    label_map = read_label_map(path)
+    if label_map is None:
+        raise InputError(f"{what} {path} does not hold whole numbers; give a label map")
+    stem = image_stem(path)
+    named = known_structures(stem, label_map.voxels)
+    orientation = orientation_of(label_map.affine, label_map.shape)
+    return Layer.create(*labels_layer(label_map.voxels, label_map, orientation, named, stem))
+
+
+def _choose(panel: SegmentPanel, title: str, layer: Labels) -> None:
+    """Choose a layer in one of the panel's boxes, as the user would."""
+    from qtpy.QtWidgets import QComboBox
+
+    boxes = panel.inputs.findChildren(QComboBox)
+    (box,) = (box for box in boxes if box.accessibleName() == title)
+    box.setCurrentText(layer.name)
+    box.activated.emit(box.currentIndex())

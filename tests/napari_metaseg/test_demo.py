@@ -1,0 +1,51 @@
+"""The demo without a screen of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import napari
+import pytest
+from PIL import Image
+
+from napari_metaseg import demo
+from napari_metaseg.job import State
+from napari_metaseg.panel.panel import SegmentPanel
+from napari_metaseg.preferences import Preferences, save_preferences
+from src_core.export import write_scalar_map
+from src_core.sample import phantom
+
+
+@pytest.fixture
+def scan(tmp_path: Path) -> Iterator[Path]:
+    """A small scan that is fitted for a few iterations only."""
+    save_preferences(Preferences(preset="Custom", iterations=12))
+    image, _ = phantom(voxel_size=6.0)
+    path = tmp_path / "scan.nii.gz"
+    write_scalar_map(image.voxels, image, path)
+    yield path
+    save_preferences(Preferences())
+
+
+def test_each_step_is_a_picture_of_the_window(
+    make_napari_viewer: Callable[..., napari.Viewer], scan: Path
+) -> None:
+    viewer = make_napari_viewer()
+    pictures = demo.run(viewer, scan, scan.parent)
+    assert [picture.name for picture in pictures] == [
+        "screenshot_1_opened.png",
+        "screenshot_2_first_picture.png",
+        "screenshot_3_half_way.png",
+        "screenshot_4_done.png",
+        "screenshot_5_iteration_1.png",
+    ]
+    for picture in pictures:
+        assert Image.open(picture).size == demo.SIZE
+    (panel,) = viewer.window._qt_window.findChildren(SegmentPanel)
+    assert panel.controller.job.state is State.DONE
+
+
+def test_what_takes_too_long_is_named(qapp: object) -> None:
+    with pytest.raises(TimeoutError, match="end of the world"):
+        demo.wait_until("end of the world", lambda: False, 0.05)
