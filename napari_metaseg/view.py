@@ -20,13 +20,11 @@ from src_core.errors import InputError
 
 if TYPE_CHECKING:
     from napari import Viewer
-    from napari.layers import Labels, Layer
+    from napari.layers import Layer
 
     from napari_metaseg.panel.panel import SegmentPanel
 
 PLUGIN, PANEL = "napari-metaseg", "Segment brain MRI"
-MASK, REFERENCE = "Brain mask", "Reference"
-"""What the panel calls the boxes of these layers."""
 _BINDINGS = ("PyQt6", "PySide6", "PyQt5", "PySide2")
 
 
@@ -63,18 +61,17 @@ def open_window(
         if get_reader(scan) is None:
             raise InputError(f"{scan} is not a NIfTI or MGH file; convert the scan to .nii.gz")
     opened = viewer.open([os.fspath(scan) for scan in scans], plugin=PLUGIN)
-    maps = {
-        title: viewer.add_layer(_labels_layer(path, title.lower()))
-        for title, path in ((MASK, mask), (REFERENCE, reference))
-        if path is not None
-    }
-    for layer in maps.values():
-        layer.visible = False
+    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL)
+    for what, path, choose in (
+        ("brain mask", mask, panel.inputs.choose_mask),
+        ("reference", reference, panel.inputs.choose_reference),
+    ):
+        if path is not None:
+            layer = viewer.add_layer(_labels_layer(path, what))
+            layer.visible = False
+            choose(layer)
     if opened:
         viewer.layers.selection.active = opened[-1]
-    _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL)
-    for title, layer in maps.items():
-        _choose(panel, title, layer)
     return panel
 
 
@@ -169,13 +166,3 @@ def _labels_layer(path: Path, what: str) -> Layer:
     named = known_structures(stem, label_map.voxels)
     orientation = orientation_of(label_map.affine, label_map.shape)
     return Layer.create(*labels_layer(label_map.voxels, label_map, orientation, named, stem))
-
-
-def _choose(panel: SegmentPanel, title: str, layer: Labels) -> None:
-    """Choose a layer in one of the panel's boxes, as the user would."""
-    from qtpy.QtWidgets import QComboBox
-
-    boxes = panel.inputs.findChildren(QComboBox)
-    (box,) = (box for box in boxes if box.accessibleName() == title)
-    box.setCurrentText(layer.name)
-    box.activated.emit(box.currentIndex())

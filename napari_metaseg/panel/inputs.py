@@ -166,6 +166,16 @@ class Inputs(QWidget):
             self._model.selected, self._quality.iterations, str(self._device.currentData())
         )
 
+    def choose_mask(self, layer: Any) -> None:
+        """Take a Labels layer of the viewer for the brain mask."""
+        if self._mask.choose(layer):
+            self.changed.emit()
+
+    def choose_reference(self, layer: Any) -> None:
+        """Take a Labels layer of the viewer for the reference."""
+        if self._reference.choose(layer):
+            self.changed.emit()
+
     def set_locked(self, locked: bool) -> None:
         """Disable everything, as while a fit runs, or enable it again."""
         self._locked = locked

@@ -311,7 +311,7 @@ def test_a_layer_of_the_wrong_kind_is_refused_with_advice(window, data, keywords
 
 def test_a_reference_on_another_grid_is_refused(window):
     reference = window.viewer.add_labels(np.ones((10, 10, 10), np.uint8), name="elsewhere")
-    assert window.panel.inputs._reference.choose(reference)
+    window.panel.inputs.choose_reference(reference)
     window.panel.segment()
     assert "elsewhere" in window.messages()
     assert not window.job.state.running
@@ -322,7 +322,7 @@ def test_with_a_reference_dice_is_shown(window, phantom_file):
     path = Path(phantom_file[0]).with_name("sub-01_dseg.nii.gz")
     nib.save(nib.Nifti1Image(labels, scan.affine), path)
     (reference,) = window.viewer.open(path, plugin="napari-metaseg")
-    assert window.panel.inputs._reference.choose(reference)
+    window.panel.inputs.choose_reference(reference)
     window.segment()
     window.finish()
     window.until(lambda: window.job.table is not None and window.job.table.exact)
