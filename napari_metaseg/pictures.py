@@ -41,7 +41,7 @@ def thin_axis(box: Sequence[slice]) -> int | None:
     return sizes.index(1) if 1 in sizes else None
 
 
-COARSE = Region(spacing=6.0)
+COARSE = Region(spacing=8.0)
 """Decoded before an iteration is shown, so that there is something to see everywhere."""
 FINER = Region(spacing=3.0)
 """Volume for the 3D view."""

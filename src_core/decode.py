@@ -1,5 +1,6 @@
 """Ask a fitted network about voxels, in pieces that stay in the cache."""
 
+import math
 from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
 from typing import Literal, TypeVar
@@ -34,9 +35,23 @@ class Evaluation:
         self._points = points
 
     @cached_property
+    def positions(self) -> Tensor:
+        """Template mm after the warp, shape (N, 3)."""
+        return self._network.warp(self._points.positions)
+
+    @cached_property
+    def _activations(self) -> tuple[Tensor, ...]:
+        return self._network.activations(self.positions)
+
+    @property
+    def features(self) -> Tensor:
+        """Activations of the last sine layer, shape (N, width)."""
+        return self._activations[-1]
+
+    @cached_property
     def logits(self) -> Tensor:
         """Class scores, shape (N, classes), background first."""
-        return self._network.logits(self._points)
+        return self._network.read_logits(self._activations, self._points)
 
     @property
     def classes(self) -> Tensor:
@@ -56,17 +71,7 @@ class Evaluation:
     @property
     def intensity(self) -> Tensor:
         """Normalised intensities, shape (N,)."""
-        return self._network.reconstruct(self._points)
-
-    @cached_property
-    def features(self) -> Tensor:
-        """Activations of the last sine layer, shape (N, width)."""
-        return self._network.features(self._points)
-
-    @property
-    def positions(self) -> Tensor:
-        """Template mm after the warp, shape (N, 3)."""
-        return self._network.warp(self._points.positions)
+        return self._network.read_intensity(self._activations, self._points)
 
     @property
     def jacobian(self) -> Tensor:
@@ -138,28 +143,26 @@ def decode_all(
         An array per quantity, shape (N,) or (N, columns).
     """
     numbers = torch.arange(len(points)) if which is None else which
+    workers = workers or Workers(points.indices.device)
 
     @torch.no_grad()  # holds for one thread only
-    def read(piece: slice) -> dict[Key, Tensor]:
-        evaluation = Evaluation(network, points.take(numbers[piece]))
+    def read(piece: Tensor) -> dict[Key, Tensor]:
+        evaluation = Evaluation(network, points.take(piece))
         return {key: function(evaluation).cpu() for key, function in reads.items()}
 
-    first = read(slice(CHUNK))
-    # Kept pieces between the short-lived ones would fragment the memory by gigabytes.
+    # Kept pieces between the short-lived ones would fragment the memory by gigabytes: one point
+    # tells what to make room for.
     found = {
         key: torch.empty(len(numbers), *values.shape[1:], dtype=values.dtype)
-        for key, values in first.items()
+        for key, values in read(numbers[:1]).items()
     }
+    # As many pieces as keep all workers busy to the end.
+    rounds = math.ceil(len(numbers) / (CHUNK * workers.count))
+    size = math.ceil(len(numbers) / max(1, rounds * workers.count))
 
     def fill(start: int) -> None:
-        piece = slice(start, start + CHUNK)
-        for key, values in (first if start == 0 else read(piece)).items():
-            found[key][piece] = values
+        for key, values in read(numbers[start : start + size]).items():
+            found[key][start : start + size] = values
 
-    starts = range(0, len(numbers), CHUNK)
-    if len(starts) > 1:
-        workers = workers or Workers(points.indices.device)
-        list(workers.map(fill, starts))
-    else:
-        list(map(fill, starts))
+    list(workers.map(fill, range(0, len(numbers), max(1, size))))
     return {key: values.numpy() for key, values in found.items()}

@@ -25,10 +25,15 @@ class Workers:
     device : torch.device
         On the CPU there is a worker per thread that torch may use; elsewhere the calling thread
         does everything.
+
+    Attributes
+    ----------
+    count : int
+        Items worked on at once.
     """
 
     def __init__(self, device: torch.device):
-        count = torch.get_num_threads() if device.type == "cpu" else 1
+        self.count = count = torch.get_num_threads() if device.type == "cpu" else 1
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
             self._pool = ThreadPoolExecutor(count, initializer=_use_one_core)

@@ -54,16 +54,24 @@ class CoordinateNetwork(nn.Module, ABC):
         """Intensities (N,) at template positions (N, 3) mm, as known before any fit."""
 
     @abstractmethod
+    def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
+        """Outputs (N, width) of the sine layers at warped positions (N, 3) mm."""
+
+    @abstractmethod
+    def read_intensity(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
+        """Normalised intensities of the scan, shape (N,), from the activations at its points."""
+
+    @abstractmethod
+    def read_logits(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
+        """Class scores, shape (N, classes), from the activations at the points of a scan."""
+
     def reconstruct(self, points: Points) -> Tensor:
         """Normalised intensities of the scan as the network knows it, shape (N,)."""
+        return self.read_intensity(self.activations(self.warp(points.positions)), points)
 
-    @abstractmethod
     def logits(self, points: Points) -> Tensor:
         """Class scores before the softmax, shape (N, classes), background first."""
-
-    @abstractmethod
-    def features(self, points: Points) -> Tensor:
-        """Activations of the last sine layer, shape (N, width)."""
+        return self.read_logits(self.activations(self.warp(points.positions)), points)
 
     def warp(self, positions: Tensor) -> Tensor:
         """Template mm (N, 3) after the per-scan warp; the same positions where there is none."""

@@ -72,14 +72,14 @@ class SirenNetwork(CoordinateNetwork):
         loss = (self.reconstruct(points) - points.seen[:, 0]).square().mean()
         return FitError(loss, loss.detach())
 
-    def features(self, points: Points) -> Tensor:
-        return self.sine(points.positions / self.settings.scale)[-1]
-
     def template_intensity(self, positions: Tensor) -> Tensor:
-        return self.intensity(self.sine(positions / self.settings.scale)[-1])[:, 0]
+        return self.intensity(self.activations(positions)[-1])[:, 0]
 
-    def reconstruct(self, points: Points) -> Tensor:
-        return self.template_intensity(points.positions)
+    def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
+        return self.sine(positions / self.settings.scale)
 
-    def logits(self, points: Points) -> Tensor:
-        return self.head(self.features(points))
+    def read_intensity(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
+        return self.intensity(activations[-1])[:, 0]
+
+    def read_logits(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
+        return self.head(activations[-1])

@@ -147,15 +147,14 @@ class WarpedNetwork(CoordinateNetwork):
     def template_intensity(self, positions: Tensor) -> Tensor:
         return self.template(positions)[:, 1]
 
-    def reconstruct(self, points: Points) -> Tensor:
-        template = self.template(self.warp(points.positions))[:, 0]
+    def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
+        return self.template.activations(positions)
+
+    def read_intensity(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
+        template = self.template.intensity(activations[-1])[:, 0]
         return self.appearance.to_scan(template, points.positions)
 
-    def features(self, points: Points) -> Tensor:
-        return self.template.activations(self.warp(points.positions))[-1]
-
-    def logits(self, points: Points) -> Tensor:
-        activations = self.template.activations(self.warp(points.positions))
+    def read_logits(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
         template = self.template.intensity(activations[-1])
         intensities = self.appearance(points.seen[:, : len(BLURS)], points.positions)
         gradients = points.seen[:, len(BLURS) :]

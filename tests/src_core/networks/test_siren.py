@@ -48,5 +48,5 @@ def test_only_the_position_matters(points) -> None:
     blind = type(taken)(taken.positions, torch.zeros_like(taken.seen))
     assert torch.equal(network.logits(taken), network.logits(blind))
     assert network.logits(taken).shape == (10, 5)
-    assert network.features(taken).shape == (10, 32)
+    assert network.activations(taken.positions)[-1].shape == (10, 32)
     assert torch.equal(network.reconstruct(taken), network.template_intensity(taken.positions))

@@ -1,0 +1,125 @@
+"""Make the pictures of the README: ``python docs/make_pictures.py`` on a screen of 1400 x 900.
+
+Segments the MNI152 sample in a real window and saves that window step by step, and an animation of
+the structures as they emerge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from napari import Viewer
+from PIL import Image, ImageDraw, ImageFont
+
+from napari_metaseg.demo import SIZE, is_sharp, wait_until
+from napari_metaseg.job import State
+from napari_metaseg.panel.panel import SegmentPanel
+from napari_metaseg.view import open_window
+
+FOLDER = Path(__file__).parent / "images"
+EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 115, 130)
+FRAME_MS = 220
+PATIENCE = 120.0
+CORONAL = (1, 0, 2)
+
+
+def main() -> None:
+    """Make them all."""
+    FOLDER.mkdir(exist_ok=True)
+    viewer = Viewer(show=False)
+    panel = open_window(viewer, [])
+    viewer.open_sample("napari-metaseg", "mni152")
+    viewer.show()
+    viewer.window.resize(*SIZE)
+    job = panel.controller.job
+
+    def wait(what: str, condition: Callable[[], bool]) -> None:
+        wait_until(what, condition, PATIENCE)
+
+    def rest(seconds: float) -> None:
+        try:
+            wait_until("rest", lambda: False, seconds)
+        except TimeoutError:
+            return
+
+    def save(name: str) -> None:
+        rest(0.5)
+        picture = Image.fromarray(viewer.screenshot(canvas_only=False, flash=False))
+        path = FOLDER / f"{name}.png"
+        picture.convert("RGB").quantize(200).save(path, optimize=True)
+        print(path)
+
+    def show(iteration: int) -> None:
+        job.show(iteration)
+        wait("sharp picture", lambda: job.shown == iteration and is_sharp(viewer, panel))
+
+    wait("device", lambda: bool(job.device))
+    save("1_open")
+    panel.segment()
+    wait("fit", lambda: job.progress is not None and job.progress.iteration > 55)
+    save("2_fitting")
+    wait("end", lambda: job.state is State.DONE)
+    wait("exact volumes", lambda: job.table is not None and job.table.exact)
+    save("3_done")
+    viewer.dims.order = CORONAL
+    viewer.dims.set_point(1, -18)
+    show(4)
+    save("4_scrubbed")
+    animate(viewer, show)
+    show(job.suggested or 0)
+    panel.structures.jump_requested.emit(2)
+    before = len(viewer.layers)
+    panel.timeline.keep_clicked.emit()
+    wait("kept layer", lambda: len(viewer.layers) > before)
+    viewer.layers[-1].mode = "paint"
+    save("5_kept")
+    viewer.layers[-1].visible = False
+    before = len(viewer.layers)
+    panel.maps.map_requested.emit("entropy", None)
+    wait("map", lambda: len(viewer.layers) > before and is_sharp(viewer, panel))
+    save("6_entropy")
+    close(viewer, panel)
+
+
+def animate(viewer: Viewer, show: Callable[[int], None]) -> None:
+    """Save reconstruction and labels side by side over the iterations as an animated GIF."""
+    frames = []
+    _, reconstruction, labels = viewer.layers
+    for iteration in EMERGING:
+        show(iteration)
+        halves = []
+        for visible in (False, True):
+            labels.visible = visible
+            picture = np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
+            halves.append(picture)
+        rows = np.flatnonzero(halves[0].max((1, 2)) > 20)
+        columns = np.flatnonzero(halves[0].max((0, 2)) > 20)
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        frame = Image.fromarray(np.hstack([half[box] for half in halves]))
+        frame = frame.resize((760, round(760 * frame.height / frame.width)))
+        ImageDraw.Draw(frame).text(
+            (frame.width // 2, 4),
+            f"iteration {iteration}",
+            fill="white",
+            anchor="ma",
+            font=ImageFont.load_default(18),
+        )
+        frames.append(frame.quantize(96))
+    path = FOLDER / "emerging.gif"
+    durations = [FRAME_MS] * (len(frames) - 1) + [8 * FRAME_MS]
+    frames[0].save(
+        path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True
+    )
+    print(path)
+
+
+def close(viewer: Viewer, panel: SegmentPanel) -> None:
+    """End the engine, then the window."""
+    panel.controller.abort()
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()
