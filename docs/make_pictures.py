@@ -54,6 +54,7 @@ def main() -> None:
     def show(iteration: int) -> None:
         job.show(iteration)
         wait("sharp picture", lambda: job.shown == iteration and is_sharp(viewer, panel))
+        rest(0.3)  # the layers are drawn a little later
 
     wait("device", lambda: bool(job.device))
     save("1_open")
@@ -86,7 +87,7 @@ def main() -> None:
 def animate(viewer: Viewer, show: Callable[[int], None]) -> None:
     """Save reconstruction and labels side by side over the iterations as an animated GIF."""
     frames = []
-    _, reconstruction, labels = viewer.layers
+    labels = viewer.layers[-1]
     for iteration in EMERGING:
         show(iteration)
         halves = []
@@ -106,7 +107,8 @@ def animate(viewer: Viewer, show: Callable[[int], None]) -> None:
             anchor="ma",
             font=ImageFont.load_default(18),
         )
-        frames.append(frame.quantize(96))
+        # Small areas of a colour of their own, such as the ventricles, must keep it.
+        frames.append(frame.quantize(96, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE))
     path = FOLDER / "emerging.gif"
     durations = [FRAME_MS] * (len(frames) - 1) + [8 * FRAME_MS]
     frames[0].save(
