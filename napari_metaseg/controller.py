@@ -11,12 +11,14 @@ import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QApplication
 
 from napari_metaseg import exports, maps
 from napari_metaseg.job import Job, Request
 from napari_metaseg.live_layers import LiveLayers
 from napari_metaseg.orientation import Orientation
 from napari_metaseg.pictures import COARSE
+from napari_metaseg.preferences import load_preferences
 from napari_metaseg.scan_layers import LIVE, labels_layer, labels_on_grid, scan_of
 from napari_metaseg.session import LABELS, Session
 from src_core.errors import InputError
@@ -47,9 +49,9 @@ class Controller:
         self._live: LiveLayers | None = None
         self._scan_layer: Image | None = None
         self._orientation: Orientation | None = None
-        self._opacity = 0.5
-        self._scan_path: Path | None = None
-        self._timer = QTimer()
+        # The application owns it: whoever lets go of the controller last, maybe the engine's
+        # thread, must not delete a timer of the window's.
+        self._timer = QTimer(QApplication.instance())
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
@@ -62,20 +64,12 @@ class Controller:
         """The layers of the newest fit."""
         return self._live
 
-    @property
-    def scan_path(self) -> Path | None:
-        """File of the scan that was segmented last, if it came from one."""
-        return self._scan_path
-
     def segment(
         self,
         scan_layer: Image,
         mask_layer: Labels | None,
         reference_layer: Labels | None,
         choices: Choices,
-        *,
-        history_bytes: int,
-        opacity: float,
     ) -> bool:
         """Start a fit; False, with a notification, if the layers can't be used."""
         try:
@@ -87,8 +81,7 @@ class Controller:
         except InputError as error:
             show_error(str(error))
             return False
-        self._scan_layer, self._orientation, self._opacity = scan_layer, orientation, opacity
-        self._scan_path = scan.path
+        self._scan_layer, self._orientation = scan_layer, orientation
         self.job.start(
             Request(
                 scan,
@@ -97,7 +90,7 @@ class Controller:
                 choices.device,
                 mask=mask,
                 reference=reference,
-                history_bytes=history_bytes,
+                history_bytes=load_preferences().history_mb * 2**20,
             )
         )
         return True
@@ -244,6 +237,7 @@ class Controller:
         if self._viewer is None:
             return
         self._timer.stop()
+        self._timer.deleteLater()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         self._viewer = self._live = self._scan_layer = None
         self.job.close()
@@ -277,7 +271,7 @@ class Controller:
             self._orientation,
             self._scan_layer.name,
             tuple(self._scan_layer.contrast_limits),
-            self._opacity,
+            load_preferences().opacity,
             self._on_layers_gone,
         )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
@@ -20,6 +19,8 @@ from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.panel.timeline import Timeline
 from napari_metaseg.preferences import load_preferences
+from napari_metaseg.session import Session
+from src_core.export import image_stem
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -80,6 +81,7 @@ class SegmentPanel(QWidget):
         self.maps.map_requested.connect(self.controller.add_map)
         self.export_menu.export_requested.connect(self.controller.export)
         job.state_changed.connect(self._on_state)
+        job.session_started.connect(self._on_session)
         job.shown_changed.connect(self._update_export)
         napari_viewer.layers.selection.events.active.connect(self._update_export)
         self._cursor_timer = QTimer(self)
@@ -92,10 +94,11 @@ class SegmentPanel(QWidget):
         QApplication.instance().aboutToQuit.connect(self.controller.abort)
         choices = self.inputs.choices
         job.warm_up(choices.model, choices.device)
-        sideways = "right" if load_preferences().neurological_view else "left"
-        # Since napari 0.9 the camera belongs to the scene.
+        # Since napari 0.9 the camera belongs to the scene; before 0.6 it always looked down.
         camera = getattr(napari_viewer, "scene", napari_viewer).camera
-        camera.orientation2d = ("up", sideways)
+        if hasattr(camera, "orientation2d"):
+            sideways = "right" if load_preferences().neurological_view else "left"
+            camera.orientation2d = ("up", sideways)
         self._update_ready()
 
     def segment(self) -> None:
@@ -103,19 +106,9 @@ class SegmentPanel(QWidget):
         scan_layer = self.inputs.scan_layer
         if scan_layer is None or self.controller.job.state.running:
             return
-        preferences = load_preferences()
-        started = self.controller.segment(
-            scan_layer,
-            self.inputs.mask_layer,
-            self.inputs.reference_layer,
-            self.inputs.choices,
-            history_bytes=preferences.history_mb * 2**20,
-            opacity=preferences.opacity,
+        self.controller.segment(
+            scan_layer, self.inputs.mask_layer, self.inputs.reference_layer, self.inputs.choices
         )
-        if started:
-            path = self.controller.scan_path
-            stem = scan_layer.name if path is None else _stem(path)
-            self.export_menu.set_source(None if path is None else path.parent, stem)
 
     def event(self, event: QEvent | None) -> bool:
         """Notice that the dock was closed: napari then takes the panel out of it."""
@@ -142,11 +135,13 @@ class SegmentPanel(QWidget):
     def _on_state(self, state: State) -> None:
         self.inputs.set_locked(state.running)
 
+    def _on_session(self, session: Session) -> None:
+        """Suggest names for files that are named after the scan."""
+        path = session.scan.path
+        if path is not None:
+            self.export_menu.set_source(path.parent, image_stem(path))
+        elif self.inputs.scan_layer is not None:
+            self.export_menu.set_source(None, self.inputs.scan_layer.name)
+
     def _show_cursor(self) -> None:
         self._cursor.setText(self.controller.describe_cursor())
-
-
-def _stem(path: Path) -> str:
-    from src_core.export import image_stem
-
-    return image_stem(path)
