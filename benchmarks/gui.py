@@ -1,0 +1,450 @@
+"""How smooth the window stays, and how soon it answers, while a scan is segmented in it.
+
+Run ``xvfb-run -a -s "-screen 0 1400x900x24" python -m benchmarks.gui [SCAN]``; without a scan, the
+MNI152 sample (1 mm) is used. Fits without a window, in fresh processes before and after the one
+with the window, tell what the machine could do in these minutes. Latencies end when a frame with
+the result has been swapped to the screen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import mean, median
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from qtpy.QtCore import QTimer
+
+SIZE = (700, 500)
+"""Asked for; a window is at least as large as what is docked in it needs."""
+WARM_UP = 2.0
+"""Seconds after the first picture in which the window compiles its shaders."""
+SCRUBS = 8
+"""Iterations that are scrubbed to."""
+PAUSES = 3
+STOPS = 3
+TURNS = 3
+"""Times that volumes are drawn again."""
+SECONDS_IN_3D = 20.0
+PATIENCE = 300.0
+"""Seconds until something that does not come is an error."""
+
+
+class Heartbeat:
+    """How long the window's thread was busy: gaps between the beats of a timer of 2 ms."""
+
+    def __init__(self) -> None:
+        self.gaps: list[float] = []
+        self._last = 0.0
+        self._timer = precise_timer(2, self._beat)
+
+    def start(self) -> None:
+        """Forget all gaps and begin."""
+        self.gaps = []
+        self._last = time.perf_counter()
+        self._timer.start()
+
+    def stop(self) -> list[float]:
+        """Seconds between beats since the start, the last one still open."""
+        self._beat()
+        self._timer.stop()
+        return self.gaps
+
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        self.gaps.append(now - self._last)
+        self._last = now
+
+
+def precise_timer(milliseconds: int, action: Callable[[], object]) -> QTimer:
+    """A timer of the window's thread, not started."""
+    from qtpy.QtCore import Qt, QTimer
+
+    timer = QTimer()
+    timer.setTimerType(Qt.TimerType.PreciseTimer)
+    timer.setInterval(milliseconds)
+    timer.timeout.connect(action)
+    return timer
+
+
+class Window:
+    """The window that is measured.
+
+    Parameters
+    ----------
+    scan : Path
+        Is opened.
+
+    Attributes
+    ----------
+    frames : int
+        Drawn so far.
+    drawn : tuple of (int or None, bool)
+        The iteration that the last frame shows, and whether at every voxel.
+    """
+
+    def __init__(self, scan: Path):
+        from napari import Viewer
+        from qtpy.QtWidgets import QOpenGLWidget
+
+        from napari_metaseg.view import open_window
+
+        self.viewer = Viewer(show=False)
+        self.panel = open_window(self.viewer, [scan])
+        self.job = self.panel.controller.job
+        self.frames = 0
+        self.drawn: tuple[int | None, bool] = (None, False)
+        self._loaded = self.drawn
+        self.viewer.show()
+        self.viewer.window.resize(*SIZE)
+        self.canvas = self.panel.window().findChild(QOpenGLWidget)
+        self.canvas.frameSwapped.connect(self._on_frame)
+        self.viewer.layers.events.inserted.connect(self._on_inserted)
+
+    def wait(
+        self, condition: Callable[[], object], seconds: float = PATIENCE, every: int = 1
+    ) -> float:
+        """Let the window work until something is the case; seconds that took.
+
+        Parameters
+        ----------
+        condition : callable
+        seconds : float
+            The longest wait.
+        every : int
+            Milliseconds between two looks, which take the window's time themselves.
+        """
+        from qtpy.QtCore import QEventLoop
+
+        started = time.perf_counter()
+        loop = QEventLoop()
+
+        def look() -> None:
+            if condition() or time.perf_counter() - started > seconds:
+                loop.quit()
+
+        timer = precise_timer(every, look)
+        timer.start()
+        loop.exec()
+        timer.stop()
+        took = time.perf_counter() - started
+        if took > PATIENCE:
+            raise TimeoutError(f"nothing for {PATIENCE:.0f} s; the job is {self.job.state.value}")
+        return took
+
+    def rest(self, seconds: float) -> None:
+        """Let the window work for a while."""
+        self.wait(lambda: False, seconds, every=50)
+
+    def segment(self) -> float:
+        """Click on Segment; seconds until the two layers are drawn."""
+        self.wait(lambda: not self.job.state.running)
+        before = self.live_layers()
+        started = time.perf_counter()
+        self.panel.segment()
+        self.wait(lambda: len(set(self.live_layers()) - set(before)) == 2)
+        self.wait_for_frame()
+        return time.perf_counter() - started
+
+    def wait_for_frame(self) -> None:
+        """Wait until what has just changed is drawn."""
+        frames = self.frames
+        self.wait(lambda: self.frames > frames)
+
+    def live_layers(self) -> list[Layer]:
+        """Layers that follow a fit."""
+        live = self.panel.controller.live
+        return [] if live is None else live.layers
+
+    def show(self, iteration: int) -> tuple[float, float]:
+        """Scrub to an iteration; seconds until it is drawn at all, and at every voxel."""
+        started = time.perf_counter()
+        self.job.show(iteration)
+        self.wait(lambda: self.drawn[0] == iteration)
+        coarse = time.perf_counter() - started
+        self.wait(lambda: self.drawn == (iteration, True))
+        return coarse, time.perf_counter() - started
+
+    def click(self, title: str) -> None:
+        """Click on a button of the panel."""
+        from qtpy.QtWidgets import QPushButton
+
+        buttons = self.panel.run_controls.findChildren(QPushButton)
+        (button,) = (b for b in buttons if b.text() == title and b.isVisible())
+        button.click()
+
+    def steps_after(self, title: str) -> tuple[int, float]:
+        """Click on a button that ends or rests a fit; steps taken since, and seconds they took."""
+        fit = self.job.session.fit
+        before, started = fit.iteration, time.perf_counter()
+        last = [started]
+        taken = [before]
+
+        def look() -> bool:
+            if fit.iteration != taken[0]:
+                taken[0], last[0] = fit.iteration, time.perf_counter()
+            return False
+
+        self.click(title)
+        self.wait(look, 1.0)
+        return taken[0] - before, last[0] - started
+
+    def _on_frame(self) -> None:
+        self.frames += 1
+        self.drawn = self._loaded
+
+    def _on_inserted(self, event: Any) -> None:
+        from napari.layers import Labels
+
+        if isinstance(event.value, Labels):
+            event.value.events.set_data.connect(self._on_loaded)
+
+    def _on_loaded(self) -> None:
+        from napari_metaseg.demo import is_sharp
+
+        self._loaded = (self.job.shown, is_sharp(self.viewer, self.panel))
+
+
+def measure_window(scan: Path, iterations: int) -> dict[str, Any]:
+    """Everything that is measured in the window, in this process; seconds."""
+    from napari_metaseg.job import State
+    from napari_metaseg.preferences import Preferences, save_preferences
+
+    save_preferences(Preferences(preset="Custom", iterations=iterations))
+    window, heartbeat = Window(scan), Heartbeat()
+    job = window.job
+    found: dict[str, Any] = {"first click": window.segment()}
+
+    window.rest(WARM_UP)
+    heartbeat.start()
+    window.wait(lambda: job.state is not State.FITTING, every=50)
+    found["fitting"] = heartbeat.stop()
+    for name, widget in (("window", window.panel.window()), ("canvas", window.canvas)):
+        found[name] = f"{widget.width()} x {widget.height()}"
+
+    window.wait(lambda: job.state is State.DONE)
+    chosen = fresh_iterations(window)
+    found["scrub"] = [window.show(iteration) for iteration in chosen]
+    found["scrub cached"] = [window.show(iteration)[0] for iteration in reversed(chosen[:-1])]
+    window.rest(1.0)
+    heartbeat.start()
+    window.rest(3.0)
+    found["idle"] = heartbeat.stop()
+
+    found["click"] = [window.segment()]
+    found["rate"] = measure_rate(window)
+    found |= {"pause": [], "stop": []}
+    for _ in range(STOPS):
+        found["click"].append(window.segment())
+        window.rest(1.0)
+        for _ in range(PAUSES):
+            found["pause"].append(window.steps_after("Pause"))
+            window.click("Resume")
+            window.rest(0.5)
+        found["stop"].append(window.steps_after("Stop"))
+
+    window.segment()
+    window.wait(lambda: 4 * job.progress.iteration >= iterations)
+    found["scrub while fitting"] = [
+        window.show(iteration) for iteration in fresh_iterations(window)[:-1]
+    ]
+    job.stop()
+
+    found |= measure_volumes(window, heartbeat)
+    window.viewer.close()
+    return found
+
+
+def measure_rate(window: Window) -> float:
+    """Steps per second of the fit under way, until its end."""
+    from napari_metaseg.job import State
+
+    job = window.job
+    times: list[tuple[int, float]] = []
+
+    def note() -> None:
+        times.append((job.progress.iteration, time.perf_counter()))
+
+    job.progressed.connect(note)
+    window.wait(lambda: job.state is not State.FITTING, every=50)
+    job.progressed.disconnect(note)
+    (first, began), (last, ended) = times[0], times[-1]
+    return (last - first) / (ended - began)
+
+
+def fresh_iterations(window: Window) -> list[int]:
+    """Stored iterations that nothing is decoded of yet, from all over the fit, in a wild order."""
+    from napari_metaseg.pictures import COARSE
+
+    job = window.job
+    fresh = [i for i in job.iterations if job.session.lacks(i, COARSE)]
+    spread = fresh[:: max(1, len(fresh) // SCRUBS)][:SCRUBS]
+    return spread[::2] + spread[1::2]
+
+
+def measure_volumes(window: Window, heartbeat: Heartbeat) -> dict[str, Any]:
+    """Longest gaps in 3D: one volume drawn again, all three, and during a fit."""
+    viewer, job = window.viewer, window.job
+
+    def turn() -> float:
+        longest = []
+        for _ in range(TURNS):
+            heartbeat.start()
+            elevation, *others = viewer.camera.angles
+            viewer.camera.angles = (elevation + 5, *others)
+            window.wait_for_frame()
+            longest.append(max(heartbeat.stop()))
+        return median(longest)
+
+    scan = window.panel.inputs.scan_layer
+    for layer in viewer.layers:
+        layer.visible = layer is scan
+    viewer.dims.ndisplay = 3
+    window.wait_for_frame()
+    window.rest(1.0)
+    found: dict[str, Any] = {"one volume": turn()}
+    for layer in window.live_layers():
+        layer.visible = True
+    window.wait_for_frame()
+    window.rest(1.0)
+    found["three volumes"] = turn()
+    window.segment()
+    window.rest(WARM_UP)
+    frames = window.frames
+    heartbeat.start()
+    window.wait(lambda: not job.state.running, SECONDS_IN_3D)
+    found["fitting in 3D"] = max(heartbeat.stop())
+    found["frames in 3D"] = window.frames - frames
+    job.stop()
+    return found
+
+
+def measure_plain(scan: Path, iterations: int) -> dict[str, Any]:
+    """Steps per second without a window, in this process."""
+    from napari_metaseg.engine_thread import NICENESS
+    from src_core.segment import segment
+
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)  # other programs take as much from it as from the fit in the window
+    times: list[float] = []
+    segment(scan, iterations=iterations, on_step=lambda _: times.append(time.perf_counter()))
+    return {"rate": (len(times) - 1) / (times[-1] - times[0])}
+
+
+PARTS = {"window": measure_window, "plain": measure_plain}
+
+
+def measure(part: str, scan: Path, iterations: int, settings: Path) -> dict[str, Any]:
+    """One of the parts in a fresh process, with napari's settings as they come."""
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.gui", str(scan)]
+    command += ["--iterations", str(iterations), "--part", part]
+    environment = os.environ | {"NAPARI_CONFIG": str(settings)}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Measure and print a Markdown table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scan", type=Path, nargs="?")
+    parser.add_argument("--iterations", type=int, default=130)
+    parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.part:
+        print(json.dumps(PARTS[args.part](args.scan, args.iterations)))
+        return
+    with TemporaryDirectory() as folder:
+        path = args.scan or _write_sample(Path(folder))
+        settings = Path(folder) / "settings.yaml"
+        before, window, after = (
+            measure(part, path, args.iterations, settings) for part in ("plain", "window", "plain")
+        )
+    _print_table(path, args.iterations, window, [before["rate"], after["rate"]])
+
+
+def _write_sample(folder: Path) -> Path:
+    from src_core.export import write_scalar_map
+    from src_core.sample import mni152_t1
+
+    path = folder / "mni152_T1w.nii.gz"
+    scan = mni152_t1()
+    write_scalar_map(scan.voxels, scan, path)
+    return path
+
+
+def _print_table(
+    scan: Path, iterations: int, found: dict[str, Any], plain: Sequence[float]
+) -> None:
+    import numpy as np
+
+    def gaps(name: str) -> str:
+        p50, p95, longest = 1000 * np.percentile(found[name], [50, 95, 100])
+        return f"p50 {p50:.1f}, p95 {p95:.1f}, longest {longest:.0f}"
+
+    def scrubs(name: str, sharp: bool) -> str:
+        return _latencies(pair[sharp] for pair in found[name])
+
+    def ends(name: str) -> str:
+        steps = max(steps for steps, _ in found[name])
+        return f"{steps} steps, {_latencies(seconds for _, seconds in found[name])} ms"
+
+    print(f"{scan.name}, {iterations} iterations, {os.cpu_count()} cores, {platform.platform()};")
+    print(f"window {found['window']}, its canvas {found['canvas']}\n")
+    rows = [
+        ("gaps in the window's thread, idle, ms", "", gaps("idle")),
+        (
+            "gaps while fitting, 2D, ms",
+            "p95 at most 25, longest at most 100",
+            gaps("fitting"),
+        ),
+        ("first click to two layers, s", "at most 5", f"{found['first click']:.2f}"),
+        ("later clicks, s", "at most 2", _latencies(found["click"], unit=1.0)),
+        ("fit in the window, it/s", "", f"{found['rate']:.1f}"),
+        ("fit without a window, it/s", "", " and ".join(f"{rate:.1f}" for rate in plain)),
+        ("ratio of the two", "at least 0.85", f"{found['rate'] / mean(plain):.2f}"),
+        ("pause: steps after the click", "at most 1", ends("pause")),
+        ("stop: steps after the click", "at most 1", ends("stop")),
+        ("scrub, coarse, ms", "at most 150", scrubs("scrub", sharp=False)),
+        ("scrub, sharp, ms", "at most 800", scrubs("scrub", sharp=True)),
+        ("scrub, cached, ms", "at most 100", _latencies(found["scrub cached"])),
+        (
+            "scrub while fitting, coarse, ms",
+            "at most 150",
+            scrubs("scrub while fitting", sharp=False),
+        ),
+        (
+            "scrub while fitting, sharp, ms",
+            "at most 800",
+            scrubs("scrub while fitting", sharp=True),
+        ),
+        (
+            "longest gap while fitting, 3D, s",
+            f"at most {found['one volume']:.2f}: one volume drawn by napari",
+            f"{found['fitting in 3D']:.2f} ({found['frames in 3D']} frames; "
+            f"the three volumes without a fit {found['three volumes']:.2f})",
+        ),
+    ]
+    print("| | target | measured |")
+    print("|---|---|---|")
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+
+
+def _latencies(seconds: Iterable[float], unit: float = 1000.0) -> str:
+    values = [unit * value for value in seconds]
+    digits = 0 if unit > 1 else 2
+    return f"median {median(values):.{digits}f}, longest {max(values):.{digits}f}"
+
+
+if __name__ == "__main__":
+    main()
