@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Hashable, Mapping
-from functools import cached_property
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -30,35 +29,47 @@ class Evaluation:
     points : Points
     """
 
+    # No functools.cached_property: before Python 3.12 it lets only one thread compute at a time.
+
     def __init__(self, network: CoordinateNetwork, points: Points):
         self._network = network
         self._points = points
+        self._positions: Tensor | None = None
+        self._activations: tuple[Tensor, ...] | None = None
+        self._logits: Tensor | None = None
 
-    @cached_property
+    @property
     def positions(self) -> Tensor:
         """Template mm after the warp, shape (N, 3)."""
-        return self._network.warp(self._points.positions)
+        if self._positions is None:
+            self._positions = self._network.warp(self._points.positions)
+        return self._positions
 
-    @cached_property
-    def _activations(self) -> tuple[Tensor, ...]:
-        return self._network.activations(self.positions)
+    @property
+    def activations(self) -> tuple[Tensor, ...]:
+        """Outputs of the sine layers, shape (N, width)."""
+        if self._activations is None:
+            self._activations = self._network.activations(self.positions)
+        return self._activations
 
     @property
     def features(self) -> Tensor:
         """Activations of the last sine layer, shape (N, width)."""
-        return self._activations[-1]
+        return self.activations[-1]
 
-    @cached_property
+    @property
     def logits(self) -> Tensor:
         """Class scores, shape (N, classes), background first."""
-        return self._network.read_logits(self._activations, self._points)
+        if self._logits is None:
+            self._logits = self._network.read_logits(self.activations, self._points)
+        return self._logits
 
     @property
     def classes(self) -> Tensor:
         """Class indices, shape (N,), uint8."""
         return self.logits.argmax(1).to(torch.uint8)
 
-    @cached_property
+    @property
     def probabilities(self) -> Tensor:
         """Softmax probabilities, shape (N, classes)."""
         return self.logits.softmax(1)
@@ -71,7 +82,7 @@ class Evaluation:
     @property
     def intensity(self) -> Tensor:
         """Normalised intensities, shape (N,)."""
-        return self._network.read_intensity(self._activations, self._points)
+        return self._network.read_intensity(self.activations, self._points)
 
     @property
     def jacobian(self) -> Tensor:

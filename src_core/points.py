@@ -174,11 +174,12 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
                 picture, sigma * widths, mode="constant", truncate=3.0
             )
         flat = blurred.ravel()
-        seen[:, place] = flat[where]
+        # take, unlike indexing with [], lets other threads work meanwhile
+        seen[:, place] = flat.take(where, mode="clip")
         if sigma in GRADIENT_BLURS:
             column = len(BLURS) + 3 * GRADIENT_BLURS.index(sigma)
             for axis in np.flatnonzero(widths):
                 step = strides[axis]
-                seen[:, column + axis] = (flat[where + step] - flat[where - step]) / 2
-
+                ahead = flat.take(where + step, mode="clip")
+                seen[:, column + axis] = (ahead - flat.take(where - step, mode="clip")) / 2
     return Sight(indices, seen, scale)
