@@ -88,7 +88,7 @@ class LiveArray:
         session = self._session
         block, sharp = session.pictures.block(session.shown, self._quantity, voxels, self._empty)
         if not sharp:
-            axis = thin_axis(voxels)
+            axis = thin_axis(voxels, session.scan.shape)
             index = 0 if axis is None else voxels[axis].start
             self._on_coarse(Region(axis, index))
         return self._orientation.to_display(block)

@@ -35,10 +35,13 @@ class Region:
     spacing: float = 0.0
 
 
-def thin_axis(box: Sequence[slice]) -> int | None:
-    """The axis across which a box is one voxel thick; None for a thicker box."""
-    sizes = [extent.stop - extent.start for extent in box]
-    return sizes.index(1) if 1 in sizes else None
+def thin_axis(box: Sequence[slice], shape: Sequence[int]) -> int | None:
+    """The axis across which a box of a scan is one voxel thick; None for a thicker box.
+
+    Of a line it is the shorter one, so that of a single slice it is always the slice's own.
+    """
+    thin = [axis for axis, extent in enumerate(box) if extent.stop - extent.start == 1]
+    return min(thin, key=lambda axis: shape[axis], default=None)
 
 
 COARSE = Region(spacing=8.0)
@@ -185,7 +188,7 @@ class Pictures:
             Nothing better will come.
         """
         shape = self.regions.shape
-        axis = thin_axis(box)
+        axis = thin_axis(box, shape)
         if axis is not None:
             index = box[axis].start
             values, sharp = self.plane(iteration, quantity, axis, index)

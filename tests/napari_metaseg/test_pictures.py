@@ -241,7 +241,7 @@ def test_a_scan_of_one_slice_is_pictured_whole_and_in_lines(axis) -> None:
     block, sharp = pictures.block(0, "q", everything, EMPTY)
     assert sharp
     np.testing.assert_array_equal(block[mask], np.arange(25))
-    assert thin_axis(everything) == axis
+    assert thin_axis(everything, shape) == axis
 
 
 def test_beyond_the_budget_the_least_recently_used_is_dropped(mask) -> None:
