@@ -31,6 +31,13 @@ class Task:
     urgency : Urgency
     on_error : callable
         Called in the engine's thread with what a step raised; the task is over then.
+
+    Attributes
+    ----------
+    cancelled, held : bool
+        What was asked of it.
+    over, failed : bool
+        No step is left; a step raised something.
     """
 
     def __init__(
@@ -42,6 +49,7 @@ class Task:
         self.cancelled = False
         self.held = False
         self.over = False
+        self.failed = False
 
 
 class EngineThread:
@@ -80,7 +88,7 @@ class EngineThread:
         return task
 
     def cancel(self, task: Task) -> None:
-        """Take no further step of a task."""
+        """Take no further step of a task, and say nothing of an error in the one under way."""
         with self._wake:
             task.cancelled = True
             self._wake.notify()
@@ -106,6 +114,8 @@ class EngineThread:
         """
         with self._wake:
             self._closing = True
+            for task in self._tasks:
+                task.cancelled = True
             self._wake.notify()
         if self._thread is None or self._thread is threading.current_thread():
             return True
@@ -113,17 +123,10 @@ class EngineThread:
         return not self._thread.is_alive()
 
     def _next(self) -> Task | None:
-        """The task whose turn it is; closes those that were cancelled."""
-        for task in [task for task in self._tasks if task.cancelled]:
-            self._end(task)
-        return next((task for task in self._tasks if not task.held), None)
-
-    def _end(self, task: Task) -> None:
-        self._tasks.remove(task)
-        task.over = True
-        close = getattr(task.steps, "close", None)
-        if close is not None:
-            close()
+        """A task that was cancelled and has to be ended, or else the one whose turn it is."""
+        cancelled = (task for task in self._tasks if task.cancelled)
+        ready = (task for task in self._tasks if not task.held)
+        return next(cancelled, None) or next(ready, None)
 
     def _run(self) -> None:
         _lower_priority()
@@ -131,25 +134,35 @@ class EngineThread:
             with self._wake:
                 while (task := self._next()) is None and not self._closing:
                     self._wake.wait()
-                if self._closing or task is None:
-                    break
-            error: Exception | None = None
-            try:
+            if task is None:
+                return
+            self._step(task)
+            # Held while waiting, it could keep a whole scan in memory.
+            del task
+
+    def _step(self, task: Task) -> None:
+        """Take the next step of a task, or end it."""
+        error: Exception | None = None
+        try:
+            if not task.cancelled:
                 next(task.steps)
-                continue
-            except StopIteration:
-                pass
-            except Exception as raised:
-                error = raised
-            with self._wake:
-                self._end(task)
-            if error is not None:
-                task.on_error(error)
-            # What the frame still holds would keep a whole scan in memory while waiting.
-            del task, error
+                return
+            close = getattr(task.steps, "close", None)
+            if close is not None:
+                close()
+        except StopIteration:
+            pass
+        except Exception as raised:
+            error = raised
         with self._wake:
-            for task in list(self._tasks):
-                self._end(task)
+            self._tasks.remove(task)
+            task.over = True
+            task.failed = error is not None
+            wanted = not task.cancelled
+        if error is not None and wanted:
+            task.on_error(error)
+        # An error leads to this frame, and this frame to the error: together they would stay.
+        del task, error
 
 
 def _lower_priority() -> None:

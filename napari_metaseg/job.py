@@ -10,6 +10,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from threading import Lock
@@ -240,6 +241,7 @@ class Job:
         self._view: Task | None = None
         self._whole: Task | None = None
         self._run_number = 0
+        self._stopped = False
         self._reset()
         self.state = State.IDLE
         self.device = ""
@@ -257,6 +259,7 @@ class Job:
         self.wanted: int | None = None
         self.failure = ""
         self._viewing: tuple[int, Region] | None = None
+        self._decoding_whole: int | None = None
         self._region = COARSE
         self._shown_at = 0.0
         self._before: int | None = None
@@ -292,11 +295,7 @@ class Job:
         """
         if self.state.running:
             raise RuntimeError("a fit is under way; stop it first")
-        self._cancel_views()
-        with self._lock:
-            self._news = _News(calls=self._news.calls)
-            self._run_number += 1
-        self._reset()
+        self._forget()
         self._set_state(State.LOADING)
         self._emit_all()
         number = self._run_number
@@ -317,6 +316,7 @@ class Job:
             self._cancel_views()
             self._engine.hold(self._fit, False)
             self._set_state(State.FITTING)
+            self._sharpen()
 
     def stop(self) -> None:
         """End the fit after the step under way; what there is is kept."""
@@ -326,16 +326,18 @@ class Job:
         if self.session is not None:
             self.session.fit.stop()
         with self._lock:
-            self._run_number += 1
+            self._stopped = True
             self._news.state = None
+            if self.session is None:
+                # A first picture that comes too late is not wanted any more.
+                self._news = _News(calls=self._news.calls)
         self._set_state(State.STOPPED)
         self._sharpen()
 
     def clear(self) -> None:
         """Stop, and forget the scan and all that was made of it."""
         self.stop()
-        self._cancel_views()
-        self._reset()
+        self._forget()
         self._set_state(State.IDLE)
         self._emit_all()
 
@@ -346,7 +348,10 @@ class Job:
         """
         if self.session is None or not self.iterations:
             return
-        nearest = min(self.iterations, key=lambda stored: abs(stored - iteration))
+        history = self.session.history
+        near = sorted(self.iterations, key=lambda stored: abs(stored - iteration))
+        # The engine may just have dropped some of them; never the first.
+        nearest = next(stored for stored in near if history.hold(stored, "wanted"))
         self.wanted = nearest
         self._set_following(nearest == self.iterations[-1])
         if self._can_show(nearest):
@@ -355,6 +360,7 @@ class Job:
 
     def follow(self) -> None:
         """Show the newest iteration, now and from now on."""
+        self.wanted = None
         self._set_following(True)
         self._take_decoded()
         self._sharpen()
@@ -376,7 +382,12 @@ class Job:
             yield from session.decode(shown, COARSE)
             self._call(then)
 
-        self._engine.submit(steps(), Urgency.VIEW, self._report)
+        def on_error(error: Exception) -> None:
+            # Or else it would fail again with every picture.
+            session.quantities.pop(quantity.name, None)
+            self._report(error)
+
+        self._engine.submit(steps(), Urgency.VIEW, on_error)
 
     def remove_quantity(self, name: str) -> None:
         """Decode something no more."""
@@ -386,7 +397,8 @@ class Job:
     def when_whole(
         self, session: Session, iteration: int, then: Callable[[], None], urgent: bool = True
     ) -> None:
-        """Call back once an iteration is decoded at every voxel."""
+        """Call back once an iteration is decoded at every voxel; it stays stored from now on."""
+        session.history.hold(iteration, f"whole {iteration}")
 
         def steps() -> Iterator[None]:
             yield from session.decode(iteration, WHOLE)
@@ -405,11 +417,15 @@ class Job:
         self._engine.submit(steps(), Urgency.ASKED, self._report)
 
     def close(self, timeout: float = 5.0) -> bool:
-        """End everything; True if the engine's thread has ended within some seconds."""
-        with self._lock:
-            self._run_number += 1
+        """End everything; True if the engine's thread has ended within some seconds.
+
+        Nobody is told: who listens may be gone already.
+        """
+        self._forget()
+        self.state = State.IDLE
         ended = self._engine.close(timeout)
-        self._reset()
+        with self._lock:
+            self._news = _News()
         return ended
 
     # ------------------------------------------------------------------ in the window's thread
@@ -418,36 +434,58 @@ class Job:
         """Take the engine's news; to be called some tens of times per second."""
         with self._lock:
             news, self._news = self._news, _News()
+        number = self._run_number
         if news.device is not None:
             self.device = news.device
         if news.notes is not None:
             self.notes = news.notes
-        if news.device is not None or news.notes is not None:
-            self.device_changed.emit()
+        if news.failure is not None:
+            self.failure = news.failure
         if news.session is not None:
             self.session = news.session
         if news.iterations is not None:
             self.iterations = news.iterations
             self.suggested = self._suggestion()
-            self.iterations_changed.emit()
         if news.progress is not None:
             self.progress = news.progress
             self.curve.extend(news.points)
+        # All is in place before anybody is told; who is told may stop this run or start another.
+        if news.device is not None or news.notes is not None:
+            self.device_changed.emit()
+        if news.iterations is not None:
+            self.iterations_changed.emit()
+        if news.progress is not None:
             self.progressed.emit()
-        if news.session is not None:
+        if news.session is not None and self.session is news.session:
             self._show(self.iterations[0])
             self.session_started.emit(news.session)
-        if news.state is not None:
+        if news.state is not None and self._counts(number):
+            if news.state is State.FINISHING and self.state is State.PAUSED and self._fit:
+                # It was paused in its last step: there is no next one to wait for.
+                self._engine.hold(self._fit, False)
             self._set_state(news.state)
         if news.decoded:
             self._take_decoded()
+        if news.decoded or news.iterations is not None or news.state is not None:
             self._sharpen()
         if news.failure is not None:
-            self.failure = news.failure
             self.failed.emit(news.failure)
         for call in news.calls:
             call()
         self._decode_whole_when_rested()
+
+    def _forget(self) -> None:
+        """Let go of the scan; nothing more will be heard of its run."""
+        self._cancel_views()
+        with self._lock:
+            self._news = _News(calls=self._news.calls)
+            self._run_number += 1
+            self._stopped = False
+            self._reset()
+
+    def _counts(self, number: int) -> bool:
+        """Whether a run is the newest and was not stopped."""
+        return number == self._run_number and not self._stopped
 
     def _set_state(self, state: State) -> None:
         if state is not self.state:
@@ -482,6 +520,8 @@ class Job:
     def _show(self, iteration: int) -> None:
         if self.session is None or iteration == self.shown:
             return
+        if not self.session.history.hold(iteration, "shown"):
+            return  # dropped a moment ago: the next news will say so
         self._before = self.shown
         self.shown = self.session.shown = iteration
         self._shown_at = time.perf_counter()
@@ -549,7 +589,7 @@ class Job:
             region = COARSE if fitting else FINER
         elif self.following and fitting:
             region = Region(region.axis, region.index, PREVIEW_SPACING)
-        if self._viewing == (iteration, region) and self._view and not self._view.over:
+        if self._viewing == (iteration, region) and _is_of_use(self._view):
             return
         if not session.lacks(iteration, COARSE) and not session.lacks(iteration, region):
             return
@@ -559,8 +599,7 @@ class Job:
 
         def steps() -> Iterator[None]:
             if iteration not in session.history.iterations:
-                return
-            session.history.keep(iteration)
+                return  # dropped a moment ago: the next news will say so
             for part in (COARSE, region):
                 if session.lacks(iteration, part):
                     yield from session.decode(iteration, part)
@@ -573,17 +612,21 @@ class Job:
         for task in (self._view, self._whole):
             if task is not None:
                 self._engine.cancel(task)
+        self._view = self._whole = None
 
     def _decode_whole_when_rested(self) -> None:
         """Decode every voxel of what stays on the screen, while there is nothing better to do."""
         session, shown = self.session, self.shown
         if session is None or shown is None or self.state is State.FITTING:
             return
-        if self._whole is not None and not self._whole.over:
-            return
         if time.perf_counter() - self._shown_at < REST_BEFORE_WHOLE:
             return
+        if self._decoding_whole == shown and _is_of_use(self._whole):
+            return
         if session.lacks(shown, WHOLE):
+            if self._whole is not None:
+                self._engine.cancel(self._whole)
+            self._decoding_whole = shown
 
             def steps() -> Iterator[None]:
                 yield from session.decode(shown, WHOLE)
@@ -604,9 +647,10 @@ class Job:
 
     def _fail(self, number: int, error: Exception) -> None:
         """The fit has ended with an error; what there is is kept."""
-        if number == self._run_number:
-            self._tell(state=State.FAILED)
-            self._report(error)
+        from src_core.errors import explain
+
+        with suppress(_Superseded):
+            self._tell_of(number, state=State.FAILED, failure=explain(error))
 
     def _report(self, error: Exception) -> None:
         from src_core.errors import explain
@@ -616,7 +660,7 @@ class Job:
     def _tell_of(self, number: int, **news: Any) -> None:
         """Tell the news of a run, unless it has been stopped or another one has begun."""
         with self._lock:
-            if number != self._run_number:
+            if not self._counts(number):
                 raise _Superseded
             for name, value in news.items():
                 setattr(self._news, name, value)
@@ -658,39 +702,61 @@ class Job:
         self._tell_of(number, decoded=True, state=State.DONE)
 
     def _fit_steps(self, number: int, session: Session) -> Iterator[None]:
-        fit, history = session.fit, session.history
+        from src_core.errors import explain
+
         recent: deque[float] = deque(maxlen=20)
         fitted = drawn = 0.0
+        can_draw = True
         last_frame = time.perf_counter()
-        for step in fit:
-            history.record(step.iteration)
+        for step in session.fit:
+            session.history.record(step.iteration)
             recent.append(step.seconds)
             fitted += step.seconds
             now = time.perf_counter()
             due = drawn < LIVE_SHARE * fitted and now - last_frame > SHORTEST_FRAME
-            if self.following and due:
-                yield from session.decode(step.iteration, COARSE)
-                region = self._region
-                if region.axis is not None:
-                    preview = Region(region.axis, region.index, PREVIEW_SPACING)
-                    yield from session.decode(step.iteration, preview)
+            frame = can_draw and self.following and due
+            if frame:
+                try:
+                    self._draw(session, step.iteration)
+                except Exception as error:
+                    # The fit can do without; it would fail again with every picture.
+                    frame = can_draw = False
+                    with suppress(_Superseded):
+                        self._tell_of(number, failure=explain(error))
                 last_frame = time.perf_counter()
                 drawn += last_frame - now
-                self._tell(decoded=True)
             seconds = sum(recent) / len(recent) * (1 + drawn / fitted)
-            self._tell_step(number, session, step, seconds)
+            self._tell_step(number, session, step, seconds, frame)
             yield
 
-    def _tell_step(self, number: int, session: Session, step: Step, seconds: float) -> None:
+    def _draw(self, session: Session, iteration: int) -> None:
+        """Decode a live picture; small enough to be made at once."""
+        session.history.hold(iteration, "drawn")
+        regions, region = [COARSE], self._region
+        if region.axis is not None:
+            regions.append(Region(region.axis, region.index, PREVIEW_SPACING))
+        for part in regions:
+            for _ in session.decode(iteration, part):
+                pass
+
+    def _tell_step(
+        self, number: int, session: Session, step: Step, seconds: float, drawn: bool
+    ) -> None:
+        """Tell of a step; of the last one also after the run was stopped, for it was taken."""
         tally = session.tally(step.iteration)
         dice = math.nan if tally is None else tally.mean_dice
         total = session.fit.settings.iterations
+        progress = Progress(step.iteration, total, 1 / seconds, (total - step.iteration) * seconds)
         iterations = tuple(session.history.iterations)
-        left = (total - step.iteration) * seconds
-        self._tell_of(
-            number,
-            progress=Progress(step.iteration, total, 1 / seconds, left),
-            iterations=iterations,
-        )
         with self._lock:
+            if number != self._run_number:
+                raise _Superseded
+            self._news.progress = progress
+            self._news.iterations = iterations
             self._news.points.append(CurvePoint(step.iteration, step.psnr, step.change, dice))
+            self._news.decoded |= drawn
+
+
+def _is_of_use(task: Task | None) -> bool:
+    """Whether a task is on its way, or has failed and would fail again."""
+    return task is not None and (task.failed or not task.over)

@@ -88,7 +88,7 @@ class LiveArray:
         session = self._session
         block, sharp = session.pictures.block(session.shown, self._quantity, voxels, self._empty)
         if not sharp:
-            axis = thin_axis(voxels)
+            axis = thin_axis(voxels, session.scan.shape)
             index = 0 if axis is None else voxels[axis].start
             self._on_coarse(Region(axis, index))
         return self._orientation.to_display(block)
@@ -141,10 +141,12 @@ class LiveSlice:
 def _normalised(key: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, bool], ...]:
     """An index as one extent per axis, each with whether its axis stays."""
     key = key if isinstance(key, tuple) else (key,)
-    if Ellipsis in [k for k in key if k is Ellipsis]:
+    if any(item is Ellipsis for item in key):
         place = next(i for i, k in enumerate(key) if k is Ellipsis)
         missing = len(shape) - len(key) + 1
         key = (*key[:place], *[slice(None)] * missing, *key[place + 1 :])
+    if len(key) > len(shape):
+        raise IndexError(f"{len(key)} indices for {len(shape)} axes")
     key = (*key, *[slice(None)] * (len(shape) - len(key)))
     parts = []
     for item, size in zip(key, shape, strict=True):

@@ -35,10 +35,13 @@ class Region:
     spacing: float = 0.0
 
 
-def thin_axis(box: Sequence[slice]) -> int | None:
-    """The axis across which a box is one voxel thick; None for a thicker box."""
-    sizes = [extent.stop - extent.start for extent in box]
-    return sizes.index(1) if 1 in sizes else None
+def thin_axis(box: Sequence[slice], shape: Sequence[int]) -> int | None:
+    """The axis across which a box of a scan is one voxel thick; None for a thicker box.
+
+    Of a line it is the shorter one, so that of a single slice it is always the slice's own.
+    """
+    thin = [axis for axis, extent in enumerate(box) if extent.stop - extent.start == 1]
+    return min(thin, key=lambda axis: shape[axis], default=None)
 
 
 COARSE = Region(spacing=8.0)
@@ -85,6 +88,12 @@ class Pictures:
         """The sample behind a coarse volume."""
         return self._sample(region.spacing)
 
+    def _parents(self, region: Region) -> np.ndarray:
+        """Which value of a coarse region stands for each of its voxels."""
+        if region.axis is None:
+            return self._sample(region.spacing).parents
+        return self._sample_plane(region.axis, region.index, region.spacing).parents
+
     def put(self, iteration: int, quantity: str, region: Region, values: np.ndarray) -> None:
         """Store values at the `numbers` of a region."""
         with self._lock:
@@ -124,11 +133,11 @@ class Pictures:
             return sharp, True
         preview = self.get(iteration, quantity, Region(axis, index, PREVIEW_SPACING))
         if preview is not None:
-            return preview[self._sample_plane(axis, index, PREVIEW_SPACING).parents], False
+            return preview[self._parents(Region(axis, index, PREVIEW_SPACING))], False
         for region in (FINER, COARSE):
             values = self.get(iteration, quantity, region)
             if values is not None:
-                return values[self.sample(region).parents[numbers]], False
+                return values[self._parents(region)[numbers]], False
         return None, False
 
     def volume(self, iteration: int, quantity: str) -> tuple[np.ndarray | None, bool]:
@@ -139,8 +148,25 @@ class Pictures:
         for region in (FINER, COARSE):
             values = self.get(iteration, quantity, region)
             if values is not None:
-                return values[self.sample(region).parents], False
+                return values[self._parents(region)], False
         return None, False
+
+    def value(self, iteration: int, quantity: str, number: int) -> np.ndarray | None:
+        """The sharpest value of one brain point, if anything is known of it."""
+        planes = [
+            Region(axis, index, spacing)
+            for spacing in (0.0, PREVIEW_SPACING)
+            for axis, index in enumerate(self.regions.indices[number].tolist())
+        ]
+        for region in (WHOLE, *planes, FINER, COARSE):
+            values = self.get(iteration, quantity, region)
+            if values is not None:
+                place = number
+                if region.axis is not None:
+                    numbers = self.regions.plane(region.axis, region.index)
+                    place = int(np.searchsorted(numbers, number))
+                return values[place if region.spacing == 0 else self._parents(region)[place]]
+        return None
 
     def block(
         self, iteration: int, quantity: str, box: Sequence[slice], empty: np.ndarray
@@ -162,7 +188,7 @@ class Pictures:
             Nothing better will come.
         """
         shape = self.regions.shape
-        axis = thin_axis(box)
+        axis = thin_axis(box, shape)
         if axis is not None:
             index = box[axis].start
             values, sharp = self.plane(iteration, quantity, axis, index)

@@ -219,14 +219,25 @@ class Session:
     def segmentation(self, iteration: int) -> Segmentation:
         """The result of an iteration that is decoded everywhere, as the API gives it.
 
-        Runs the network. The result's network is lent: it shows other iterations afterwards.
+        Runs the network. Of all iterations the result holds this one only.
+
+        Raises
+        ------
+        LookupError
+            The iteration is not decoded everywhere.
+        InputError
+            The iteration is not stored any more.
         """
+        from src_core.history import History
         from src_core.segment import Segmentation, describe
 
         labels = self.label_map(iteration)
-        self._load(iteration)
         prepared = self.prepared
-        report = describe(prepared, labels, self._network, self.fit)
+        network = prepared.model.network().to(prepared.device)
+        self.history.load(iteration, network)
+        history = History(network)
+        history.record(iteration)
+        report = describe(prepared, labels, network, self.fit)
         report["iterations"] = iteration
         return Segmentation(
             prepared.scan,
@@ -235,8 +246,8 @@ class Session:
             prepared.alignment,
             labels,
             report,
-            self.history,
-            self._network,
+            history,
+            network,
             prepared.points,
         )
 
@@ -267,26 +278,13 @@ class Session:
 
     def describe_point(self, number: int) -> str:
         """Structure and template position of a brain point, as far as they are decoded."""
-        label = self._value(LABELS, number)
-        position = self._value(POSITIONS, number)
+        label = self.pictures.value(self.shown, LABELS, number)
+        position = self.pictures.value(self.shown, POSITIONS, number)
         names = {structure.id: structure.name for structure in self.protocol.structures}
         words = [] if label is None else [names.get(int(label), "background")]
         if position is not None:
             words.append("MNI " + " ".join(f"{round(float(value))}" for value in position))
         return " · ".join(words)
-
-    def _value(self, quantity: str, number: int) -> np.ndarray | None:
-        """The sharpest value of a brain point at the iteration on the screen."""
-        # Whatever plane is on the screen goes through the point: any of the three will do.
-        best = None
-        for axis, index in enumerate(self.pictures.regions.indices[number]):
-            values, sharp = self.pictures.plane(self.shown, quantity, axis, int(index))
-            if values is not None and (best is None or sharp):
-                numbers = self.pictures.regions.plane(axis, int(index))
-                best = values[np.searchsorted(numbers, number)]
-            if sharp:
-                break
-        return best
 
     def _load(self, iteration: int) -> None:
         if self._loaded != iteration:

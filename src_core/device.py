@@ -23,18 +23,23 @@ def choose_device(name: str = "auto") -> torch.device:
     InputError
         Unknown name, or the machine has no such device.
     """
-    available = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
     if name == "auto":
-        return torch.device("cuda" if available["cuda"] else "cpu")
-    if name.split(":")[0] not in available:
-        raise InputError(f"unknown device {name!r}; choose auto, cpu, cuda or mps")
-    if not available[name.split(":")[0]]:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    counts = {
+        "cpu": 1,
+        "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        "mps": int(torch.backends.mps.is_available()),
+    }
+    unknown = InputError(f"unknown device {name!r}; choose auto, cpu, cuda or mps")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise unknown from error
+    if device.type not in counts:
+        raise unknown
+    if (device.index or 0) >= counts[device.type]:
         raise InputError(f"this machine has no {name} device; choose auto or cpu")
-    return torch.device(name)
+    return device
 
 
 def describe_device(device: torch.device) -> str:

@@ -15,7 +15,8 @@ def explain(error: Exception) -> str:
             "out of memory: close other programs, compute on the CPU (--device cpu), or give a "
             "smaller scan (crop the background away)"
         )
-    return f"{type(error).__name__}: {text}"
+    kind = type(error).__name__
+    return f"{kind}: {text}" if text else kind
 
 
 def _out_of_memory(error: Exception) -> bool:

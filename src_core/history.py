@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
 
@@ -17,7 +18,7 @@ class History:
 
     When the budget is used up every second of the evenly spaced iterations is
     dropped and only every second new one is stored, again and again; never the first, the
-    newest or one that was asked to be kept.
+    newest or one that is held. While one thread records, others may hold and load.
 
     Parameters
     ----------
@@ -30,37 +31,44 @@ class History:
     def __init__(self, network: CoordinateNetwork, budget: int = DEFAULT_BUDGET):
         self._network = network
         self._weights: dict[int, torch.Tensor] = {}
-        self._kept: set[int] = set()
+        self._held: dict[str, int] = {}
         self._newest = 0
         self._spacing = 1
         size = 4 * sum(parameter.numel() for parameter in network.fitted_parameters())
         # The first and the newest always fit.
         self._most = max(2, budget // size)
+        self._lock = Lock()
 
     @property
     def iterations(self) -> list[int]:
         """Stored iterations, rising."""
-        return sorted(self._weights)
+        with self._lock:
+            return sorted(self._weights)
 
     def record(self, iteration: int) -> None:
         """Store the network's weights of now as those of an iteration."""
-        if self._newest not in self._protected() and self._newest % self._spacing:
-            self._weights.pop(self._newest, None)
-        self._newest = iteration
-        self._weights[iteration] = self._network.fitted_vector()
-        while len(self._weights) > self._most and self._thin():
-            pass
+        weights = self._network.fitted_vector()
+        with self._lock:
+            self._newest = iteration
+            self._weights[iteration] = weights
+            self._thin()
+            while len(self._weights) > self._most and self._spacing <= iteration:
+                self._spacing *= 2
+                self._thin()
 
-    def keep(self, iteration: int) -> None:
-        """Never drop an iteration.
+    def hold(self, iteration: int, purpose: str) -> bool:
+        """Don't drop an iteration until another one is held for the same purpose.
 
-        Raises
-        ------
-        InputError
-            It is not stored.
+        Returns
+        -------
+        bool
+            It is stored; otherwise nothing has changed.
         """
-        self._check(iteration)
-        self._kept.add(iteration)
+        with self._lock:
+            if iteration not in self._weights:
+                return False
+            self._held[purpose] = iteration
+            return True
 
     def load(self, iteration: int, network: CoordinateNetwork) -> None:
         """Give a network of the same kind the weights of a stored iteration.
@@ -70,8 +78,13 @@ class History:
         InputError
             The iteration is not stored.
         """
-        self._check(iteration)
-        network.load_fitted(self._weights[iteration])
+        with self._lock:
+            weights = self._weights.get(iteration)
+            stored = list(self._weights)
+        if weights is None:
+            nearest = min(stored, key=lambda other: abs(other - iteration), default=None)
+            raise InputError(f"iteration {iteration} is not stored; the nearest is {nearest}")
+        network.load_fitted(weights)
 
     @contextmanager
     def at(self, iteration: int) -> Iterator[CoordinateNetwork]:
@@ -89,19 +102,8 @@ class History:
         finally:
             self._network.load_fitted(now)
 
-    def _protected(self) -> set[int]:
-        return self._kept | {min(self._weights, default=0)}
-
-    def _thin(self) -> bool:
-        """Double the spacing; False when nothing is left to drop."""
-        self._spacing *= 2
-        protected = self._protected() | {self._newest}
-        dropped = [i for i in self._weights if i % self._spacing and i not in protected]
-        for iteration in dropped:
+    def _thin(self) -> None:
+        """Drop what lies between the evenly spaced iterations."""
+        protected = {min(self._weights), self._newest, *self._held.values()}
+        for iteration in [i for i in self._weights if i % self._spacing and i not in protected]:
             del self._weights[iteration]
-        return self._spacing <= max(self._weights)
-
-    def _check(self, iteration: int) -> None:
-        if iteration not in self._weights:
-            nearest = min(self._weights, key=lambda stored: abs(stored - iteration), default=None)
-            raise InputError(f"iteration {iteration} is not stored; the nearest is {nearest}")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from src_core.decode import decode
+from src_core.decode import decode, decode_all
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.workers import Workers
 
 QUANTITIES = ("classes", "probabilities", "entropy", "intensity", "features", "positions")
 
@@ -71,3 +72,63 @@ def test_nothing_asked_nothing_decoded(network, points) -> None:
 def test_decoding_leaves_no_gradients_behind(network, points) -> None:
     decode(network, points, "classes")
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_without_a_warp_no_volume_changes(points) -> None:
+    siren = SirenNetwork(SirenSettings(classes=5, width=16, depth=2, hidden=(8,)))
+    start = WarpedNetwork(WarpedSettings(classes=5, width=16, depth=2, hidden=(8,)))
+    for network in (siren, start):
+        np.testing.assert_allclose(decode(network, points, "jacobian"), 1, atol=1e-4)
+
+
+def test_the_jacobian_is_that_of_a_known_displacement(points, monkeypatch) -> None:
+    network = SirenNetwork(SirenSettings(classes=5, width=16, depth=2, hidden=(8,)))
+
+    def warp(positions: torch.Tensor) -> torch.Tensor:
+        x, y, z = positions.unbind(1)
+        return torch.stack([1.2 * x + 0.1 * y, y + 0.002 * y**2, 0.9 * z + 0.05 * x], 1)
+
+    monkeypatch.setattr(network, "warp", warp)
+    y = points.take(slice(None)).positions[:, 1].numpy()
+    # The matrix of derivatives has no y but in the middle, and z hangs on x only.
+    expected = 1.2 * (1 + 0.004 * y) * 0.9
+    np.testing.assert_allclose(decode(network, points, "jacobian"), expected, rtol=1e-3)
+
+
+def test_a_mirror_has_a_negative_jacobian(points, monkeypatch) -> None:
+    network = SirenNetwork(SirenSettings(classes=5, width=16, depth=2, hidden=(8,)))
+    monkeypatch.setattr(network, "warp", lambda positions: positions * torch.tensor([-1, 1, 1]))
+    np.testing.assert_allclose(decode(network, points, "jacobian"), -1, rtol=1e-3)
+
+
+def test_the_jacobian_of_a_warp_is_the_change_of_a_small_box_s_volume(points) -> None:
+    torch.manual_seed(1)
+    network = WarpedNetwork(WarpedSettings(classes=5, width=16, depth=2, hidden=(8,)))
+    with torch.no_grad():
+        for grid in network.displacement.parameters():
+            grid.normal_(std=0.5)
+    which = torch.arange(0, len(points), 997)
+    centre = points.take(which).positions
+    edges = 0.5 * torch.eye(3)
+    with torch.no_grad():
+        columns = [network.warp(centre + edge) - network.warp(centre - edge) for edge in edges]
+    volume = torch.linalg.vecdot(columns[0], torch.linalg.cross(columns[1], columns[2])).numpy()
+    found = decode(network, points, "jacobian", which)
+    np.testing.assert_allclose(found, volume, atol=1e-4)
+    assert found.std() > 0.01
+
+
+def test_several_quantities_at_once_are_those_of_each_alone(network, points) -> None:
+    reads = {name: lambda seen, name=name: getattr(seen, name) for name in QUANTITIES}
+    which = torch.arange(0, len(points), 7)
+    together = decode_all(network, points, reads, which, Workers(torch.device("cpu")))
+    for name in QUANTITIES:
+        alone = decode(network, points, name, which)
+        np.testing.assert_allclose(together[name], alone, rtol=1e-4, atol=1e-4)
+        assert together[name].dtype == alone.dtype
+
+
+def test_numbers_may_be_small_integers(network, points) -> None:
+    which = np.arange(0, len(points), 501)
+    small = decode(network, points, "classes", torch.from_numpy(which.astype(np.int32)))
+    np.testing.assert_array_equal(small, decode(network, points, "classes")[which])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 
 import pytest
@@ -28,7 +29,7 @@ def recorded(network: SirenNetwork, last: int, places: int, keep: tuple[int, ...
         set_all(network, iteration)
         history.record(iteration)
         if iteration in keep:
-            history.keep(iteration)
+            assert history.hold(iteration, f"test {iteration}")
     return history
 
 
@@ -99,4 +100,56 @@ def test_what_is_not_stored_is_refused_and_the_nearest_named(network) -> None:
     with pytest.raises(InputError, match=f"nearest is {missing - 1}"), history.at(missing):
         pass
     with pytest.raises(InputError, match="not stored"):
-        history.keep(missing)
+        history.load(missing, network)
+    assert not history.hold(missing, "test")
+
+
+def test_what_is_held_no_more_is_dropped_and_makes_no_room_scarce(network) -> None:
+    history = History(network, budget=8 * 4 * len(network.fitted_vector()))
+    for iteration in range(64):
+        history.record(iteration)
+        assert history.hold(iteration, "shown")
+    # 62 was held while 63 was recorded.
+    assert history.iterations == sorted({62, *recorded(network, 63, places=8).iterations})
+
+
+def test_holding_another_for_one_purpose_lets_go_of_nothing_held_for_another(network) -> None:
+    history = History(network, budget=8 * 4 * len(network.fitted_vector()))
+    for iteration in range(100):
+        history.record(iteration)
+        if iteration in (33, 35):
+            history.hold(iteration, "shown")
+        if iteration == 37:
+            history.hold(iteration, "wanted")
+    assert {35, 37} <= set(history.iterations)
+    assert 33 not in history.iterations
+
+
+def test_a_network_of_the_same_kind_gets_the_weights_of_a_stored_iteration(network) -> None:
+    history = recorded(network, 9, places=10)
+    other = SirenNetwork(network.settings)
+    history.load(4, other)
+    assert (other.fitted_vector() == 4).all()
+    assert (network.fitted_vector() == 9).all()
+
+
+def test_one_thread_may_look_while_another_records(network) -> None:
+    history = History(network, budget=50 * 4 * len(network.fitted_vector()))
+    ended = threading.Event()
+
+    def record() -> None:
+        for iteration in range(500):
+            history.record(iteration)
+        ended.set()
+
+    history.record(0)
+    thread = threading.Thread(target=record)
+    thread.start()
+    looked = 0
+    while not ended.is_set():
+        newest = history.iterations[-1]
+        if history.hold(newest, "shown"):
+            assert newest in history.iterations
+            looked += 1
+    thread.join()
+    assert looked

@@ -1,0 +1,58 @@
+"""How errors are said to the user."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from src_core.errors import InputError, explain
+
+
+def test_what_the_user_can_mend_is_said_as_it_is_in_one_line() -> None:
+    error = InputError("the scan is not stripped;\n  strip it first")
+    assert explain(error) == "the scan is not stripped; strip it first"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        if hasattr(torch, "OutOfMemoryError")
+        else torch.cuda.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate "
+            "memory: you tried to allocate 400000000000 bytes."
+        ),
+        RuntimeError("std::bad_alloc"),
+        MemoryError(),
+        MemoryError("Unable to allocate 3.1 GiB for an array"),
+    ],
+)
+def test_whoever_runs_out_of_memory_the_user_hears_what_to_do(error) -> None:
+    said = explain(error)
+    assert said.startswith("out of memory: ")
+    assert "--device cpu" in said
+    assert "\n" not in said
+
+
+def test_torch_itself_is_understood_when_memory_runs_out() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**60, dtype=torch.float32)
+    assert explain(raised.value).startswith("out of memory: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            RuntimeError("mat1 and mat2\nshapes cannot be multiplied"),
+            "RuntimeError: mat1 and mat2 shapes cannot be multiplied",
+        ),
+        (KeyError("sine"), "KeyError: 'sine'"),
+        (ValueError("out of memory cells"), "ValueError: out of memory cells"),
+        (AssertionError(), "AssertionError"),
+    ],
+)
+def test_what_should_not_happen_is_said_with_its_kind(error, said) -> None:
+    assert explain(error) == said
