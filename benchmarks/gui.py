@@ -256,7 +256,7 @@ def measure_window(scan: Path, iterations: int) -> dict[str, Any]:
     window.segment()
     window.wait(lambda: 4 * job.progress.iteration >= iterations)
     found["scrub while fitting"] = [
-        window.show(iteration) for iteration in fresh_iterations(window)[:-1]
+        window.show(iteration) for iteration in fresh_iterations(window)
     ]
     job.stop()
 
@@ -283,11 +283,11 @@ def measure_rate(window: Window) -> float:
 
 
 def fresh_iterations(window: Window) -> list[int]:
-    """Stored iterations that nothing is decoded of yet, from all over the fit, in a wild order."""
+    """Past iterations that nothing is decoded of yet, from all over the fit, in a wild order."""
     from napari_metaseg.pictures import COARSE
 
     job = window.job
-    fresh = [i for i in job.iterations if job.session.lacks(i, COARSE)]
+    fresh = [i for i in job.iterations[:-1] if job.session.lacks(i, COARSE)]
     spread = fresh[:: max(1, len(fresh) // SCRUBS)][:SCRUBS]
     return spread[::2] + spread[1::2]
 
