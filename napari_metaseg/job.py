@@ -27,10 +27,13 @@ if TYPE_CHECKING:
     from src_core.fit import Step
     from src_core.scan import Scan
 
-LIVE_SHARE = 0.1
+LIVE_SHARE = 0.08
 """Share of the fit's time that may go into showing it."""
 SHORTEST_FRAME = 0.1
 """Seconds between two live pictures, at least: the window cannot draw many more."""
+SHORTEST_PROGRESS = 0.5
+"""Seconds between two signs of progress without a picture: with software rendering every change in
+the window, however small, costs the fit as much as drawing all of it."""
 REST_BEFORE_WHOLE = 0.7
 """Seconds an iteration must stay on the screen before all of it is decoded."""
 
@@ -186,6 +189,12 @@ class _News:
     failure: str | None = None
     calls: list[Callable[[], None]] = field(default_factory=list)
 
+    @property
+    def can_wait(self) -> bool:
+        """Whether there is nothing but steps of the fit."""
+        told = (self.state, self.session, self.device, self.notes, self.failure)
+        return not self.decoded and not self.calls and all(value is None for value in told)
+
 
 class _Superseded(Exception):
     """The run that asks is no longer the one that counts."""
@@ -261,7 +270,7 @@ class Job:
         self._viewing: tuple[int, Region] | None = None
         self._decoding_whole: int | None = None
         self._region = COARSE
-        self._shown_at = 0.0
+        self._shown_at = self._polled = 0.0
         self._before: int | None = None
 
     @property
@@ -432,8 +441,13 @@ class Job:
 
     def poll(self) -> None:
         """Take the engine's news; to be called some tens of times per second."""
+        now = time.perf_counter()
         with self._lock:
-            news, self._news = self._news, _News()
+            if self._news.can_wait and now - self._polled < SHORTEST_PROGRESS:
+                news = _News()
+            else:
+                news, self._news = self._news, _News()
+                self._polled = now
         number = self._run_number
         if news.device is not None:
             self.device = news.device

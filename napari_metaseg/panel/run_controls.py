@@ -51,7 +51,7 @@ class RunControls(QWidget):
         self._pause = _Button("Pause")
         self._stop = _Button("Stop")
         self._stop.setToolTip(f"End the fit now and keep what there is ({_native(_STOP_KEY)})")
-        self._bar = _ProgressBar()
+        self._bar = QProgressBar()
         self._bar.setAccessibleName("Progress of the segmentation")
         self._status = QLabel()
         self._status.setAccessibleName("Status of the segmentation")
@@ -168,7 +168,8 @@ class RunControls(QWidget):
         state = self._job.state
         progress = None if state in _STAGES else self._job.progress
         if progress is None:
-            self._bar.setRange(0, 0 if state.running else 1)  # 0 to 0 means busy
+            # Not Qt's busy bar: with software rendering it costs the engine a core.
+            self._bar.setRange(0, 1)
             self._bar.setValue(0)
         else:
             self._bar.setRange(0, progress.iterations)
@@ -189,13 +190,6 @@ class _Button(QPushButton):
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         pass
-
-
-class _ProgressBar(QProgressBar):
-    """A progress bar that shows its text also while it is busy; Qt's own leaves it out."""
-
-    def text(self) -> str:
-        return self.format()
 
 
 def _words(state: State, progress: Progress | None) -> str:
