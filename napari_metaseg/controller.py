@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from napari_metaseg.live_layers import LiveLayers
 from napari_metaseg.orientation import Orientation
 from napari_metaseg.pictures import COARSE
 from napari_metaseg.preferences import load_preferences
-from napari_metaseg.scan_layers import LIVE, labels_layer, labels_on_grid, scan_of
+from napari_metaseg.scan_layers import LIVE, METADATA_KEY, labels_layer, labels_on_grid, scan_of
 from napari_metaseg.session import LABELS, Session
 from src_core.errors import InputError
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from src_core.segment import Segmentation
 
 POLL_MS = 30
+_MOST_EXPECTED = 2**25
+"""Voxels of a scan that is prepared before it is asked for."""
 _closing: set[Controller] = set()
 """Those whose panel is closed and whose labels are still being finished."""
 
@@ -63,6 +66,17 @@ class Controller:
     def live(self) -> LiveLayers | None:
         """The layers of the newest fit."""
         return self._live
+
+    def expect(self, scan_layer: Image, mask_layer: Labels | None, choices: Choices) -> None:
+        """Have a scan of our reader prepared while the user looks at it."""
+        known = scan_layer.metadata.get(METADATA_KEY)
+        if known is None or known["scan"].voxels.size > _MOST_EXPECTED:
+            return
+        # What is wrong with the layers is said when they are used.
+        with suppress(InputError):
+            scan, _ = scan_of(scan_layer)
+            mask = None if mask_layer is None else labels_on_grid(mask_layer, scan_layer, "mask")
+            self.job.expect(Request(scan, choices.model, device=choices.device, mask=mask))
 
     def segment(
         self,
@@ -206,6 +220,12 @@ class Controller:
             labels.selected_label = id
         labels.show_selected_label = id is not None
 
+    def cursor_place(self) -> tuple:
+        """Equal as long as `describe_cursor` would say the same."""
+        table, viewer = self.job.table, self._viewer
+        position = None if viewer is None else (viewer.cursor.position, viewer.dims.ndisplay)
+        return position, self.job.shown, table is not None and table.exact
+
     def describe_cursor(self) -> str:
         """Structure and MNI position under the mouse; empty outside the brain."""
         live, viewer = self._live, self._viewer
@@ -279,6 +299,8 @@ class Controller:
         show_error(message)
 
     def _on_removed(self, event: Any) -> None:
+        if METADATA_KEY in event.value.metadata:
+            self.job.forget_expected()
         if event.value == self._scan_layer and self.job.state.running:
             self.job.stop()
             show_info("the scan was removed: its fit is stopped, what there is stays")

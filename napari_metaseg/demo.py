@@ -16,9 +16,9 @@ from pathlib import Path
 from napari import Viewer
 from qtpy.QtWidgets import QApplication
 
-from napari_metaseg.job import State
 from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.pictures import Region
+from napari_metaseg.status import State
 from napari_metaseg.view import open_window
 
 SIZE = (1400, 900)

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from enum import Enum
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -22,125 +21,21 @@ from psygnal import Signal
 from napari_metaseg.engine_thread import EngineThread, Task, Urgency
 from napari_metaseg.pictures import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
 from napari_metaseg.session import Quantity, Session
+from napari_metaseg.status import CurvePoint, Progress, State, StructureRow, StructureTable
 
 if TYPE_CHECKING:
     from src_core.fit import Step
+    from src_core.preparation import Preparation, Stage
     from src_core.scan import Scan
 
-LIVE_SHARE = 0.08
-"""Share of the fit's time that may go into showing it."""
-SHORTEST_FRAME = 0.1
-"""Seconds between two live pictures, at least: the window cannot draw many more."""
-SHORTEST_PROGRESS = 0.5
-"""Seconds between two signs of progress without a picture: with software rendering every change in
-the window, however small, costs the fit as much as drawing all of it."""
+LIVE_SHARE = 0.05
+"""Share of the fit's time that may go into decoding live pictures."""
+REST, REST_ON_CPU = 0.1, 0.7
+"""Seconds between two live pictures, or two signs of progress, at least. Where the fit has no
+graphics card, the window may have none either: then every change of it takes cores from the fit.
+"""
 REST_BEFORE_WHOLE = 0.7
 """Seconds an iteration must stay on the screen before all of it is decoded."""
-
-
-class State(Enum):
-    """Where a job stands."""
-
-    IDLE = "idle"
-    LOADING = "loading"
-    ALIGNING = "aligning"
-    FITTING = "fitting"
-    PAUSED = "paused"
-    FINISHING = "finishing"
-    DONE = "done"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-    @property
-    def running(self) -> bool:
-        """Whether a fit is under way; a paused one is."""
-        return self not in (State.IDLE, State.DONE, State.STOPPED, State.FAILED)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far the fit is.
-
-    Attributes
-    ----------
-    iteration, iterations : int
-        Steps taken, and steps in all.
-    rate : float
-        Steps per second of the last few seconds.
-    seconds_left : float
-        nan while unknown.
-    """
-
-    iteration: int
-    iterations: int
-    rate: float = math.nan
-    seconds_left: float = math.nan
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """What is known of one iteration; nan where it was not measured.
-
-    Attributes
-    ----------
-    iteration : int
-    psnr : float
-        Of the reconstruction, dB.
-    change : float
-        Share of labels that changed per iteration.
-    dice : float
-        Mean foreground Dice with the reference, estimated on a sample of voxels.
-    """
-
-    iteration: int
-    psnr: float = math.nan
-    change: float = math.nan
-    dice: float = math.nan
-
-
-@dataclass(frozen=True)
-class StructureRow:
-    """One structure at the iteration that is shown.
-
-    Attributes
-    ----------
-    id : int
-        Label id.
-    name : str
-    color : tuple of int
-        Red, green, blue, 0 to 255.
-    volume : float
-        mL.
-    change : float
-        Volume now minus volume at the iteration shown before, mL; nan at the first.
-    dice : float
-        With the reference; nan without one, or where the structure is in neither.
-    """
-
-    id: int
-    name: str
-    color: tuple[int, int, int]
-    volume: float
-    change: float = math.nan
-    dice: float = math.nan
-
-
-@dataclass(frozen=True)
-class StructureTable:
-    """All structures at one iteration.
-
-    Attributes
-    ----------
-    iteration : int
-    rows : tuple of StructureRow
-        In the protocol's order.
-    exact : bool
-        Every voxel was counted; otherwise volumes and Dice are estimates from a sample.
-    """
-
-    iteration: int
-    rows: tuple[StructureRow, ...]
-    exact: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,6 +144,9 @@ class Job:
         self._fit: Task | None = None
         self._view: Task | None = None
         self._whole: Task | None = None
+        self._expected: Task | None = None
+        # The scan prepared last; belongs to the engine's thread.
+        self._prepared: tuple[Request, Preparation] | None = None
         self._run_number = 0
         self._stopped = False
         self._reset()
@@ -274,6 +172,11 @@ class Job:
         self._before: int | None = None
 
     @property
+    def _rest(self) -> float:
+        on_cpu = self.session is None or self.session.prepared.device.type == "cpu"
+        return REST_ON_CPU if on_cpu else REST
+
+    @property
     def engine_alive(self) -> bool:
         """Whether the engine's thread runs, busy or not."""
         return self._engine.alive
@@ -293,6 +196,20 @@ class Job:
 
         # What is wrong with the model or the device is said when it is used.
         self._engine.submit(steps(), Urgency.BACKGROUND, lambda error: None)
+
+    def expect(self, request: Request) -> None:
+        """Prepare a scan that will probably be segmented, so that its fit can begin at once."""
+        if self.state.running:
+            return
+        if self._expected is not None:
+            self._engine.cancel(self._expected)
+
+        def steps() -> Iterator[None]:
+            self._prepare(request, lambda stage: None)
+            yield
+
+        # What is wrong with the scan is said when it is used.
+        self._expected = self._engine.submit(steps(), Urgency.BACKGROUND, lambda error: None)
 
     def start(self, request: Request) -> None:
         """Segment a scan.
@@ -347,8 +264,21 @@ class Job:
         """Stop, and forget the scan and all that was made of it."""
         self.stop()
         self._forget()
+        self.forget_expected()
         self._set_state(State.IDLE)
         self._emit_all()
+
+    def forget_expected(self) -> None:
+        """Keep no scan prepared: the one that was is not in the viewer any more."""
+
+        def steps() -> Iterator[None]:
+            self._prepared = None
+            yield
+
+        if self._expected is not None:
+            self._engine.cancel(self._expected)
+        if self._engine.alive:
+            self._engine.submit(steps(), Urgency.VIEW, self._report)
 
     def show(self, iteration: int) -> None:
         """Show the stored iteration nearest to this one as soon as it is decoded.
@@ -443,7 +373,7 @@ class Job:
         """Take the engine's news; to be called some tens of times per second."""
         now = time.perf_counter()
         with self._lock:
-            if self._news.can_wait and now - self._polled < SHORTEST_PROGRESS:
+            if self._news.can_wait and now - self._polled < self._rest:
                 news = _News()
             else:
                 news, self._news = self._news, _News()
@@ -679,14 +609,22 @@ class Job:
             for name, value in news.items():
                 setattr(self._news, name, value)
 
-    def _run(self, number: int, request: Request) -> Iterator[None]:
-        """Prepare, fit, and decode the last iteration."""
-        from src_core.device import describe_device
-        from src_core.preparation import prepare
+    def _prepare(self, request: Request, on_stage: Callable[[Stage], None]) -> Preparation:
+        """Prepare a scan, or take what is prepared of it already."""
+        from src_core.model import load_model
+        from src_core.preparation import prepare, renew
 
-        def on_stage(stage: str) -> None:
-            self._tell_of(number, state={"load": State.LOADING, "align": State.ALIGNING}[stage])
-
+        if self._prepared is not None:
+            known, prepared = self._prepared
+            if (
+                known.scan is request.scan
+                and known.device == request.device
+                and _equal(known.mask, request.mask)
+                # A file of that name may hold another model by now.
+                and load_model(request.model).sha256 == prepared.model.sha256
+            ):
+                return renew(prepared, request.reference)
+        self._prepared = None  # no two scans at once in memory
         prepared = prepare(
             request.scan,
             model=request.model,
@@ -695,6 +633,17 @@ class Job:
             reference=request.reference,
             on_stage=on_stage,
         )
+        self._prepared = request, prepared
+        return prepared
+
+    def _run(self, number: int, request: Request) -> Iterator[None]:
+        """Prepare, fit, and decode the last iteration."""
+        from src_core.device import describe_device
+
+        def on_stage(stage: Stage) -> None:
+            self._tell_of(number, state={"load": State.LOADING, "align": State.ALIGNING}[stage])
+
+        prepared = self._prepare(request, on_stage)
         yield
         device = describe_device(prepared.device)
         self._tell_of(number, device=device, notes=prepared.scan.notes)
@@ -727,7 +676,7 @@ class Job:
             recent.append(step.seconds)
             fitted += step.seconds
             now = time.perf_counter()
-            due = drawn < LIVE_SHARE * fitted and now - last_frame > SHORTEST_FRAME
+            due = drawn < LIVE_SHARE * fitted and now - last_frame > self._rest
             frame = can_draw and self.following and due
             if frame:
                 try:
@@ -769,6 +718,10 @@ class Job:
             self._news.iterations = iterations
             self._news.points.append(CurvePoint(step.iteration, step.psnr, step.change, dice))
             self._news.decoded |= drawn
+
+
+def _equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
+    return a is b or (a is not None and b is not None and np.array_equal(a, b))
 
 
 def _is_of_use(task: Task | None) -> bool:

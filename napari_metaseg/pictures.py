@@ -44,7 +44,7 @@ def thin_axis(box: Sequence[slice], shape: Sequence[int]) -> int | None:
     return min(thin, key=lambda axis: shape[axis], default=None)
 
 
-COARSE = Region(spacing=8.0)
+COARSE = Region(spacing=10.0)
 """Decoded before an iteration is shown, so that there is something to see everywhere."""
 FINER = Region(spacing=3.0)
 """Volume for the 3D view."""

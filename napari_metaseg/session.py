@@ -299,7 +299,7 @@ class Session:
         numbers: np.ndarray | slice = slice(None)
         if region != WHOLE:
             sample = self.pictures.sample(region)
-            numbers, weights = sample.numbers, np.bincount(sample.parents).astype(float)
+            numbers, weights = sample.numbers, sample.weights
         counts = np.bincount(labels, weights, minlength=size)
         millilitres = self.scan.voxel_volume / 1000
         dice: dict[int, float] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from src_core.alignment import Alignment, align, check_transform
 from src_core.brain import brain_mask
 from src_core.device import choose_device
 from src_core.errors import InputError
+from src_core.labels import Protocol
 from src_core.model import DEFAULT_MODEL, Model, load_model, template_image
 from src_core.networks.base import CoordinateNetwork
 from src_core.points import BrainPoints, see
@@ -112,9 +113,7 @@ def prepare(
     brain = brain_mask(scan, _on_grid(mask, scan, "mask"))
     if np.ptp(scan.voxels[brain]) == 0:
         raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
-    truth = _on_grid(reference, scan, "reference")
-    if truth is not None:
-        truth = loaded.protocol.ids[loaded.protocol.to_classes(truth)]
+    truth = _reference(reference, scan, loaded.protocol)
     network = loaded.network()
     end("load")
 
@@ -132,6 +131,30 @@ def prepare(
     network.to(where)
     end("align")
     return Preparation(scan, brain, truth, loaded, alignment, network, points, where, seconds)
+
+
+def renew(prepared: Preparation, reference: str | Path | np.ndarray | None) -> Preparation:
+    """The same scan ready for another fit, compared with another reference or none.
+
+    Raises
+    ------
+    InputError
+        The reference can't be used.
+    """
+    return replace(
+        prepared,
+        reference=_reference(reference, prepared.scan, prepared.model.protocol),
+        network=prepared.model.network().to(prepared.device),
+        seconds={},
+    )
+
+
+def _reference(
+    reference: str | Path | np.ndarray | None, scan: Scan, protocol: Protocol
+) -> np.ndarray | None:
+    """The reference on the scan's grid, with the protocol's ids only."""
+    truth = _on_grid(reference, scan, "reference")
+    return None if truth is None else protocol.ids[protocol.to_classes(truth)]
 
 
 def _scan(scan: str | Path | np.ndarray | Scan, affine: np.ndarray | None) -> Scan:

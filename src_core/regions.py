@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,6 +26,11 @@ class Sample:
 
     numbers: np.ndarray
     parents: np.ndarray
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """For how many voxels each of the M stands: (M,) float64."""
+        return np.bincount(self.parents).astype(float)
 
 
 class Regions:

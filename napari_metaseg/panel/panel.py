@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QCloseEvent
-from qtpy.QtWidgets import QApplication, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_metaseg.controller import Controller
-from napari_metaseg.job import State
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.panel.inputs import Inputs
@@ -20,6 +19,7 @@ from napari_metaseg.panel.structures import Structures
 from napari_metaseg.panel.timeline import Timeline
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.session import Session
+from napari_metaseg.status import State
 from src_core.export import image_stem
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class SegmentPanel(QWidget):
         super().__init__()
         self.setMinimumWidth(_WIDTH)
         self._docked = False
+        self._cursor_place: tuple | None = None
         self.controller = Controller(napari_viewer)
         job = self.controller.job
         self.inputs = Inputs(napari_viewer)
@@ -63,12 +64,23 @@ class SegmentPanel(QWidget):
         notice = QLabel(_NOTICE)
         notice.setEnabled(False)  # drawn in the quiet colour of the theme
 
-        column = QVBoxLayout(self)
+        inner = QWidget()
+        column = QVBoxLayout(inner)
         for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
             column.addWidget(widget)
         column.addWidget(self.structures, stretch=1)
         for widget in (self._cursor, self.maps, self.export_menu, notice):
             column.addWidget(widget)
+
+        # For windows that are lower than the column.
+        scroll = QScrollArea()
+        scroll.setWidget(inner)
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(scroll)
 
         self.inputs.changed.connect(self._update_ready)
         self.run_controls.segment_clicked.connect(self.segment)
@@ -124,8 +136,12 @@ class SegmentPanel(QWidget):
         super().closeEvent(event)
 
     def _update_ready(self) -> None:
-        ready = self.inputs.scan_layer is not None
-        self.run_controls.set_ready(ready, "" if ready else "Open a scan first")
+        scan_layer = self.inputs.scan_layer
+        if scan_layer is None:
+            self.run_controls.set_ready(False, "Open a scan first")
+            return
+        self.run_controls.set_ready(True, "")
+        self.controller.expect(scan_layer, self.inputs.mask_layer, self.inputs.choices)
 
     def _update_export(self) -> None:
         # napari may call once more after Qt has deleted the panel with its dock.
@@ -144,4 +160,8 @@ class SegmentPanel(QWidget):
             self.export_menu.set_source(None, self.inputs.scan_layer.name)
 
     def _show_cursor(self) -> None:
-        self._cursor.setText(self.controller.describe_cursor())
+        # Looking costs a few ms: only where the mouse or the picture has changed.
+        place = self.controller.cursor_place()
+        if place != self._cursor_place:
+            self._cursor_place = place
+            self._cursor.setText(self.controller.describe_cursor())

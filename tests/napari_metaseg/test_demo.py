@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from napari_metaseg import demo
-from napari_metaseg.job import State
 from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.preferences import Preferences, save_preferences
+from napari_metaseg.status import State
 from src_core.export import write_scalar_map
 from src_core.sample import phantom
 

@@ -16,11 +16,12 @@ import pytest
 
 from napari_metaseg import job as job_module
 from napari_metaseg import session as session_module
-from napari_metaseg.job import Job, Request, State
+from napari_metaseg.job import Job, Request
 from napari_metaseg.live_array import LiveArray
 from napari_metaseg.orientation import orientation_of
 from napari_metaseg.pictures import COARSE, PREVIEW_SPACING, WHOLE, Region
 from napari_metaseg.session import LABELS, Quantity, Session
+from napari_metaseg.status import State
 from src_core.alignment import Alignment
 from src_core.errors import InputError
 from src_core.fit import Fit
@@ -40,7 +41,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "src_core.preparation.align", lambda *_: Alignment(np.eye(4), "none", np.nan)
     )
-    monkeypatch.setattr(job_module, "SHORTEST_FRAME", 0.0)
+    monkeypatch.setattr(job_module, "REST_ON_CPU", 0.0)
     monkeypatch.setattr(job_module, "LIVE_SHARE", 1e9)
     monkeypatch.setattr(job_module, "REST_BEFORE_WHOLE", 0.0)
 
@@ -1152,3 +1153,23 @@ def test_a_job_that_never_started_takes_every_command() -> None:
     assert not job.engine_alive
     assert job.close(0)
     assert job.shown is None
+
+
+def test_an_expected_scan_is_not_prepared_again(watcher, monkeypatch) -> None:
+    import src_core.preparation as preparation
+
+    prepared = []
+    see = preparation.see
+    monkeypatch.setattr(
+        preparation, "see", lambda *arguments: prepared.append(1) or see(*arguments)
+    )
+    watcher.job.expect(watcher.request)
+    fitted = []
+    for _ in range(2):
+        watcher.start()
+        watcher.until(lambda: not watcher.job.state.running)
+        assert watcher.job.state is State.DONE
+        fitted.append(watcher.session.prepared.network.fitted_vector())
+    assert prepared == [1]
+    # Nothing of the first fit is left in the second.
+    assert (fitted[0] == fitted[1]).all()

@@ -18,9 +18,9 @@ from napari.layers import Labels
 from napari.utils.notifications import Notification, notification_manager
 
 from napari_metaseg import session as session_module
-from napari_metaseg.job import State
 from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.preferences import Preferences, save_preferences
+from napari_metaseg.status import State
 from src_core.export import write_scalar_map
 from src_core.sample import phantom
 from src_core.scan import Scan

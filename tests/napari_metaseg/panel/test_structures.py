@@ -12,8 +12,9 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QCheckBox, QLabel, QTableView
 
-from napari_metaseg.job import Job, StructureRow, StructureTable
+from napari_metaseg.job import Job
 from napari_metaseg.panel.structures import Structures
+from napari_metaseg.status import StructureRow, StructureTable
 from src_core.labels import PROTOCOLS
 
 ROWS = (
