@@ -68,9 +68,10 @@ class SegmentPanel(QWidget):
         column = QVBoxLayout(inner)
         for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
             column.addWidget(widget)
-        column.addWidget(self.structures, stretch=1)
+        column.addWidget(self.structures, stretch=100)
         for widget in (self._cursor, self.maps, self.export_menu, notice):
             column.addWidget(widget)
+        column.addStretch(1)  # what the table does not need
 
         # For windows that are lower than the column.
         scroll = QScrollArea()
