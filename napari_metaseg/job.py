@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LIVE_SHARE = 0.05
 """Share of the fit's time that may go into decoding live pictures."""
-REST, REST_ON_CPU = 0.1, 0.7
+REST, REST_ON_CPU = 0.1, 1.0
 """Seconds between two live pictures, or two signs of progress, at least. Where the fit has no
 graphics card, the window may have none either: then every change of it takes cores from the fit.
 """
