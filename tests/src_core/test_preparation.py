@@ -11,7 +11,7 @@ from src_core import preparation
 from src_core.errors import InputError
 from src_core.model import load_model
 from src_core.points import brain_points
-from src_core.preparation import prepare
+from src_core.preparation import Preparation, prepare
 from src_core.scan import scan_from_array
 
 
@@ -33,8 +33,13 @@ def loud(monkeypatch):
     monkeypatch.setattr(preparation, "align", fail)
 
 
-def test_everything_for_a_fit_is_there(brain, tiny_model) -> None:
-    prepared = prepare(brain.scan, model=tiny_model, reference=brain.labels)
+@pytest.fixture(scope="module")
+def prepared(brain, tiny_model) -> Preparation:
+    """With everything, alignment too."""
+    return prepare(brain.scan, model=tiny_model, reference=brain.labels)
+
+
+def test_everything_for_a_fit_is_there(brain, prepared) -> None:
     assert prepared.scan is brain.scan
     np.testing.assert_array_equal(prepared.mask, brain.mask)
     np.testing.assert_array_equal(prepared.reference, brain.labels)
@@ -46,8 +51,7 @@ def test_everything_for_a_fit_is_there(brain, tiny_model) -> None:
     assert all(seconds >= 0 for seconds in prepared.seconds.values())
 
 
-def test_points_are_seen_from_where_the_alignment_puts_them(brain, tiny_model) -> None:
-    prepared = prepare(brain.scan, model=tiny_model)
+def test_points_are_seen_from_where_the_alignment_puts_them(brain, prepared) -> None:
     expected = brain_points(
         brain.scan, prepared.mask, prepared.alignment.matrix, prepared.model.rule
     )
