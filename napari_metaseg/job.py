@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -328,32 +329,45 @@ class Job:
 
         self._engine.submit(steps(), Urgency.VIEW, on_error)
 
-    def remove_quantity(self, name: str) -> None:
-        """Decode something no more."""
-        if self.session is not None:
-            self.session.quantities.pop(name, None)
-
     def when_whole(
-        self, session: Session, iteration: int, then: Callable[[], None], urgent: bool = True
+        self,
+        session: Session,
+        iteration: int,
+        then: Callable[[], None],
+        otherwise: Callable[[], None] | None = None,
+        *,
+        urgent: bool = True,
     ) -> None:
-        """Call back once an iteration is decoded at every voxel; it stays stored from now on."""
+        """Call back once an iteration is decoded at every voxel; it stays stored from now on.
+
+        If that fails, the error is told and `otherwise` is called.
+        """
         session.history.hold(iteration, f"whole {iteration}")
 
         def steps() -> Iterator[None]:
             yield from session.decode(iteration, WHOLE)
             self._call(then)
 
-        self._engine.submit(steps(), Urgency.ASKED if urgent else Urgency.BACKGROUND, self._report)
+        urgency = Urgency.ASKED if urgent else Urgency.BACKGROUND
+        self._engine.submit(steps(), urgency, partial(self._report, otherwise=otherwise))
 
-    def run(self, work: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Do something in the engine's thread, and call back with what it returned."""
+    def run(
+        self,
+        work: Callable[[], Any],
+        then: Callable[[Any], None],
+        otherwise: Callable[[], None] | None = None,
+    ) -> None:
+        """Do something in the engine's thread, and call back with what it returned.
+
+        If that fails, the error is told and `otherwise` is called.
+        """
 
         def steps() -> Iterator[None]:
             result = work()
             self._call(lambda: then(result))
             yield
 
-        self._engine.submit(steps(), Urgency.ASKED, self._report)
+        self._engine.submit(steps(), Urgency.ASKED, partial(self._report, otherwise=otherwise))
 
     def close(self, timeout: float = 5.0) -> bool:
         """End everything; True if the engine's thread has ended within some seconds.
@@ -596,10 +610,12 @@ class Job:
         with suppress(_Superseded):
             self._tell_of(number, state=State.FAILED, failure=explain(error))
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: Exception, otherwise: Callable[[], None] | None = None) -> None:
         from src_core.errors import explain
 
         self._tell(failure=explain(error))
+        if otherwise is not None:
+            self._call(otherwise)
 
     def _tell_of(self, number: int, **news: Any) -> None:
         """Tell the news of a run, unless it has been stopped or another one has begun."""

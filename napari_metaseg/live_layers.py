@@ -141,10 +141,10 @@ class LiveLayers:
             self._on_gone()
 
         def describe() -> None:
-            job.run(lambda: session.segmentation(shown), finish)
+            job.run(lambda: session.segmentation(shown), finish, self._on_gone)
 
         if self.layers:
-            job.when_whole(session, shown, describe, urgent=then is not None)
+            job.when_whole(session, shown, describe, self._on_gone, urgent=then is not None)
         else:
             self._on_gone()
 
@@ -210,7 +210,7 @@ class LiveLayers:
             self.labels = None
         for name in [name for name, other in self._maps.items() if other == layer]:
             del self._maps[name]
-            self._job.remove_quantity(name)
+            self.session.quantities.pop(name, None)
         if not self.layers:
             self._viewer.layers.events.removed.disconnect(self._on_removed)
             self._on_gone()

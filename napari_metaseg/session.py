@@ -239,6 +239,8 @@ class Session:
         history.record(iteration)
         report = describe(prepared, labels, network, self.fit)
         report["iterations"] = iteration
+        if iteration != self.fit.iteration:
+            report["stop_reason"] = "chosen in the viewer"
         return Segmentation(
             prepared.scan,
             prepared.mask,

@@ -1039,7 +1039,7 @@ def test_a_quantity_more_is_there_when_it_is_told_and_from_then_on(watcher, job)
     job.show(5)
     watcher.until(lambda: job.shown == 5)
     assert session.pictures.volume(5, "entropy")[0] is not None
-    job.remove_quantity("entropy")
+    watcher.session.quantities.pop("entropy")
     job.show(6)
     watcher.until(lambda: job.shown == 6)
     assert session.pictures.volume(6, "entropy")[0] is None
@@ -1159,7 +1159,6 @@ def test_a_job_that_never_started_takes_every_command() -> None:
     for command in (job.poll, job.pause, job.resume, job.stop, job.follow, job.clear, job.poll):
         command()
     job.show(3)
-    job.remove_quantity("entropy")
     job.add_quantity(entropy(), lambda: None)
     assert job.state is State.IDLE
     assert not job.engine_alive

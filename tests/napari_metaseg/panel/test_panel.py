@@ -52,7 +52,7 @@ class Window:
     def job(self) -> Any:
         return self.panel.controller.job
 
-    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         self.qtbot.waitUntil(condition, timeout=int(1000 * seconds))
 
     def layer(self, ending: str) -> Any:
@@ -85,6 +85,14 @@ def window(make_napari_viewer_proxy, qtbot, phantom_file):
     notification_manager.notification_ready.disconnect(told.append)
     panel.controller.abort()
     save_preferences(Preferences())
+
+
+@pytest.fixture(autouse=True)
+def lively(monkeypatch):
+    """Live pictures come often, and whole ones soon."""
+    monkeypatch.setattr("napari_metaseg.job.REST_ON_CPU", 0.05)
+    monkeypatch.setattr("napari_metaseg.job.LIVE_SHARE", 10.0)
+    monkeypatch.setattr("napari_metaseg.job.REST_BEFORE_WHOLE", 0.1)
 
 
 @pytest.fixture
