@@ -18,7 +18,6 @@ from napari_metaseg import exports, maps
 from napari_metaseg.job import Job, Request
 from napari_metaseg.live_layers import LiveLayers
 from napari_metaseg.orientation import Orientation
-from napari_metaseg.pictures import COARSE
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.scan_layers import LIVE, METADATA_KEY, labels_layer, labels_on_grid, scan_of
 from napari_metaseg.session import LABELS, Session
@@ -196,10 +195,10 @@ class Controller:
             return
         session, orientation = self._live.session, self._live.orientation
         layer = self._live.labels or self._live.reconstruction
-        labels = session.pictures.get(self.job.shown, LABELS, COARSE)
+        labels, _ = session.pictures.volume(self.job.shown, LABELS)
         if labels is None or layer is None:
             return
-        voxels = session.pictures.regions.indices[session.pictures.numbers(COARSE)[labels == id]]
+        voxels = session.pictures.regions.indices[labels == id]
         if not len(voxels):
             show_info("nothing of this structure at this iteration")
             return
@@ -251,16 +250,15 @@ class Controller:
         _closing.add(self)
         self._live.retire(then=self.abort)
 
-    def abort(self) -> None:
-        """End everything at once."""
+    def abort(self, timeout: float = 0.0) -> None:
+        """End everything at once; wait so many seconds for the step under way."""
         _closing.discard(self)
-        if self._viewer is None:
-            return
-        self._timer.stop()
-        self._timer.deleteLater()
-        self._viewer.layers.events.removed.disconnect(self._on_removed)
-        self._viewer = self._live = self._scan_layer = None
-        self.job.close()
+        if self._viewer is not None:
+            self._timer.stop()
+            self._timer.deleteLater()
+            self._viewer.layers.events.removed.disconnect(self._on_removed)
+            self._viewer = self._live = self._scan_layer = None
+        self.job.close(timeout)
 
     def _tick(self) -> None:
         self.job.poll()

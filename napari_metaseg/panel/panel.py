@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _CURSOR_MS = 60
 _WIDTH = 340
+_LONGEST_STEP = 5.0
+"""Seconds: a program that ends while torch computes may crash."""
 _NOTICE = "Research use only. Inspect every result."
 
 
@@ -103,8 +105,9 @@ class SegmentPanel(QWidget):
         self._cursor_timer.start()
 
         # The widget may be gone when these come: they must not hold or touch it.
-        self.destroyed.connect(self.controller.abort)
-        QApplication.instance().aboutToQuit.connect(self.controller.abort)
+        controller = self.controller
+        self.destroyed.connect(lambda: controller.abort())
+        QApplication.instance().aboutToQuit.connect(lambda: controller.abort(_LONGEST_STEP))
         choices = self.inputs.choices
         job.warm_up(choices.model, choices.device)
         # Since napari 0.9 the camera belongs to the scene; before 0.6 it always looked down.
