@@ -108,7 +108,7 @@ def animate(viewer: Viewer, show: Callable[[int], None]) -> None:
             font=ImageFont.load_default(18),
         )
         # Small areas of a colour of their own, such as the ventricles, must keep it.
-        frames.append(frame.quantize(96, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE))
+        frames.append(frame.quantize(224, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE))
     path = FOLDER / "emerging.gif"
     durations = [FRAME_MS] * (len(frames) - 1) + [8 * FRAME_MS]
     frames[0].save(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_metaseg.panel.inputs import Choices
     from src_core.segment import Segmentation
 
-POLL_MS = 30
+POLL_MS = 20
 _MOST_EXPECTED = 2**25
 """Voxels of a scan that is prepared before it is asked for."""
 _closing: set[Controller] = set()

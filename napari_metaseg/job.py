@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from src_core.preparation import Preparation, Stage
     from src_core.scan import Scan
 
-LIVE_SHARE = 0.05
+LIVE_SHARE = 0.04
 """Share of the fit's time that may go into decoding live pictures."""
 REST, REST_ON_CPU = 0.1, 1.0
 """Seconds between two live pictures, or two signs of progress, at least. Where the fit has no

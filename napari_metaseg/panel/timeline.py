@@ -70,6 +70,7 @@ class Timeline(QWidget):
         self._live.setCheckable(True)
         self._live.setToolTip("Show each new iteration as soon as there is one")
         self._label = QLabel()
+        self._label.setMinimumWidth(1)  # a long text must not widen the panel
         self._suggested = QPushButton()
         self._suggested.setStyleSheet(
             "QPushButton { background: none; border: none; padding: 0px; "
@@ -276,7 +277,7 @@ class Timeline(QWidget):
         elif decoding:
             text = f"Showing {job.shown}, decoding {self._wanted} …"
         elif job.shown == job.suggested:
-            text = f"Iteration {job.shown}, the suggested one"
+            text = f"Iteration {job.shown} (suggested)"
         else:
             text = f"Iteration {job.shown}" + (" ·" if suggests else "")
         self._label.setText(text)

@@ -116,7 +116,7 @@ def test_new_iterations_and_what_is_shown_move_the_handle_but_ask_for_nothing(
     job.store(0, 10, 50, 130, 140, suggested=140)
     assert slider(timeline).value() == 2
     job.decode(140)
-    assert (slider(timeline).value(), words(timeline)) == (4, "Iteration 140, the suggested one")
+    assert (slider(timeline).value(), words(timeline)) == (4, "Iteration 140 (suggested)")
     job.store()
     assert not slider(timeline).isEnabled()
     assert job.asked == []
@@ -162,7 +162,7 @@ def test_the_text_says_what_is_shown_while_another_is_decoded(
     assert words(timeline) == "Iteration 10 · suggested 50"  # short waits are not worth a word
     qtbot.waitUntil(lambda: words(timeline) == "Showing 10, decoding 50 …", timeout=2000)
     job.decode(50)
-    assert words(timeline) == "Iteration 50, the suggested one"
+    assert words(timeline) == "Iteration 50 (suggested)"
 
 
 def test_a_click_beside_the_handle_jumps_there(
