@@ -22,8 +22,8 @@ from tempfile import TemporaryDirectory
 import torch
 
 from benchmarks.fit_step import PLAIN_POINTS, PlainFit
+from src_core.bundled import DEFAULT_MODEL
 from src_core.export import write_scalar_map
-from src_core.model import DEFAULT_MODEL
 from src_core.sample import mni152_t1
 from src_core.scan import Scan, read_scan
 from src_core.segment import segment

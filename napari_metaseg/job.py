@@ -23,6 +23,8 @@ from napari_metaseg.engine_thread import EngineThread, Task, Urgency
 from napari_metaseg.pictures import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
 from napari_metaseg.session import Quantity, Session
 from napari_metaseg.status import CurvePoint, Progress, State, StructureRow, StructureTable
+from src_core.bundled import DEFAULT_MODEL
+from src_core.errors import explain
 
 if TYPE_CHECKING:
     from src_core.fit import Step
@@ -61,7 +63,7 @@ class Request:
     """
 
     scan: Scan
-    model: str = "brain3d-tissue"
+    model: str = DEFAULT_MODEL
     iterations: int | None = None
     device: str = "auto"
     seed: int = 0
@@ -605,14 +607,10 @@ class Job:
 
     def _fail(self, number: int, error: Exception) -> None:
         """The fit has ended with an error; what there is is kept."""
-        from src_core.errors import explain
-
         with suppress(_Superseded):
             self._tell_of(number, state=State.FAILED, failure=explain(error))
 
     def _report(self, error: Exception, otherwise: Callable[[], None] | None = None) -> None:
-        from src_core.errors import explain
-
         self._tell(failure=explain(error))
         if otherwise is not None:
             self._call(otherwise)
@@ -681,8 +679,6 @@ class Job:
         self._tell_of(number, decoded=True, state=State.DONE)
 
     def _fit_steps(self, number: int, session: Session) -> Iterator[None]:
-        from src_core.errors import explain
-
         recent: deque[float] = deque(maxlen=20)
         fitted = drawn = 0.0
         can_draw = True

@@ -6,6 +6,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
+from src_core.bundled import DEFAULT_MODEL
+
 
 @dataclass(frozen=True)
 class Preferences:
@@ -27,7 +29,7 @@ class Preferences:
         Whether the patient's right is drawn on the right.
     """
 
-    model: str = "brain3d-tissue"
+    model: str = DEFAULT_MODEL
     device: str = "auto"
     preset: str = "Balanced"
     iterations: int = 130

@@ -7,7 +7,7 @@ networks touched. Reading pictures is safe everywhere.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -106,9 +106,7 @@ class Session:
 
         scan = prepared.scan
         self.prepared = prepared
-        settings = replace(prepared.model.fit, seed=seed)
-        if iterations is not None:
-            settings = replace(settings, iterations=iterations, earliest_stop=None)
+        settings = prepared.model.fit.chosen(iterations, seed)
         self.fit = Fit(prepared.network, prepared.points, settings)
         self.history = History(prepared.network, budget)
         self.history.record(0)
@@ -241,17 +239,7 @@ class Session:
         report["iterations"] = iteration
         if iteration != self.fit.iteration:
             report["stop_reason"] = "chosen in the viewer"
-        return Segmentation(
-            prepared.scan,
-            prepared.mask,
-            prepared.model,
-            prepared.alignment,
-            labels,
-            report,
-            history,
-            network,
-            prepared.points,
-        )
+        return Segmentation.of(prepared, labels, report, history, network)
 
     def label_map(self, iteration: int) -> np.ndarray:
         """Label ids of all voxels, shape (I, J, K).

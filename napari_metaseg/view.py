@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src_core.bundled import bundled_model_files
 from src_core.cli import Command
 from src_core.errors import InputError
 
@@ -136,7 +137,7 @@ def _require_qt() -> None:
 
 def _remember_model(model: str) -> None:
     """Make a model the one used last, as choosing it in the panel does."""
-    from napari_metaseg.panel.model_card import bundled_model_files, read_card
+    from napari_metaseg.panel.model_card import read_card
     from napari_metaseg.preferences import load_preferences, save_preferences
 
     bundled = bundled_model_files()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from src_core import __version__
+from src_core.bundled import DEFAULT_MODEL
 from src_core.errors import InputError, explain
 from src_core.files import check_writable
 
@@ -326,7 +327,7 @@ def _parser(more: Sequence[Command]) -> argparse.ArgumentParser:
         "-o", "--output", type=_image, metavar="OUT", help="default: SCAN's stem + _dseg.nii.gz"
     )
     segment.add_argument(
-        "--model", default="brain3d-tissue", metavar="NAME|FILE", help="default: %(default)s"
+        "--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help="default: %(default)s"
     )
     segment.add_argument(
         "--iterations",

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
+from src_core.networks.warp import local_volume
 from src_core.points import BrainPoints, Points
 from src_core.workers import Workers
 
 Quantity = Literal[
     "classes", "probabilities", "entropy", "intensity", "features", "positions", "jacobian"
 ]
-_STEP = 0.5
-"""Half the distance of the finite differences of the Jacobian, mm."""
 
 
 class Evaluation:
@@ -90,13 +89,7 @@ class Evaluation:
 
         Above 1 where the warp enlarges the scan's anatomy to meet the template's.
         """
-        steps = _STEP * torch.eye(3, device=self._points.positions.device)
-        columns = [
-            self._network.warp(self._points.positions + step)
-            - self._network.warp(self._points.positions - step)
-            for step in steps
-        ]
-        return torch.linalg.det(torch.stack(columns, -1) / (2 * _STEP))
+        return local_volume(self._network.warp, self._points.positions)
 
 
 def decode(

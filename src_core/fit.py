@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -44,6 +44,12 @@ class FitSettings:
     earliest_stop: int | None = None
     tolerance: float = 2e-4
     look_every: int = 5
+
+    def chosen(self, iterations: int | None, seed: int) -> "FitSettings":
+        """These with a seed, and with exactly so many iterations unless that is None."""
+        if iterations is None:
+            return replace(self, seed=seed)
+        return replace(self, seed=seed, iterations=iterations, earliest_stop=None)
 
 
 @dataclass(frozen=True)

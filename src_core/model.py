@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from importlib import resources
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from src_core.bundled import MODEL_SUFFIX, bundled_model_files
 from src_core.errors import InputError
 from src_core.files import complete_files
 from src_core.fit import FitSettings
@@ -32,8 +32,6 @@ from src_core.networks.warped import WarpedNetwork, WarpedSettings
 from src_core.template import TemplateImage
 
 FORMAT = 1
-DEFAULT_MODEL = "brain3d-tissue"
-_SUFFIX = ".safetensors"
 _FAMILIES: dict[str, tuple[type, type]] = {
     "warped": (WarpedNetwork, WarpedSettings),
     "siren": (SirenNetwork, SirenSettings),
@@ -166,12 +164,7 @@ def template_image(network: CoordinateNetwork, spacing: float = 4.0) -> Template
 
 def bundled_models() -> list[str]:
     """Names of the models that come with the package."""
-    folder = resources.files("src_core") / "models"
-    return sorted(
-        entry.name.removesuffix(_SUFFIX)
-        for entry in folder.iterdir()
-        if entry.name.endswith(_SUFFIX)
-    )
+    return list(bundled_model_files())
 
 
 def load_model(name: str | Path) -> Model:
@@ -191,15 +184,14 @@ def load_model(name: str | Path) -> Model:
     InputError
         Unknown name, missing or damaged file, or a card that does not fit.
     """
-    if str(name) in bundled_models():
-        path = Path(str(resources.files("src_core") / "models" / f"{name}{_SUFFIX}"))
-    else:
+    path = bundled_model_files().get(str(name))
+    if path is None:
         path = Path(name)
-        if path.suffix != _SUFFIX and os.sep not in str(name):
+        if path.suffix != MODEL_SUFFIX and os.sep not in str(name):
             known = ", ".join(bundled_models()) or "none"
             raise InputError(
                 f"unknown model {str(name)!r}; bundled models: {known}; "
-                f"give a {_SUFFIX} file for one of your own"
+                f"give a {MODEL_SUFFIX} file for one of your own"
             )
     if not path.is_file():
         raise InputError(f"{path}: no such model file")

@@ -14,10 +14,11 @@ import torch
 
 from src_core.alignment import Alignment, align, check_transform
 from src_core.brain import brain_mask
+from src_core.bundled import DEFAULT_MODEL
 from src_core.device import choose_device
 from src_core.errors import InputError
 from src_core.labels import Protocol
-from src_core.model import DEFAULT_MODEL, Model, load_model, template_image
+from src_core.model import Model, load_model, template_image
 from src_core.networks.base import CoordinateNetwork
 from src_core.points import BrainPoints, see
 from src_core.scan import Scan, read_on_grid, read_scan, scan_from_array

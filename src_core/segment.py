@@ -13,12 +13,13 @@ import torch
 
 from src_core import __version__, export, measure, warp_products
 from src_core.alignment import Alignment
+from src_core.bundled import DEFAULT_MODEL
 from src_core.decode import Quantity, decode
 from src_core.errors import InputError
 from src_core.fit import Fit, Step
 from src_core.history import History
 from src_core.labels import Protocol
-from src_core.model import DEFAULT_MODEL, Model
+from src_core.model import Model
 from src_core.networks.base import CoordinateNetwork
 from src_core.points import BrainPoints
 from src_core.preparation import Preparation, prepare
@@ -67,6 +68,28 @@ class Segmentation:
     network: CoordinateNetwork
     points: BrainPoints
 
+    @classmethod
+    def of(
+        cls,
+        prepared: Preparation,
+        labels: np.ndarray,
+        report: dict[str, Any],
+        history: History,
+        network: CoordinateNetwork,
+    ) -> "Segmentation":
+        """The result for a prepared scan."""
+        return cls(
+            prepared.scan,
+            prepared.mask,
+            prepared.model,
+            prepared.alignment,
+            labels,
+            report,
+            history,
+            network,
+            prepared.points,
+        )
+
     @property
     def protocol(self) -> Protocol:
         """Ids, names and colours of the labels."""
@@ -86,7 +109,7 @@ class Segmentation:
             The iteration is not stored.
         """
         with self.history.at(iteration):
-            return self.protocol.to_ids(self._volume(self._decode("classes")))
+            return _label_map(self.mask, self.protocol, self._decode("classes"))
 
     def reconstruction(self, iteration: int | None = None) -> np.ndarray:
         """The scan as the network knows it, in the scan's own intensities.
@@ -266,9 +289,7 @@ def segment(
     )
     started = time.perf_counter()
     network, points = prepared.network, prepared.points
-    settings = dataclasses.replace(prepared.model.fit, seed=seed)
-    if iterations is not None:
-        settings = dataclasses.replace(settings, iterations=iterations, earliest_stop=None)
+    settings = prepared.model.fit.chosen(iterations, seed)
     fit, history = Fit(network, points, settings), History(network)
     history.record(0)
     for step in fit:
@@ -277,29 +298,20 @@ def segment(
             on_step(step)
     fitted = time.perf_counter()
 
-    labels = label_map(prepared, decode(network, points, "classes"))
+    classes = decode(network, points, "classes")
+    labels = _label_map(prepared.mask, prepared.model.protocol, classes)
     report = describe(prepared, labels, network, fit)
     report["seconds"].update(
         fit=round(fitted - started, 3), decode=round(time.perf_counter() - fitted, 3)
     )
-    return Segmentation(
-        prepared.scan,
-        prepared.mask,
-        prepared.model,
-        prepared.alignment,
-        labels,
-        report,
-        history,
-        network,
-        points,
-    )
+    return Segmentation.of(prepared, labels, report, history, network)
 
 
-def label_map(prepared: Preparation, classes: np.ndarray) -> np.ndarray:
-    """Label ids on the scan's grid, shape (I, J, K), from the classes of its brain points (N,)."""
-    volume = np.zeros(prepared.scan.shape, np.uint8)
-    volume[prepared.mask] = classes
-    return prepared.model.protocol.to_ids(volume)
+def _label_map(mask: np.ndarray, protocol: Protocol, classes: np.ndarray) -> np.ndarray:
+    """Label ids on the mask's grid, shape (I, J, K), from the classes of its voxels (N,)."""
+    volume = np.zeros(mask.shape, np.uint8)
+    volume[mask] = classes
+    return protocol.to_ids(volume)
 
 
 def _psnr(network: CoordinateNetwork, points: BrainPoints, seed: int) -> float:

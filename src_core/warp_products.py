@@ -8,9 +8,7 @@ import torch
 from torch import Tensor
 
 from src_core.networks.base import CoordinateNetwork
-
-_STEP = 0.5
-"""Half the distance of the finite differences of the Jacobian, world mm."""
+from src_core.networks.warp import local_volume
 
 
 def template_positions(
@@ -62,13 +60,7 @@ def jacobian_determinant(
     """
 
     def determinant(world: Tensor) -> Tensor:
-        columns = []
-        for axis in range(3):
-            step = torch.zeros(3, device=world.device)
-            step[axis] = _STEP
-            ahead = _warped(network, alignment, world + step)
-            columns.append((ahead - _warped(network, alignment, world - step)) / (2 * _STEP))
-        return torch.linalg.det(torch.stack(columns, -1))
+        return local_volume(lambda position: _warped(network, alignment, position), world)
 
     return _per_plane(network, affine, shape, determinant)
 

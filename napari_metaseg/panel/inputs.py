@@ -25,14 +25,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_metaseg.panel.model_card import (
-    MODEL_SUFFIX,
-    ModelCard,
-    bundled_model_files,
-    read_card,
-)
+from napari_metaseg.panel.model_card import ModelCard, read_card
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
 from napari_metaseg.scan_layers import LIVE
+from src_core.bundled import MODEL_SUFFIX, bundled_model_files
 from src_core.errors import InputError
 
 _CUSTOM = "Custom"

@@ -7,13 +7,11 @@ import json
 import math
 import struct
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from src_core.errors import InputError
 
-MODEL_SUFFIX = ".safetensors"
 _LARGEST_HEADER = 2**24
 _MOST_NAMES = 8
 
@@ -65,12 +63,6 @@ class ModelCard:
         lines = [f"{name}: {html.escape(fact)}" for name, fact in facts.items()]
         head = f"<b>{html.escape(self.name)}</b><br>{html.escape(self.description)}"
         return f"<p>{head}</p><p>{'<br>'.join(lines)}</p>"
-
-
-def bundled_model_files() -> dict[str, Path]:
-    """Files of the models that come with the package, by name."""
-    folder = Path(str(resources.files("src_core") / "models"))
-    return {file.stem: file for file in sorted(folder.glob(f"*{MODEL_SUFFIX}"))}
 
 
 def read_card(path: Path) -> ModelCard:

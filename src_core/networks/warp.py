@@ -1,11 +1,35 @@
 """A smooth displacement of positions: grids from coarse to fine, added up."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from src_core.template import sample_grid
+
+_STEP = 0.5
+"""Half the distance of the finite differences of the Jacobian, mm."""
+
+
+def local_volume(function: Callable[[Tensor], Tensor], positions: Tensor) -> Tensor:
+    """Determinant of the Jacobian of a map of positions, by central differences.
+
+    Parameters
+    ----------
+    function : callable
+        Positions (N, 3) mm -> positions (N, 3) mm.
+    positions : Tensor, shape (N, 3)
+
+    Returns
+    -------
+    Tensor, shape (N,)
+    """
+    columns = [
+        (function(positions + step) - function(positions - step)) / (2 * _STEP)
+        for step in _STEP * torch.eye(3, device=positions.device)
+    ]
+    return torch.linalg.det(torch.stack(columns, -1))
 
 
 class DisplacementGrids(nn.Module):

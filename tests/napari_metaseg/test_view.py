@@ -99,7 +99,7 @@ def test_mask_and_reference_are_opened_as_labels_and_chosen(
 def test_a_model_of_ones_own_is_chosen(
     run: Callable[..., SimpleNamespace], files: dict[str, Path], tmp_path: Path
 ) -> None:
-    from napari_metaseg.panel.model_card import bundled_model_files
+    from src_core.bundled import bundled_model_files
 
     (bundled, *_) = bundled_model_files().values()
     mine = tmp_path / "mine.safetensors"

@@ -14,9 +14,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from src_core.bundled import DEFAULT_MODEL
 from src_core.errors import InputError
 from src_core.model import (
-    DEFAULT_MODEL,
     build_network,
     bundled_models,
     load_model,

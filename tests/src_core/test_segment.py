@@ -16,10 +16,11 @@ from nibabel.affines import apply_affine, from_matvec
 from scipy.spatial.transform import Rotation
 
 from src_core.alignment import read_transform
+from src_core.bundled import DEFAULT_MODEL
 from src_core.errors import InputError
 from src_core.fit import Step
 from src_core.measure import dice
-from src_core.model import DEFAULT_MODEL, bundled_models
+from src_core.model import bundled_models
 from src_core.sample import mni152_t1
 from src_core.scan import Scan, scan_from_array
 from src_core.segment import Segmentation, segment

@@ -17,8 +17,9 @@ from qtpy.QtWidgets import QComboBox, QPushButton, QSpinBox, QToolButton, QWidge
 
 from napari_metaseg import preferences
 from napari_metaseg.panel.inputs import Choices, Inputs
-from napari_metaseg.panel.model_card import bundled_model_files, read_card
+from napari_metaseg.panel.model_card import read_card
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
+from src_core.bundled import bundled_model_files
 from src_core.errors import InputError
 
 IMAGE = np.random.default_rng(0).random((4, 5, 6))

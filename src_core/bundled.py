@@ -1,0 +1,13 @@
+"""The models that come with the package, by name; looking does not load torch."""
+
+from importlib import resources
+from pathlib import Path
+
+MODEL_SUFFIX = ".safetensors"
+DEFAULT_MODEL = "brain3d-tissue"
+
+
+def bundled_model_files() -> dict[str, Path]:
+    """Files of the bundled models, by name in alphabetical order."""
+    folder = Path(str(resources.files("src_core") / "models"))
+    return {file.stem: file for file in sorted(folder.glob(f"*{MODEL_SUFFIX}"))}
