@@ -12,12 +12,17 @@ from src_core.scan import Scan
 
 BLURS = (0.0, 1.0, 2.0, 4.0)
 """Gaussian sigmas of the scan's intensities that are seen at a point, mm."""
-GRADIENT_BLURS = (1.0, 2.0)
-"""Sigmas at which the gradient is seen, mm; must be among `BLURS`."""
-GRADIENT_SCALE = 5.0
-"""Gradients are given per this many mm, which makes them about as large as intensities."""
-SEEN = len(BLURS) + 3 * len(GRADIENT_BLURS)
-"""Numbers seen at a point: intensities per blur, then gradients along the template's axes."""
+SURROUNDINGS = ((0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0))
+"""Blur, and the distance at which a point is compared with its neighbours in it, mm."""
+DIFFERENCES = 9
+"""Per surrounding: the difference of both neighbours along each template axis, then the second
+differences xx, yy, zz and twice xy, xz, yz."""
+DIFFERENCE_SCALE = 5.0
+"""Differences are given times this, which makes them about as large as activations are."""
+SEEN = len(BLURS) + DIFFERENCES * len(SURROUNDINGS)
+"""Numbers seen at a point: intensities per blur, then differences per surrounding."""
+_I, _J = np.array([(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]).T
+_PIECE = 8192
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +34,7 @@ class Points:
     positions : Tensor, shape (N, 3)
         Template mm after the alignment, before any warp.
     seen : Tensor, shape (N, SEEN)
-        Normalised intensities at `BLURS`, then gradients at `GRADIENT_BLURS`.
+        Normalised intensities at `BLURS`, then differences in `SURROUNDINGS`.
     """
 
     positions: Tensor
@@ -90,12 +95,15 @@ class Sight:
     indices : ndarray, shape (N, 3), int16
         Voxel indices, in the order of ``numpy.nonzero(mask)``.
     seen : ndarray, shape (N, SEEN), float16
-        As in `Points`, but gradients are per voxel and along the axes of the grid.
+        As in `Points`, but differences are along the axes of the grid, over `steps`.
+    steps : ndarray, shape (len(SURROUNDINGS), 3), int
+        Voxels along each axis that are as near as can be to the distances of `SURROUNDINGS`.
     scale : IntensityScale
     """
 
     indices: np.ndarray
     seen: np.ndarray
+    steps: np.ndarray
     scale: IntensityScale
 
     def points(self, to_template: np.ndarray) -> BrainPoints:
@@ -106,15 +114,24 @@ class Sight:
         to_template : ndarray, shape (4, 4)
             Voxel index -> template mm.
         """
-        # A gradient turns with the inverse transpose of the map of positions.
-        turn = GRADIENT_SCALE * np.linalg.inv(to_template[:3, :3]).astype(np.float32)
-        for column in range(len(BLURS), SEEN, 3):
-            gradient = self.seen[:, column : column + 3]
-            gradient[:] = gradient.astype(np.float32) @ turn
+        seen = torch.from_numpy(self.seen)
+        for place, (_, distance) in enumerate(SURROUNDINGS):
+            # Slopes turn with the inverse transpose of the map of positions.
+            turn = distance * np.linalg.inv(to_template[:3, :3]) / self.steps[place][:, None]
+            turn_pairs = turn[_I][:, _I] * turn[_J][:, _J] + turn[_J][:, _I] * turn[_I][:, _J]
+            turn_pairs *= np.where(_I == _J, 0.5, 1.0)
+            first = len(BLURS) + DIFFERENCES * place
+            for start, end, matrix in (
+                (first, first + 3, turn),
+                (first + 3, first + DIFFERENCES, turn_pairs),
+            ):
+                turned = DIFFERENCE_SCALE * torch.from_numpy(matrix).float()
+                for rows in seen.split(_PIECE):
+                    rows[:, start:end] = rows[:, start:end].float() @ turned
         return BrainPoints(
             torch.from_numpy(self.indices),
             torch.from_numpy(to_template).float(),
-            torch.from_numpy(self.seen),
+            seen,
             self.scale,
         )
 
@@ -139,12 +156,15 @@ def brain_points(
 
 
 def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
-    """Blurred intensities and gradients at every brain voxel.
+    """Blurred intensities at every brain voxel, and how its surroundings differ from it.
+
+    Differences to neighbours at rising distances in rising blurs are what a derivative-of-Gaussian
+    jet measures (Koenderink and van Doorn 1987), but reach further than derivatives do.
 
     Parameters
     ----------
     scan : Scan
-        Across a single slice nothing is blurred and nothing rises.
+        Across a single slice nothing is blurred and nothing differs.
     mask : ndarray of bool, shape (I, J, K)
         The brain. Voxels outside count as empty.
     rule : IntensityRule
@@ -156,30 +176,57 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
     """
     indices = np.stack([axis.astype(np.int16) for axis in np.nonzero(mask)], axis=1)
     low, high = indices.min(0), indices.max(0) + 1
-    # One empty voxel around the box, so that each brain voxel has neighbours.
-    inside = np.pad(mask[tuple(map(slice, low, high))], 1)
+    extended = np.array(scan.shape) > 1
+    distances = np.array([distance for _, distance in SURROUNDINGS])
+    steps = np.maximum(1, np.round(distances[:, None] / scan.voxel_size)).astype(int)
+    # Empty voxels around the box, so that each brain voxel has neighbours.
+    inside = np.pad(
+        mask[tuple(map(slice, low, high))], [(n, n) for n in np.where(extended, steps.max(0), 0)]
+    )
     values = scan.voxels[mask]
     scale = rule.fit(values)
     picture = np.zeros(inside.shape, np.float32)
     picture[inside] = scale.normalise(values)
-    where = np.flatnonzero(inside)
+    where = torch.from_numpy(np.flatnonzero(inside))
     strides = np.array(inside.strides) // inside.itemsize
-    widths = np.where(np.array(scan.shape) > 1, 1 / scan.voxel_size, 0)
-    seen = np.zeros((len(where), SEEN), np.float16)
-
-    for place, sigma in enumerate(BLURS):
-        blurred = picture
-        if sigma:
-            blurred = ndimage.gaussian_filter(
-                picture, sigma * widths, mode="constant", truncate=3.0
+    widths = np.where(extended, 1 / scan.voxel_size, 0)
+    blurred = {
+        sigma: torch.from_numpy(_blurred(picture, sigma * widths)).flatten()
+        for sigma in {*BLURS, *(sigma for sigma, _ in SURROUNDINGS)}
+    }
+    seen = torch.zeros(len(where), SEEN, dtype=torch.float16)
+    # Pieces whose rows stay in the cache while column after column is filled in.
+    for rows, numbers in zip(seen.split(_PIECE), where.split(_PIECE), strict=True):
+        rows[:, : len(BLURS)] = torch.stack([blurred[sigma][numbers] for sigma in BLURS], 1)
+        for place, (sigma, _) in enumerate(SURROUNDINGS):
+            first = len(BLURS) + DIFFERENCES * place
+            rows[:, first : first + DIFFERENCES] = _differences(
+                blurred[sigma], numbers, (steps[place] * strides).tolist(), extended
             )
-        flat = blurred.ravel()
-        # take, unlike indexing with [], lets other threads work meanwhile
-        seen[:, place] = flat.take(where, mode="clip")
-        if sigma in GRADIENT_BLURS:
-            column = len(BLURS) + 3 * GRADIENT_BLURS.index(sigma)
-            for axis in np.flatnonzero(widths):
-                step = strides[axis]
-                ahead = flat.take(where + step, mode="clip")
-                seen[:, column + axis] = (ahead - flat.take(where - step, mode="clip")) / 2
-    return Sight(indices, seen, scale)
+    return Sight(indices, seen.numpy(), steps, scale)
+
+
+def _blurred(picture: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    if not widths.any():
+        return picture
+    return ndimage.gaussian_filter(picture, widths, mode="constant", truncate=3.0)
+
+
+def _differences(
+    picture: Tensor, numbers: Tensor, moves: list[int], extended: np.ndarray
+) -> Tensor:
+    """Differences (n, DIFFERENCES) in a flat picture between places and those some moves away."""
+    zero = torch.zeros(len(numbers))
+    slopes, seconds = [zero] * 3, [zero] * len(_I)
+    twice = 2 * picture[numbers]
+    for place, (i, j) in enumerate(zip(_I, _J, strict=True)):
+        if not (extended[i] and extended[j]):
+            continue
+        if i == j:
+            ahead, behind = picture[numbers + moves[i]], picture[numbers - moves[i]]
+            slopes[i], seconds[place] = ahead - behind, ahead + behind - twice
+        else:
+            both, other = moves[i] + moves[j], moves[i] - moves[j]
+            along = picture[numbers + both] + picture[numbers - both]
+            seconds[place] = (along - picture[numbers + other] - picture[numbers - other]) / 2
+    return torch.stack(slopes + seconds, 1)

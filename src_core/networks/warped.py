@@ -88,7 +88,7 @@ class WarpedNetwork(CoordinateNetwork):
     """Warp and appearance of one scan, the template network, and a head.
 
     The head reads the template network's activations at the warped position, the template
-    intensities there, and the scan's own intensities and gradients at the point.
+    intensities there, and the scan's own intensities at and around the point.
 
     Parameters
     ----------
@@ -157,5 +157,5 @@ class WarpedNetwork(CoordinateNetwork):
     def read_logits(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
         template = self.template.intensity(activations[-1])
         intensities = self.appearance(points.seen[:, : len(BLURS)], points.positions)
-        gradients = points.seen[:, len(BLURS) :]
-        return self.head(torch.cat([*activations, template, intensities, gradients], 1))
+        differences = points.seen[:, len(BLURS) :]
+        return self.head(torch.cat([*activations, template, intensities, differences], 1))

@@ -11,20 +11,16 @@ from src_core.brain import brain_mask
 from src_core.intensity import LEVELS, IntensityRule
 from src_core.labels import Protocol
 from src_core.points import BrainPoints, brain_points
-from src_core.scan import read_scan
+from src_core.scan import read_on_grid, read_scan
 from src_core.template import TemplateImage
-from src_core.training.augment import augment, mirror, mirrored_classes
-from src_core.training.data import IGNORED, Subject, read_example
-
-POINTS = 300_000
-"""Brain voxels kept per example, drawn at random."""
-TURN, SHIFT, STRETCH = 4.0, 4.0, 0.04
-"""Standard deviation of the error put on the alignment of changed scans: degrees, mm, share."""
+from src_core.training.augment import Tissues, augment, mirror, mirrored_classes
+from src_core.training.data import IGNORED, LabelledScan, read_mask
+from src_core.training.settings import ExampleSettings
 
 
 @dataclass(frozen=True, eq=False)
 class Example:
-    """Points of one scan with their classes.
+    """Points of one scan with their labels.
 
     Attributes
     ----------
@@ -32,8 +28,10 @@ class Example:
         Of the scan, with the number of the variant.
     split : str
     points : BrainPoints
-    classes : Tensor, shape (N,), uint8
-        Class index, `IGNORED` where it takes no part.
+    labels : Tensor, shape (N,), int16
+        Ids of the scan's label map.
+    mirrored : bool
+        Left and right have changed places since the labels were given.
     volume : float
         Template mm3 each point stands for.
     """
@@ -41,84 +39,93 @@ class Example:
     name: str
     split: str
     points: BrainPoints
-    classes: Tensor
+    labels: Tensor
+    mirrored: bool
     volume: float
 
+    @property
+    def unchanged(self) -> bool:
+        """The scan is as it came, or mirrored."""
+        return self.name.endswith(("-0", "-1"))
 
-def mean_quantiles(subjects: list[Subject]) -> IntensityRule:
+    def classes(self, mapping: np.ndarray, protocol: Protocol) -> Tensor:
+        """Class of each point, shape (N,), uint8, `IGNORED` where it takes no part.
+
+        Parameters
+        ----------
+        mapping : ndarray of uint8
+            Class by label id.
+        protocol : Protocol
+        """
+        classes = mapping[self.labels.numpy()]
+        if self.mirrored:
+            swapped = np.full(256, IGNORED, np.uint8)
+            swapped[: len(protocol.ids)] = mirrored_classes(protocol)
+            classes = swapped[classes]
+        return torch.from_numpy(classes)
+
+
+def mean_quantiles(subjects: list[LabelledScan]) -> IntensityRule:
     """Intensity rule that sends each scan's quantiles to the mean of those of the group.
 
     Parameters
     ----------
-    subjects : list of Subject
+    subjects : list of LabelledScan
         Of the train split.
     """
     found = []
     for subject in subjects:
         scan = read_scan(subject.scan)
-        levels = np.quantile(scan.voxels[brain_mask(scan)], LEVELS)
+        levels = np.quantile(scan.voxels[brain_mask(scan, read_mask(subject, scan))], LEVELS)
         found.append(0.95 * levels / levels[-1])
     return IntensityRule(tuple(np.mean(found, axis=0).round(4).tolist()))
 
 
 def make_example(
-    subject: Subject,
+    subject: LabelledScan,
     variant: int,
-    mapping: np.ndarray,
-    protocol: Protocol,
     reference: TemplateImage,
     rule: IntensityRule,
+    tissues: Tissues,
+    settings: ExampleSettings,
     seed: int,
 ) -> Example:
     """See a scan in one of its variants.
 
     Parameters
     ----------
-    subject : Subject
+    subject : LabelledScan
     variant : int
         0: as it is, 1: mirrored, from 2 on: changed at random (see `augment`), half of them
-        mirrored, and misaligned a little.
-    mapping : ndarray of uint8
-        Class by label id.
-    protocol : Protocol
+        mirrored.
     reference : TemplateImage
         What the scan is aligned to.
     rule : IntensityRule
+    tissues : Tissues
+        What the labels are.
+    settings : ExampleSettings
     seed : int
         Of all that is random.
     """
     random = np.random.default_rng((seed, variant, *subject.name.encode()))
-    scan, classes = read_example(subject, mapping)
-    mask = brain_mask(scan)
-    if variant == 1 or (variant > 1 and random.random() < 0.5):
-        scan, classes = mirror(scan), _looked_up(mirrored_classes(protocol), classes)
+    scan = read_scan(subject.scan)
+    labels = read_on_grid(subject.labels, scan, "reference").astype(np.int16)
+    mask = brain_mask(scan, read_mask(subject, scan))
+    mirrored = variant == 1 or (variant > 1 and random.random() < 0.5)
+    if mirrored:
+        scan = mirror(scan)
     alignment = align(scan, mask, reference).matrix
     if variant > 1:
-        scan, mask, classes = augment(scan, mask, classes, random)
-        alignment = _misalignment(random) @ alignment
+        scan, mask, labels = augment(scan, mask, labels, tissues, random, settings.augment)
     points = brain_points(scan, mask, alignment, rule)
-    chosen = random.choice(len(points), min(POINTS, len(points)), replace=False)
+    chosen = random.choice(len(points), min(settings.points, len(points)), replace=False)
     which = torch.from_numpy(chosen)
     volume = abs(np.linalg.det((alignment @ scan.affine)[:3, :3])) * len(points) / len(which)
     return Example(
         f"{subject.name}-{variant}",
         subject.split,
         replace(points, indices=points.indices[which], seen=points.seen[which]),
-        torch.from_numpy(classes[mask])[which],
+        torch.from_numpy(labels[mask])[which],
+        mirrored,
         float(volume),
     )
-
-
-def _looked_up(table: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    full = np.full(256, IGNORED, np.uint8)
-    full[: len(table)] = table
-    return full[classes]
-
-
-def _misalignment(random: np.random.Generator) -> np.ndarray:
-    """A small random affine, 4x4."""
-    turn = np.deg2rad(TURN) * random.standard_normal(3)
-    matrix = np.eye(4)
-    matrix[:3, :3] += np.cross(np.eye(3), turn) + np.diag(STRETCH * random.standard_normal(3))
-    matrix[:3, 3] = SHIFT * random.standard_normal(3)
-    return matrix

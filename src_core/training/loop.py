@@ -1,17 +1,24 @@
 """Long optimisation loops that an interruption does not harm."""
 
+from __future__ import annotations
+
 import csv
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from src_core.adam import Adam
 from src_core.errors import InputError
+from src_core.training import distributed
+from src_core.training.cache import save_whole
 
 SAVE_EVERY = 100
 """Steps between two checkpoints."""
@@ -19,22 +26,65 @@ LOG_EVERY = 50
 """Steps between two rows of the log."""
 
 
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and how fast a loss is made small.
+
+    Attributes
+    ----------
+    steps : int
+    rate : float
+        Largest Adam step size; it rises over the first 2 % of the steps and falls along a cosine
+        to a hundredth.
+    scans : int
+        Examples per step and process.
+    points : int
+        Random points of each.
+    judge_every : int
+        Steps between two looks at the scans that are not trained on.
+    patience : int
+        Looks without improvement after which the loop ends early; 0: it never does.
+
+    Raises
+    ------
+    InputError
+        A value is out of range.
+    """
+
+    steps: int = 3000
+    rate: float = 1e-3
+    scans: int = 8
+    points: int = 2048
+    judge_every: int = 500
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "scans", "points", "judge_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not a positive number")
+        if self.rate <= 0 or self.patience < 0:
+            raise InputError("rate must be above 0, patience 0 or more")
+
+    def rate_at(self, step: int) -> float:
+        """Adam step size at a step, the first being 0."""
+        warm = min(1.0, (step + 1) / (0.02 * self.steps))
+        return self.rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / self.steps))
+
+
 def optimise(
     name: str,
     work: Path,
     parameters: Sequence[Tensor],
-    rate: float,
-    steps: int,
+    settings: LoopSettings,
     seed: int,
     loss_of: Callable[[torch.Generator], dict[str, Tensor]],
     judge: Callable[[], dict[str, float]] | None = None,
-    judge_every: int = 500,
 ) -> None:
     """Minimise a random loss; goes on from the last checkpoint to the very same result.
 
-    The step size rises over the first 2 % of the steps and falls along a cosine to a
-    hundredth. In the work folder the log ``<name>.csv`` gets a row per `LOG_EVERY` steps and
-    ``<name>-scores.csv`` one per judgement.
+    In the work folder the log ``<name>.csv`` gets a row per `LOG_EVERY` steps and
+    ``<name>-scores.csv`` one per judgement. With a judge the parameters end as they were when
+    its "mean" was highest.
 
     Parameters
     ----------
@@ -44,16 +94,12 @@ def optimise(
         Folder for them.
     parameters : sequence of Tensor
         Changed in place.
-    rate : float
-        Largest Adam step size.
-    steps : int
+    settings : LoopSettings
     seed : int
     loss_of : callable
         Random generator -> named losses; the one called "loss" is made small.
     judge : callable, optional
-        Gives figures of merit for the log.
-    judge_every : int
-        Steps between two judgements.
+        Gives figures of merit, the one called "mean" to be made large.
 
     Raises
     ------
@@ -62,61 +108,148 @@ def optimise(
     """
     for parameter in parameters:
         parameter.requires_grad_(True)
-    adam = Adam(parameters)
-    generator = torch.Generator().manual_seed(seed)
-    checkpoint = work / f"{name}.checkpoint"
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        first = state["step"]
-        adam.load_state(state["adam"])
-        generator.set_state(state["generator"])
-        with torch.no_grad():
-            for parameter, value in zip(parameters, state["parameters"], strict=True):
-                parameter.copy_(value)
-    started = time.perf_counter()
-    with tqdm(range(first, steps), initial=first, total=steps, desc=name, unit="step") as bar:
+    loop = _Loop(name, work, parameters, settings, judge)
+    loop.resume()
+    first = distributed.rank() == 0
+    steps = settings.steps
+    with tqdm(
+        range(loop.step, steps), initial=loop.step, total=steps, desc=name, unit="step",
+        disable=not first,
+    ) as bar:  # fmt: skip
         for step in bar:
-            adam.zero_grad()
+            if loop.out_of_patience:
+                break
+            # Each step and process draws from its own seed, so there is no state to keep.
+            generator = torch.Generator().manual_seed(_mixed(seed, step, distributed.rank()))
+            loop.adam.zero_grad()
             losses = loss_of(generator)
             if not math.isfinite(losses["loss"].item()):
                 raise InputError(
-                    f"{name}: the loss is not finite at step {step}; {checkpoint} stays"
+                    f"{name}: the loss is not finite at step {step}; {loop.checkpoint} stays"
                 )
             losses["loss"].backward()
-            warm = min(1.0, (step + 1) / (0.02 * steps))
-            adam.step(rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / steps)))
-            last = step + 1 == steps
-            seconds = round(time.perf_counter() - started, 1)
-            if judge is not None and (last or (step + 1) % judge_every == 0):
-                scores = judge()
-                tqdm.write(f"{name} {step + 1}: {_listed(scores)}")
-                _log(work / f"{name}-scores.csv", {"step": step + 1, "seconds": seconds} | scores)
-            if last or (step + 1) % LOG_EVERY == 0:
+            moving = [p.grad for p in parameters if p.grad is not None]
+            distributed.average(moving)
+            loop.adam.step(settings.rate_at(step))
+            loop.step = step + 1
+            last = loop.step == steps
+            if judge is not None and (last or loop.step % settings.judge_every == 0):
+                scores = loop.look()
+                if first:
+                    tqdm.write(f"{name} {loop.step}: {_listed(scores)}")
+            if first and (last or loop.step % LOG_EVERY == 0):
                 figures = {key: value.item() for key, value in losses.items()}
                 bar.set_postfix_str(_listed(figures))
-                _log(work / f"{name}.csv", {"step": step + 1, "seconds": seconds} | figures)
-            if last or (step + 1) % SAVE_EVERY == 0:
-                state = {
-                    "step": step + 1,
-                    "adam": adam.state(),
-                    "generator": generator.get_state(),
-                    "parameters": [parameter.detach() for parameter in parameters],
-                }
-                torch.save(state, checkpoint.with_suffix(".part"))
-                checkpoint.with_suffix(".part").replace(checkpoint)
+                loop.log("", figures)
+            if first and (last or loop.out_of_patience or loop.step % SAVE_EVERY == 0):
+                loop.save()
+    loop.take_best()
     for parameter in parameters:
         parameter.requires_grad_(False)
+
+
+class _Loop:
+    """What a checkpoint holds, and its logs."""
+
+    def __init__(
+        self,
+        name: str,
+        work: Path,
+        parameters: Sequence[Tensor],
+        settings: LoopSettings,
+        judge: Callable[[], dict[str, float]] | None,
+    ):
+        self.adam = Adam(parameters)
+        self.checkpoint = work / f"{name}.checkpoint"
+        self.step = 0
+        self._logs = {what: work / f"{name}{what}.csv" for what in ("", "-scores")}
+        self._parameters = parameters
+        self._patience = settings.patience
+        self._judge = judge
+        self._best: list[Tensor] | None = None
+        self._highest = -math.inf
+        self._looks_since = 0
+        self._seconds_before = 0.0
+        self._started = time.perf_counter()
+
+    @property
+    def out_of_patience(self) -> bool:
+        return 0 < self._patience <= self._looks_since
+
+    def resume(self) -> None:
+        """Go on from the checkpoint, if there is one; what was logged after it is forgotten."""
+        if self.checkpoint.exists():
+            state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
+            self.step = state["step"]
+            self.adam.load_state(state["adam"])
+            self._put(state["parameters"])
+            self._best, self._highest = state["best"], state["highest"]
+            self._looks_since = state["looks_since"]
+            self._seconds_before = state["seconds"]
+        if distributed.rank() == 0:
+            for path in self._logs.values():
+                _forget_after(path, self.step)
+
+    def save(self) -> None:
+        state = {
+            "step": self.step,
+            "adam": self.adam.state(),
+            "parameters": [parameter.detach() for parameter in self._parameters],
+            "best": self._best,
+            "highest": self._highest,
+            "looks_since": self._looks_since,
+            "seconds": self._seconds(),
+        }
+        save_whole(state, self.checkpoint)
+
+    def look(self) -> dict[str, float]:
+        """Judge the parameters, and keep them if they are the best so far."""
+        assert self._judge is not None
+        scores = self._judge()
+        if scores:
+            self._looks_since += 1
+            if scores["mean"] > self._highest:
+                self._highest, self._looks_since = scores["mean"], 0
+                self._best = [parameter.detach().clone() for parameter in self._parameters]
+            if distributed.rank() == 0:
+                self.log("-scores", scores)
+        return scores
+
+    def take_best(self) -> None:
+        if self._best is not None:
+            self._put(self._best)
+
+    def log(self, what: str, figures: dict[str, float]) -> None:
+        row = {"step": self.step, "seconds": round(self._seconds(), 1)} | figures
+        path = self._logs[what]
+        new = not path.exists()
+        with path.open("a", newline="") as file:
+            writer = csv.DictWriter(file, row)
+            if new:
+                writer.writeheader()
+            writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+
+    def _seconds(self) -> float:
+        return self._seconds_before + time.perf_counter() - self._started
+
+    @torch.no_grad()
+    def _put(self, values: Sequence[Tensor]) -> None:
+        for parameter, value in zip(self._parameters, values, strict=True):
+            parameter.copy_(value)
+
+
+def _mixed(*numbers: int) -> int:
+    """A seed that differs whenever one of the numbers does."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _listed(figures: dict[str, float]) -> str:
     return " ".join(f"{key} {value:.4f}" for key, value in figures.items())
 
 
-def _log(path: Path, row: dict[str, float]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row)
-        if new:
-            writer.writeheader()
-        writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+def _forget_after(path: Path, step: int) -> None:
+    """Drop the rows of a log that lie after a step."""
+    if path.exists():
+        heading, *rows = path.read_text().splitlines(keepends=True)
+        kept = [row for row in rows if int(row.split(",")[0]) <= step]
+        path.write_text("".join([heading, *kept]))

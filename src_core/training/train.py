@@ -1,16 +1,19 @@
-"""Make a model from a folder of scans with label maps.
+"""Make a model from labelled scans.
 
-Stages, each resumable: *examples* (scans as points, plain and changed), *group* (the mean
-picture, sharpened by warping), *start* (the shared weights), *fits* (every example fitted as at
-test time, from intensities alone), *head* (trained on the fitted networks, because
-test-time fitting never sees labels), *model file*.
+Stages, each resumable: *examples* (scans as points, plain and changed), *group* (warped family:
+the mean picture, sharpened by warping), *start* (the shared weights; siren family: learned
+through the fit), *fits* (every example fitted as at test time, from intensities alone), *head*
+(trained on the fitted networks, because test-time fitting never sees labels), *model file*.
 """
 
+from __future__ import annotations
+
 import dataclasses
+import hashlib
 import json
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -20,83 +23,35 @@ from tqdm import tqdm
 
 from src_core.alignment import SEARCH_SPACING
 from src_core.decode import decode
+from src_core.device import choose_device
 from src_core.errors import InputError
-from src_core.fit import Fit, FitSettings
+from src_core.fit import Fit
 from src_core.intensity import IntensityRule
 from src_core.labels import Protocol, protocol
-from src_core.model import FORMAT, build_network, write_model
-from src_core.networks.base import CoordinateNetwork
+from src_core.model import FORMAT, Model, build_network, load_model, write_model
 from src_core.networks.sine import CHUNK
 from src_core.networks.warped import WarpedNetwork
 from src_core.points import BLURS, Points
 from src_core.sample import mni152_t1
 from src_core.template import TemplateImage
-from src_core.training.cache import load_or_make
-from src_core.training.data import Subject, read_mapping, read_subjects
+from src_core.training import distributed
+from src_core.training.augment import Tissues
+from src_core.training.cache import claim, load_or_make
+from src_core.training.config import to_json
+from src_core.training.data import LabelledScan, check, read_mapping, read_scans
 from src_core.training.examples import Example, make_example, mean_quantiles
 from src_core.training.group import GridTemplate, GroupMean
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.plots import write_curves
+from src_core.training.settings import TrainingSettings
 
-LICENCE = (
-    "CC BY-NC 4.0, research use only. Trained on label maps provided by Neuromorphometrics, Inc. "
-    "(http://Neuromorphometrics.com/) under academic subscription; the scans originate from the "
-    "OASIS project (OASIS-1, Marcus et al. 2007; P50 AG05681, P01 AG03991, P01 AG026276, "
-    "R01 AG021910, P20 MH071616, U24 RR021382)."
-)
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What is trained, on what, and for how long.
-
-    Attributes
-    ----------
-    data : Path
-        Folder; see `read_subjects` and `read_mapping`.
-    output : Path
-        Model file.
-    name : str
-        Of the model; by default that of the file.
-    family : {"warped", "siren"}
-    protocol : str
-    work : Path or None
-        Folder of checkpoints and logs; None: beside the output.
-    steps : int
-        Of the start and of the head, each.
-    seed : int
-    threads : int or None
-        CPU threads; None: all.
-    smoke : bool
-        Tiny networks and few steps: proves that training works, nothing else.
-    """
-
-    data: Path
-    output: Path
-    name: str = ""
-    family: str = "warped"
-    protocol: str = "tissue4"
-    work: Path | None = None
-    steps: int = 4000
-    seed: int = 0
-    threads: int | None = None
-    smoke: bool = False
-
-
-@dataclass(frozen=True)
-class _Recipe:
-    """Numbers that are not worth a command line option."""
-
-    variants: int = 5
-    rounds: int = 2
-    fit: FitSettings = FitSettings(iterations=130, points=12288)
-    examples_per_step: int = 8
-    points_per_example: int = 2048
-    template_points: int = 8192
-    template_weight: float = 30.0
-    start_rate: float = 1e-3
-    head_rate: float = 1e-3
-    judged_points: int = 40_000
+TEMPLATE_POINTS = 4
+"""Places at which the template network is compared with the mean picture, per point of a scan."""
+TEMPLATE_WEIGHT = 30.0
+"""Of the squared error of intensities beside the loss of labels."""
+JUDGED_POINTS = 40_000
+"""Of each scan that is not trained on."""
 
 
 def train(settings: TrainingSettings) -> None:
@@ -109,115 +64,151 @@ def train(settings: TrainingSettings) -> None:
     Raises
     ------
     InputError
-        The data can't be used, or the work folder belongs to another training.
+        The data can't be used, a folder belongs to another training, or the loss is no longer
+        finite.
     """
     if settings.threads:
         torch.set_num_threads(settings.threads)
+    device = distributed.join(choose_device(settings.device))
     torch.manual_seed(settings.seed)
-    training = _Training(settings)
-    examples = training.examples()
-    if settings.family == "warped":
-        training.group(examples)
-    training.start(examples)
-    training.fits(examples)
-    training.head(examples)
-    training.write()
+    training = _Training(settings, device)
+    training.examples()
+    if settings.template is None:
+        if settings.family == "warped":
+            training.group()
+        training.start()
+    training.fits()
+    training.head()
+    if distributed.rank() == 0:
+        training.write()
+        logs = [training.work / f"{name}.csv" for name in ("start", "head", "head-scores")]
+        write_curves(logs, training.work / "curves.png")
+    distributed.wait()
 
 
 class _Training:
     """The stages, over one work folder."""
 
-    def __init__(self, settings: TrainingSettings):
+    def __init__(self, settings: TrainingSettings, device: torch.device):
         self.settings = settings
-        self.protocol: Protocol = protocol(settings.protocol)
-        self.recipe = _smoke_recipe() if settings.smoke else _Recipe()
-        self.work = settings.work or settings.output.with_suffix(".training")
-        self.subjects = [s for s in read_subjects(settings.data) if s.split in ("train", "val")]
+        self.device = device
+        self.protocol: Protocol = settings.read_protocol()
+        self.scans = [scan for scan in read_scans(settings.data) if scan.split in ("train", "val")]
         self.mapping = read_mapping(settings.data, self.protocol)
-        self.network = build_network(settings.family, self._architecture())
-        self._claim_work_folder()
-        self.weights: dict[str, Tensor] = {}
+        check(self.scans, self.mapping)
+        architecture = {"classes": len(self.protocol.ids)} | settings.network.chosen()
+        self.network = build_network(settings.family, architecture).to(device)
+        self.template = load_model(settings.template) if settings.template else None
+        if self.template:
+            self._take_over(self.template)
+        self.work = settings.work or settings.output.with_suffix(".training")
+        self.shelf = settings.cache or self.work
+        self._claim_folders()
+        self.rule = self._rule()
+        self.train: list[Example] = []
+        self.val: list[Example] = []
+        self.classes: dict[str, Tensor] = {}
         self.image: TemplateImage | None = None
         self.places: dict[str, Tensor] = {}
-        self.rule = self._rule()
+        self.weights: dict[str, Tensor] = {}
 
-    def _architecture(self) -> dict[str, Any]:
-        architecture: dict[str, Any] = {"classes": len(self.protocol.ids)}
-        if self.settings.smoke:
-            architecture |= {"width": 32, "depth": 3, "hidden": (32,)}
-            if self.settings.family == "warped":
-                architecture |= {"warp_iterations": 10}
-        return architecture
-
-    def _claim_work_folder(self) -> None:
-        """A work folder serves one configuration only."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        told = {
-            key: value
-            for key, value in dataclasses.asdict(self.settings).items()
-            if key not in ("output", "work", "threads")
+    def _claim_folders(self) -> None:
+        settings = self.settings
+        seen = {
+            "data": dataclasses.replace(settings.data, mapping=None, mapping_column=None),
+            "examples": settings.examples,
+            "seed": settings.seed,
         }
-        told["data"] = str(self.settings.data.resolve())
-        told["architecture"] = dataclasses.asdict(cast(Any, self.network).settings)
-        told["recipe"] = dataclasses.asdict(self.recipe)
-        content = json.dumps(told, indent=1)
-        path = self.work / "settings.json"
-        if path.exists() and path.read_text() != content:
-            raise InputError(f"{self.work}: holds another training; name a new --work folder")
-        path.write_text(content)
+        trained = {
+            "family": settings.family,
+            "protocol": self.protocol.to_json(),
+            "mapping": self.mapping.tolist(),
+            "architecture": cast(Any, self.network).settings,
+            "fit": settings.fit,
+            "rounds": settings.rounds,
+            "template": self.template.sha256 if self.template else None,
+            "start": settings.start,
+            "head": settings.head,
+        }
+        if distributed.rank() == 0:
+            claim(self.shelf / "examples", to_json(seen))
+            claim(self.work, to_json(seen | trained))
+        distributed.wait()
 
-    def _of(self, split: str) -> list[Subject]:
-        return [subject for subject in self.subjects if subject.split == split]
+    def _take_over(self, model: Model) -> None:
+        """Start from the template network of another model."""
+        own, other = self.network, model.network()
+        if not (isinstance(own, WarpedNetwork) and isinstance(other, WarpedNetwork)):
+            raise InputError("template: only models of the warped family have a template network")
+        try:
+            own.template.load_state_dict(other.template.state_dict())
+        except RuntimeError as error:
+            raise InputError(
+                f"template: {model.name} has another width or depth; give [network] the same"
+            ) from error
 
     def _rule(self) -> IntensityRule:
-        path = self.work / "intensity.json"
+        path = self.shelf / "examples" / "intensity.json"
         if not path.exists():
-            rule = mean_quantiles(self._of("train"))
+            train = [scan for scan in self.scans if scan.split == "train"]
+            rule = self.template.rule if self.template else mean_quantiles(train)
             path.write_text(json.dumps(rule.goals))
-        return IntensityRule(tuple(json.loads(path.read_text())))
+        rule = IntensityRule(tuple(json.loads(path.read_text())))
+        if self.template and self.template.rule != rule:
+            raise InputError(
+                f"{self.shelf}: holds examples with another intensity rule than that of "
+                f"{self.template.name}; name another cache folder"
+            )
+        return rule
 
-    def examples(self) -> list[Example]:
+    def examples(self) -> None:
         """All variants of the training scans, and the validation scans as they are."""
         reference = _reference()
-        wanted = [
-            (subject, variant)
-            for subject in self.subjects
-            for variant in range(self.recipe.variants if subject.split == "train" else 1)
-        ]
-        found = []
-        for subject, variant in tqdm(wanted, desc="examples", unit="scan"):
-            path = self.work / "examples" / f"{subject.name}-{variant}.pt"
-            make = partial(
-                make_example,
-                subject,
-                variant,
-                self.mapping,
-                self.protocol,
-                reference,
-                self.rule,
-                self.settings.seed,
-            )
-            found.append(load_or_make(path, make))
-        return found
+        made = self.settings.examples
+        known = protocol(made.tissues) if made.tissues else self.protocol
+        tissues = Tissues.of(known, read_mapping(self.settings.data, known))
 
-    def group(self, examples: list[Example]) -> None:
+        def example(scan: LabelledScan, variant: int) -> Example:
+            path = self.shelf / "examples" / f"{scan.name}-{variant}.pt"
+            make = partial(
+                make_example, scan, variant, reference, self.rule, tissues, made, self.settings.seed
+            )
+            return load_or_make(path, make)
+
+        wanted = [
+            (scan, variant)
+            for scan in self.scans
+            for variant in range(made.variants if scan.split == "train" else 1)
+        ]
+        for scan, variant in _bar(distributed.own(wanted), "examples"):
+            example(scan, variant)
+        distributed.wait()
+        for scan, variant in wanted:
+            found = example(scan, variant)
+            (self.train if scan.split == "train" else self.val).append(found)
+            self.classes[found.name] = found.classes(self.mapping, self.protocol)
+
+    def group(self) -> None:
         """The mean of the plain and mirrored training scans, warped onto it round by round."""
-        plain = _unchanged(examples)
-        path = self.work / "group.pt"
-        self.image, self.places = load_or_make(path, lambda: self._group(plain))
+        path = self.shelf / "group.pt"
+        if distributed.rank() == 0:
+            load_or_make(path, self._group)
+        distributed.wait()
+        self.image, self.places = load_or_make(path, self._group)
         self._inside = torch.nonzero(self.image.values[0] > 0.05)
 
-    def _group(self, plain: list[Example]) -> tuple[TemplateImage, dict[str, Tensor]]:
+    def _group(self) -> tuple[TemplateImage, dict[str, Tensor]]:
         """The mean picture, and where in it the points of each example lie at last."""
         settings = cast(WarpedNetwork, self.network).settings
         fit = dataclasses.replace(
-            self.recipe.fit, iterations=settings.warp_iterations, look_every=0
+            self.settings.fit, iterations=settings.warp_iterations, look_every=0
         )
+        plain = [example for example in self.train if example.unchanged]
         places: dict[str, Tensor] = {}
         image: TemplateImage | None = None
-        for turn in range(self.recipe.rounds + 1):
+        for turn in range(self.settings.rounds + 1):
             mean = GroupMean(settings.box_low, settings.box_high)
-            for example in tqdm(plain, desc=f"group {turn}", unit="scan"):
+            for example in _bar(plain, f"group {turn}"):
                 single = WarpedNetwork(settings)
                 if image is not None:
                     single.template = GridTemplate(image)  # type: ignore[assignment]
@@ -228,96 +219,153 @@ class _Training:
                 everything = example.points.take(slice(None))
                 bias = single.appearance.bias_field(everything.positions).detach()
                 mean.add(example.volume, warped, everything.seen[:, : len(BLURS)] * bias[:, None])
-            if image is None or turn < self.recipe.rounds:
+            if image is None or turn < self.settings.rounds:
                 image = mean.image()
-        return cast(TemplateImage, image), places
+        assert image is not None
+        return image, places
 
-    def start(self, examples: list[Example]) -> None:
+    def start(self) -> None:
         """Train the shared weights jointly on all scans; no inner loop."""
-        train = _unchanged(examples)
-        shared = _shared_parameters(self.network)
-        optimise(
-            "start",
-            self.work,
-            shared,
-            self.recipe.start_rate,
-            self.settings.steps,
-            self.settings.seed,
-            lambda generator: self._start_losses(train, generator),
-        )
+        unchanged = [example for example in self.train if example.unchanged]
+        names = self.network.shared_state().keys()
+        shared = [value for name, value in self.network.named_parameters() if name in names]
+        loop = self.settings.start
 
-    def _start_losses(self, train: list[Example], generator: torch.Generator) -> dict[str, Tensor]:
-        entropy, error = [], []
-        for example in _some(train, self.recipe.examples_per_step, generator):
-            which = _numbers(len(example.points), self.recipe.points_per_example, generator)
-            points = example.points.take(which)
+        def losses(generator: torch.Generator) -> dict[str, Tensor]:
+            labels, errors = [], []
+            for example in _some(unchanged, loop.scans, generator):
+                which, points = self._draw(example, loop.points, generator)
+                if self.image is not None:
+                    # The warp is known from the group stage, so the positions are warped already.
+                    points = Points(self.places[example.name][which].to(self.device), points.seen)
+                else:
+                    errors.append(self.network.error(points, 1).loss)
+                labels.append(self._label_loss(example, which, points))
             if self.image is not None:
-                # The warp is known from the group stage, so the positions are warped already.
-                points = Points(self.places[example.name][which], points.seen)
-            else:
-                error.append(self.network.error(points, 1).loss)
-            entropy.append(segmentation_loss(self.network.logits(points), example.classes[which]))
-        if self.image is not None:
-            error.append(self._picture_error(self.image, generator))
-        squared = torch.stack(error).mean()
-        labels = torch.stack(entropy).mean()
-        loss = self.recipe.template_weight * squared + labels
-        return {"loss": loss, "squared_error": squared, "labels": labels}
+                errors.append(self._picture_error(self.image, generator))
+            squared, entropy = torch.stack(errors).mean(), torch.stack(labels).mean()
+            loss = TEMPLATE_WEIGHT * squared + entropy
+            return {"loss": loss, "squared_error": squared, "labels": entropy}
+
+        optimise("start", self.work, shared, loop, self.settings.seed, losses)
 
     def _picture_error(self, image: TemplateImage, generator: torch.Generator) -> Tensor:
         """Of the template network, half of the points in the brain and half anywhere."""
-        count = self.recipe.template_points // 2
+        count = TEMPLATE_POINTS * self.settings.start.points // 2
         origin = torch.tensor(image.origin)
         size = torch.tensor(image.values.shape[1:])
         chosen = self._inside[_numbers(len(self._inside), count, generator)]
         anywhere = torch.rand(count, 3, generator=generator) * (size - 1)
         jitter = torch.rand(count, 3, generator=generator) - 0.5
         where = torch.cat([chosen + jitter, anywhere]) * image.spacing + origin
-        template = cast(WarpedNetwork, self.network).template(where)
-        return (template - image.sample(where)).square().mean()
+        template = cast(WarpedNetwork, self.network).template(where.to(self.device))
+        return (template - image.sample(where).to(self.device)).square().mean()
 
-    def fits(self, examples: list[Example]) -> None:
+    def fits(self) -> None:
         """Fit every example from the start, as at test time, and keep the weights."""
         begin = self.network.fitted_vector()
-        fit = dataclasses.replace(self.recipe.fit, seed=self.settings.seed, look_every=0)
+        folder = self.shelf / f"fits-{self._fingerprint(begin)}"
+        settings = dataclasses.replace(
+            self.settings.fit, seed=self.settings.seed, look_every=0, earliest_stop=None
+        )
 
         def fitted(example: Example) -> Tensor:
-            self.network.load_fitted(begin)
-            for _ in Fit(self.network, example.points, fit):
-                pass
-            return self.network.fitted_vector()
+            def make() -> Tensor:
+                self.network.load_fitted(begin)
+                for _ in Fit(self.network, example.points.to(self.device), settings):
+                    pass
+                return self.network.fitted_vector()
 
-        for example in tqdm(examples, desc="fits", unit="scan"):
-            path = self.work / "fits" / f"{example.name}.pt"
-            self.weights[example.name] = load_or_make(path, partial(fitted, example))
+            return load_or_make(folder / f"{example.name}.pt", make)
+
+        examples = self.train + self.val
+        for example in _bar(distributed.own(examples), "fits"):
+            fitted(example)
+        distributed.wait()
+        self.weights = {example.name: fitted(example) for example in examples}
         self.network.load_fitted(begin)
 
-    def head(self, examples: list[Example]) -> None:
+    def _fingerprint(self, begin: Tensor) -> str:
+        """Of what fits depend on besides the examples."""
+        architecture = cast(Any, self.network).settings
+        told = to_json(
+            {
+                "fit": self.settings.fit,
+                "network": {**vars(architecture), "hidden": None, "classes": None},
+            }
+        )
+        content = json.dumps(told).encode() + begin.numpy().tobytes()
+        return hashlib.sha256(content).hexdigest()[:12]
+
+    def head(self) -> None:
         """Train the head on the fitted networks."""
         begin = self.network.fitted_vector()
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
-        train = [e for e in examples if e.split == "train"]
-        val = [e for e in examples if e.split == "val"]
         head = cast(Any, self.network).head
-        optimise(
-            "head",
-            self.work,
-            list(head.parameters()),
-            self.recipe.head_rate,
-            self.settings.steps,
-            self.settings.seed + 1,
-            lambda generator: self._head_losses(train, generator),
-            judge=lambda: self._judge(val),
-        )
-        self.scores = self._card_scores(val)
+        loop = self.settings.head
+
+        def losses(generator: torch.Generator) -> dict[str, Tensor]:
+            labels = []
+            for example in _some(self.train, loop.scans, generator):
+                self.network.load_fitted(self.weights[example.name])
+                which, points = self._draw(example, loop.points, generator)
+                labels.append(self._label_loss(example, which, points))
+            return {"loss": torch.stack(labels).mean()}
+
+        parameters, seed = list(head.parameters()), self.settings.seed + 1
+        optimise("head", self.work, parameters, loop, seed, losses, self._judge)
+        self.scores = self._card_scores()
         self.network.load_fitted(begin)
 
-    def _card_scores(self, examples: list[Example]) -> dict[str, Any]:
-        """What the card says of the scans that are not trained on."""
-        if not examples:
+    def _draw(
+        self, example: Example, count: int, generator: torch.Generator
+    ) -> tuple[Tensor, Points]:
+        """Random points of an example, and their numbers."""
+        which = _numbers(len(example.points), count, generator)
+        points = example.points.take(which)
+        return which, Points(points.positions.to(self.device), points.seen.to(self.device))
+
+    def _label_loss(self, example: Example, which: Tensor, points: Points) -> Tensor:
+        classes = self.classes[example.name][which].to(self.device)
+        loss = segmentation_loss(self.network.logits(points), classes)
+        if not math.isfinite(loss.item()):
+            raise InputError(
+                f"the loss is not finite for the scan {example.name}; the last checkpoint in "
+                f"{self.work} stays: look at the scan, or lower the rate"
+            )
+        return loss
+
+    @torch.no_grad()
+    def _scores(self) -> np.ndarray:
+        """Dice of the validation scans, shape (scans, foreground classes)."""
+        scores = []
+        for example in self.val:
+            self.network.load_fitted(self.weights[example.name])
+            points = example.points.take(slice(0, JUDGED_POINTS))
+            found = [
+                self.network.logits(
+                    Points(piece.positions.to(self.device), piece.seen.to(self.device))
+                ).argmax(1)
+                for piece in points.split(CHUNK)
+            ]
+            truth = self.classes[example.name][: len(points)]
+            scores.append(dice_per_class(torch.cat(found).cpu(), truth, len(self.protocol.ids)))
+        return np.array(scores)
+
+    def _judge(self) -> dict[str, float]:
+        """Mean foreground Dice of each validation scan, and the mean of these."""
+        if not self.val:
             return {}
-        scores = self._scores(examples)
+        means = np.nanmean(self._scores(), axis=1)
+        by_name = {e.name: float(mean) for e, mean in zip(self.val, means, strict=True)}
+        return by_name | {"mean": float(means.mean())}
+
+    def _card_scores(self) -> dict[str, Any]:
+        """What the card says of the scans that are not trained on."""
+        if not self.val:
+            return {}
+        scores = self._scores()
         names = [structure.name for structure in self.protocol.structures]
         return {
             "measured": "Dice on random points of the validation scans, mean over scans",
@@ -329,51 +377,18 @@ class _Training:
             "mean_foreground": round(float(np.nanmean(scores, axis=1).mean()), 4),
         }
 
-    def _head_losses(self, train: list[Example], generator: torch.Generator) -> dict[str, Tensor]:
-        losses = []
-        for example in _some(train, self.recipe.examples_per_step, generator):
-            self.network.load_fitted(self.weights[example.name])
-            which = _numbers(len(example.points), self.recipe.points_per_example, generator)
-            logits = self.network.logits(example.points.take(which))
-            losses.append(segmentation_loss(logits, example.classes[which]))
-        return {"loss": torch.stack(losses).mean()}
-
-    @torch.no_grad()
-    def _scores(self, examples: list[Example]) -> np.ndarray:
-        """Dice of scans that are not trained on, shape (scans, foreground classes)."""
-        scores = []
-        for example in examples:
-            self.network.load_fitted(self.weights[example.name])
-            points = example.points.take(slice(0, self.recipe.judged_points))
-            found = torch.cat([self.network.logits(p).argmax(1) for p in points.split(CHUNK)])
-            truth = example.classes[: len(found)]
-            scores.append(dice_per_class(found, truth, len(self.protocol.ids)))
-        return np.array(scores)
-
-    def _judge(self, examples: list[Example]) -> dict[str, float]:
-        """Mean foreground Dice of each scan that is not trained on, and the mean of these."""
-        if not examples:
-            return {}
-        means = np.nanmean(self._scores(examples), axis=1)
-        by_name = {e.name: float(mean) for e, mean in zip(examples, means, strict=True)}
-        return by_name | {"mean": float(means.mean())}
-
-    def _command(self) -> str:
-        """What makes the same model again; folders are named by placeholders."""
-        settings = self.settings
-        words = ["napari-metaseg train DATA", f"--output {settings.output.name}"]
-        words += [f"--family {settings.family}", f"--protocol {settings.protocol}"]
-        words += [f"--steps {settings.steps}", f"--seed {settings.seed}"]
-        return " ".join(words + (["--smoke"] if settings.smoke else []))
-
     def write(self) -> None:
         """Write the model file."""
-        settings, fit = self.settings, self.recipe.fit
+        settings, fit = self.settings, self.settings.fit
         architecture = dataclasses.asdict(cast(Any, self.network).settings)
+        by_split: dict[str, list[str]] = {}
+        for scan in self.scans:
+            by_split.setdefault(scan.split, []).append(scan.name)
         card = {
             "format": FORMAT,
             "name": settings.name or settings.output.stem,
-            "description": f"T1-weighted, skull-stripped brain; {self.protocol.name}",
+            "description": settings.description
+            or f"T1-weighted, skull-stripped brain; {self.protocol.name}",
             "family": settings.family,
             "architecture": architecture,
             "protocol": self.protocol.to_json(),
@@ -382,39 +397,21 @@ class _Training:
             "fit": {
                 "iterations": fit.iterations,
                 "points": fit.points,
-                "earliest_stop": architecture.get("warp_iterations"),
+                "earliest_stop": fit.earliest_stop,
             },
             "training": {
-                "scans": {s: [x.name for x in self._of(s)] for s in ("train", "val")},
-                "command": self._command(),
+                "scans": by_split,
+                "command": f"napari-metaseg train {settings.name or settings.output.stem}.toml",
                 "seed": settings.seed,
             },
             "scores": self.scores,
-            "licence": LICENCE,
+            "licence": settings.licence,
         }
         write_model(self.network, card, settings.output)
 
 
-def _smoke_recipe() -> _Recipe:
-    return _Recipe(
-        variants=3,
-        rounds=1,
-        fit=FitSettings(iterations=12, points=2048),
-        examples_per_step=2,
-        points_per_example=512,
-        template_points=1024,
-        judged_points=5000,
-    )
-
-
-def _shared_parameters(network: CoordinateNetwork) -> list[Tensor]:
-    names = network.shared_state().keys()
-    return [parameter for name, parameter in network.named_parameters() if name in names]
-
-
-def _unchanged(examples: list[Example]) -> list[Example]:
-    """The training scans as they are and mirrored."""
-    return [e for e in examples if e.split == "train" and e.name.endswith(("-0", "-1"))]
+def _bar(items: Sequence[Any], name: str) -> Any:
+    return tqdm(items, desc=name, unit="scan", disable=distributed.rank() > 0)
 
 
 def _some(examples: list[Example], count: int, generator: torch.Generator) -> list[Example]:

@@ -13,6 +13,7 @@ import pytest
 import torch
 from nibabel.affines import apply_affine
 
+from src_core.fit import FitSettings
 from src_core.intensity import LEVELS, IntensityRule
 from src_core.labels import protocol
 from src_core.model import FORMAT, build_network, write_model
@@ -20,7 +21,14 @@ from src_core.points import BrainPoints, brain_points
 from src_core.sample import phantom
 from src_core.scan import Scan
 from src_core.template import TemplateImage
-from src_core.training.train import TrainingSettings, train
+from src_core.training.loop import LoopSettings
+from src_core.training.settings import (
+    DataSettings,
+    ExampleSettings,
+    NetworkSettings,
+    TrainingSettings,
+)
+from src_core.training.train import train
 
 VOXEL_SIZE = 4.0
 
@@ -127,6 +135,17 @@ def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def training(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingSettings:
     """A short training that was run: its output is a model that knows the phantom."""
     output = tmp_path_factory.mktemp("trained") / "phantoms.safetensors"
-    settings = TrainingSettings(data_folder, output, smoke=True, steps=400)
+    loop = LoopSettings(steps=400, scans=2, points=512, judge_every=200)
+    settings = TrainingSettings(
+        DataSettings(data_folder),
+        output,
+        licence="none",
+        network=NetworkSettings(width=32, depth=3, hidden=(32,), warp_iterations=10),
+        examples=ExampleSettings(variants=3),
+        fit=FitSettings(iterations=12, points=2048),
+        rounds=1,
+        start=loop,
+        head=loop,
+    )
     train(settings)
     return settings

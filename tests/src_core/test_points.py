@@ -12,7 +12,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff
 from scipy.spatial.transform import Rotation
 
 from src_core.intensity import LEVELS, IntensityRule
-from src_core.points import BLURS, GRADIENT_SCALE, SEEN, brain_points
+from src_core.points import BLURS, DIFFERENCES, SEEN, SURROUNDINGS, brain_points
 from src_core.scan import scan_from_array
 
 ALIGNMENT = from_matvec(1.1 * Rotation.from_euler("xyz", (8, -5, 20), degrees=True).as_matrix(), 7)
@@ -95,17 +95,27 @@ def core_of(values: np.ndarray) -> np.ndarray:
     return values[tuple(slice(n // 3, 2 * n // 3) for n in values.shape[:3])]
 
 
-@pytest.mark.parametrize("voxel_size", [(2, 2, 2), (1, 2, 4)])
+@pytest.mark.parametrize("voxel_size", [(1, 1, 1), (1, 2, 1)])
 @pytest.mark.parametrize("degrees", [0, 30])
-def test_gradients_are_per_template_millimetre(voxel_size, degrees) -> None:
-    direction = np.array([0.003, -0.002, 0.004])
+def test_surroundings_are_compared_along_the_axes_of_the_template(voxel_size, degrees) -> None:
+    """In a picture with a slope and a curvature, whatever the grid and the scan's place."""
+    slope = np.array([0.003, -0.002, 0.004])
+    curvature = np.array([[2, 1, 0], [1, -3, 1], [0, 1, 1]]) * 1e-4
     position, affine = cube(voxel_size)
-    rotation = Rotation.from_euler("z", degrees, degrees=True).as_matrix()
-    seen = seen_in(0.6 + position @ direction, affine, from_matvec(2 * rotation, (0, 0, 0)))
+    bent = np.einsum("...i,ij,...j", position, curvature, position) / 2
+    rotation = Rotation.from_euler("zx", (degrees, degrees), degrees=True).as_matrix()
     # Twice as large in the template: half as steep; and turned with the brain.
-    expected = GRADIENT_SCALE * rotation @ direction / 2
-    gradients = core_of(seen)[..., len(BLURS) :].reshape(-1, 3)
-    np.testing.assert_allclose(gradients, np.broadcast_to(expected, gradients.shape), atol=1e-3)
+    seen = seen_in(0.6 + position @ slope + bent, affine, from_matvec(2 * rotation, (0, 0, 0)))
+    place = position + np.zeros_like(position)
+    for number, (_, distance) in enumerate(SURROUNDINGS[:2]):
+        first = len(BLURS) + DIFFERENCES * number
+        steepness = (slope + place @ curvature) @ rotation.T / 2
+        slopes = core_of(seen)[..., first : first + 3]
+        np.testing.assert_allclose(slopes, core_of(2 * distance * steepness), atol=2e-3)
+        bends = rotation @ curvature @ rotation.T / 4 * distance**2
+        expected = [*np.diag(bends), *(2 * bends[np.triu_indices(3, 1)])]
+        seconds = core_of(seen)[..., first + 3 : first + DIFFERENCES]
+        np.testing.assert_allclose(seconds, np.broadcast_to(expected, seconds.shape), atol=2e-3)
 
 
 @pytest.mark.parametrize("voxel_size", [(1, 1, 1), (2, 1, 1), (1, 1, 3)])
@@ -122,7 +132,8 @@ def test_a_slice_sees_nothing_across_its_plane(brain, rule) -> None:
     voxels = brain.scan.voxels[:, 20:21]
     scan = scan_from_array(voxels, brain.scan.affine)
     points = brain_points(scan, voxels > 0, np.eye(4), rule)
-    gradients = points.take(slice(None)).seen[:, len(BLURS) :].view(len(points), -1, 3)
-    assert (gradients[..., 1] == 0).all()
-    assert (gradients[..., [0, 2]] != 0).any()
+    differences = points.take(slice(None)).seen[:, len(BLURS) :]
+    differences = differences.view(len(points), -1, DIFFERENCES)
+    assert (differences[..., [1, 4, 6, 8]] == 0).all()  # y, yy, xy, yz
+    assert (differences[..., [0, 2, 3, 5, 7]] != 0).any((0, 1)).all()
     assert (points.take(slice(None)).seen[:, len(BLURS) - 1] > 0).all()

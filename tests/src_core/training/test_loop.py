@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from src_core.errors import InputError
 from src_core.training import loop
-from src_core.training.loop import optimise
+from src_core.training.loop import LoopSettings, optimise
 
 
 def run(work: Path, stop_at: int | None = None, seed: int = 0) -> torch.Tensor:
@@ -25,7 +26,8 @@ def run(work: Path, stop_at: int | None = None, seed: int = 0) -> torch.Tensor:
         goal = 3 + torch.randn(1, generator=generator)
         return {"loss": (found - goal).square().sum()}
 
-    optimise("mean", work, [found], 0.1, 250, seed, loss_of, lambda: {"score": 1.0}, 100)
+    settings = LoopSettings(steps=250, rate=0.1, judge_every=100)
+    optimise("mean", work, [found], settings, seed, loss_of, lambda: {"mean": found.item()})
     return found
 
 
@@ -42,6 +44,12 @@ def test_interrupted_anywhere_it_ends_the_same(tmp_path: Path, stop_at: int) -> 
     with pytest.raises(KeyboardInterrupt):
         run(broken, stop_at)
     assert torch.equal(run(broken), run(through))
+    for name in ("mean.csv", "mean-scores.csv"):
+        columns = [
+            [row.split(",")[0] for row in (work / name).read_text().splitlines()]
+            for work in (through, broken)
+        ]
+        assert columns[0] == columns[1]
 
 
 def test_a_finished_loop_is_not_run_again(tmp_path: Path) -> None:
@@ -61,7 +69,7 @@ def test_the_log_tells_how_it_went(tmp_path: Path) -> None:
     assert log[0].startswith("step,seconds,loss")
     assert [line.split(",")[0] for line in log[1:]] == ["50", "100", "150", "200", "250"]
     scores = (tmp_path / "mean-scores.csv").read_text().splitlines()
-    assert scores[0] == "step,seconds,score"
+    assert scores[0] == "step,seconds,mean"
     assert [line.split(",")[0] for line in scores[1:]] == ["100", "200", "250"]
 
 
@@ -76,5 +84,66 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_checkpoint_kept(
         return {"loss": next(factors) * found.sum()}
 
     with pytest.raises(InputError, match="wild: the loss is not finite at step 5"):
-        optimise("wild", tmp_path, [found], 0.1, 10, 0, loss_of)
+        optimise("wild", tmp_path, [found], LoopSettings(steps=10, rate=0.1), 0, loss_of)
     assert torch.load(tmp_path / "wild.checkpoint")["step"] == 4
+
+
+def judged(work: Path, scores: list[float], patience: int = 0) -> tuple[float, int]:
+    """A number that rises by 1 a step, judged after each; where it ends, and the looks taken."""
+    found, looks = torch.zeros(1), iter(scores)
+    taken = 0
+
+    def judge() -> dict[str, float]:
+        nonlocal taken
+        taken += 1
+        return {"mean": next(looks)}
+
+    settings = LoopSettings(steps=len(scores), rate=1.0, judge_every=1, patience=patience)
+    optimise("rise", work, [found], settings, 0, lambda _: {"loss": -found.sum()}, judge)
+    return found.item(), taken
+
+
+def test_it_ends_with_the_parameters_that_were_judged_best(tmp_path: Path) -> None:
+    (rising := tmp_path / "rising").mkdir()
+    (falling := tmp_path / "falling").mkdir()
+    last, _ = judged(rising, [0.1, 0.2, 0.3, 0.4])
+    first, _ = judged(falling, [0.4, 0.3, 0.2, 0.1])
+    assert first < last / 2
+
+
+def test_it_ends_early_when_there_is_no_improvement(tmp_path: Path) -> None:
+    scores = [0.1, 0.5, 0.4, 0.4, 0.4, 0.9]
+    found, taken = judged(tmp_path, scores, patience=3)
+    assert taken == 5
+    # Run again, it neither goes on nor forgets the best.
+    assert judged(tmp_path, scores, patience=3) == (found, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"steps": 0}, "steps: 0"), ({"rate": 0.0}, "rate"), ({"patience": -1}, "patience")],
+)
+def test_settings_out_of_range_are_refused(change: dict, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        LoopSettings(**change)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SAVE_EVERY", 2)
+    found = torch.ones(1)
+    settings = LoopSettings(steps=4, rate=0.1)
+
+    def loss_of(_: torch.Generator) -> dict[str, torch.Tensor]:
+        if (tmp_path / "full.checkpoint").exists():
+            monkeypatch.setattr(Path, "write_bytes", no_space)
+        return {"loss": found.sum()}
+
+    def no_space(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with pytest.raises(InputError, match="disk of .* is full"):
+        optimise("full", tmp_path, [found], settings, 0, loss_of)
+    assert torch.load(tmp_path / "full.checkpoint")["step"] == 2
+    assert {path.name for path in tmp_path.iterdir()} == {"full.checkpoint", "full.csv"}

@@ -13,16 +13,21 @@ import torch
 from src_core.errors import InputError
 from src_core.model import Model, load_model
 from src_core.training import train as train_module
-from src_core.training.train import TrainingSettings, train
+from src_core.training.settings import DataSettings, NetworkSettings, TrainingSettings
+from src_core.training.train import train
 
 
 @pytest.fixture
 def short(training: TrainingSettings, tmp_path: Path) -> TrainingSettings:
     """A training of few steps; its examples, which take longest, are there already."""
-    settings = replace(training, output=tmp_path / "short.safetensors", steps=130)
-    done, work = (s.output.with_suffix(".training") for s in (training, settings))
-    shutil.copytree(done / "examples", work / "examples")
-    shutil.copy(done / "intensity.json", work)
+    settings = replace(
+        training,
+        output=tmp_path / "short.safetensors",
+        start=replace(training.start, steps=130),
+        head=replace(training.head, steps=130),
+    )
+    work = settings.output.with_suffix(".training")
+    shutil.copytree(training.output.with_suffix(".training") / "examples", work / "examples")
     return settings
 
 
@@ -45,7 +50,8 @@ def test_the_model_knows_what_it_was_trained_for(training: TrainingSettings) -> 
 def test_the_siren_family_trains_with_the_same_call_and_shows_progress(
     short: TrainingSettings, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    train(replace(short, family="siren"))
+    network = NetworkSettings(width=32, depth=3, hidden=(32,))
+    train(replace(short, family="siren", network=network))
     model = load_model(short.output)
     assert model.card["family"] == "siren"
     assert model.card["scores"]["mean_foreground"] > 0.1
@@ -54,6 +60,7 @@ def test_the_siren_family_trains_with_the_same_call_and_shows_progress(
     scores = (short.output.with_suffix(".training") / "head-scores.csv").read_text()
     assert "s2-0" in scores
     assert "130," in scores
+    assert (short.output.with_suffix(".training") / "curves.png").stat().st_size > 1000
 
 
 class Interrupter:
@@ -95,13 +102,42 @@ def test_a_finished_training_writes_its_model_again(training: TrainingSettings) 
     assert equal(before, load_model(training.output))
 
 
-@pytest.mark.parametrize("change", [{"steps": 7}, {"seed": 1}, {"family": "siren"}], ids=str)
+def test_another_protocol_can_share_examples_fits_and_the_template_network(
+    training: TrainingSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = tmp_path / "halves.csv"
+    halves.write_text("id,name\n1,Grey\n2,White\n")
+    pairs = {"1": 1, "2": 1, "3": 2, "4": "ignore"}
+    shelf = training.output.with_suffix(".training")
+    settings = replace(
+        training,
+        output=tmp_path / "halves.safetensors",
+        data=replace(training.data, mapping=pairs),
+        protocol="halves",
+        structures=halves,
+        template=training.output,
+        cache=shelf,
+    )
+    monkeypatch.setattr(train_module, "make_example", None)
+    monkeypatch.setattr(train_module, "Fit", None)
+    train(settings)
+    model, before = load_model(settings.output), load_model(training.output)
+    assert [structure.name for structure in model.protocol.structures] == ["Grey", "White"]
+    assert model.card["scores"]["mean_foreground"] > 0.75
+    assert all(
+        torch.equal(value, before.weights[name])
+        for name, value in model.weights.items()
+        if name.startswith("template")
+    )
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"rounds": 0}], ids=str)
 def test_the_work_folder_of_another_training_is_refused(
     training: TrainingSettings, tmp_path: Path, change: dict
 ) -> None:
     work = training.output.with_suffix(".training")
     other = replace(training, output=tmp_path / "other.safetensors", work=work, **change)
-    with pytest.raises(InputError, match="holds another training; name a new --work"):
+    with pytest.raises(InputError, match=f"with other .*{next(iter(change))}.*; name another"):
         train(other)
     assert list(tmp_path.iterdir()) == []
 
@@ -111,13 +147,25 @@ def test_the_work_folder_of_another_training_is_refused(
     [
         ({"protocol": "tissue9"}, "unknown protocol"),
         ({"family": "cnn"}, "unknown family"),
-        ({"data": Path("nowhere")}, "subjects.csv"),
+        ({"data": DataSettings(Path("nowhere"))}, "nowhere"),
+        ({"template": Path("nothing.safetensors")}, "no such model file"),
+        ({"network": NetworkSettings(width=16), "template": "own"}, "another width"),
     ],
 )
 def test_what_cannot_be_trained_is_said_at_once(
     training: TrainingSettings, tmp_path: Path, change: dict, said: str
 ) -> None:
+    if change.get("template") == "own":
+        change["template"] = training.output
     settings = replace(training, output=tmp_path / "model.safetensors", **change)
     with pytest.raises(InputError, match=said):
         train(settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_is_not_finite_names_the_scan(
+    short: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_module, "segmentation_loss", lambda *_: torch.tensor(torch.nan))
+    with pytest.raises(InputError, match=r"not finite for the scan s[01]-[01]; .* stays"):
+        train(short)

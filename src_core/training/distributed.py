@@ -1,0 +1,71 @@
+"""Several processes at one training, as ``torchrun`` starts them; one process without it.
+
+Every process holds the same weights, draws its own random points and takes the mean of all
+gradients; the first one keeps checkpoints and logs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+import torch.distributed as torch_distributed
+from torch import Tensor
+
+Item = TypeVar("Item")
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def size() -> int:
+    """Number of processes."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def join(device: torch.device) -> torch.device:
+    """Meet the other processes, if there are any; call it once, first.
+
+    Parameters
+    ----------
+    device : torch.device
+        Wanted.
+
+    Returns
+    -------
+    torch.device
+        For this process: with CUDA each has a GPU of its own.
+    """
+    if size() > 1 and not torch_distributed.is_initialized():
+        torch_distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    if device.type == "cuda" and size() > 1:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(device)
+    return device
+
+
+def wait() -> None:
+    """Go on when every process has come here."""
+    if size() > 1:
+        torch_distributed.barrier()
+
+
+def own(items: Sequence[Item]) -> Sequence[Item]:
+    """This process's part of work that can be shared out."""
+    return items[rank() :: size()]
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace tensors by their means over all processes."""
+    if size() == 1:
+        return
+    together = torch.cat([tensor.flatten() for tensor in tensors])
+    torch_distributed.all_reduce(together)
+    together /= size()
+    pieces = together.split([tensor.numel() for tensor in tensors])
+    for tensor, piece in zip(tensors, pieces, strict=True):
+        tensor.copy_(piece.view_as(tensor))

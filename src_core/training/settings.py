@@ -1,0 +1,213 @@
+"""What is trained, on what, and for how long."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from src_core.errors import InputError
+from src_core.fit import FitSettings
+from src_core.labels import PROTOCOLS, Protocol, protocol, read_protocol
+from src_core.training.augment import AugmentSettings
+from src_core.training.loop import LoopSettings
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where labelled scans are, how they are split, and what their label ids mean.
+
+    Attributes
+    ----------
+    path : Path
+        Folder or table; see `src_core.training.data.read_scans`.
+    mapping : Path or dict or None
+        Id in the protocol, or "ignore", by id in the label maps: a table or the pairs themselves;
+        see `src_core.training.data.read_mapping`. None: ``label_mapping.csv`` in the folder or
+        beside the table; without one the label maps hold the protocol's own ids.
+    mapping_column : str or None
+        The table's column of ids in the protocol; None: the one that is named as the protocol.
+    scans, labels, masks : str or None
+        Patterns of file names with ``{name}``, or, in a BIDS tree, the entities that a file must
+        have, such as ``desc-manual``. Without `masks` the scans are skull-stripped.
+    val, test : float or tuple of str or None
+        The subjects to validate and to test on, or a share of them that is drawn at random. None:
+        as the table's column split says.
+    seed : int
+        Of that draw.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
+    """
+
+    path: Path
+    mapping: Path | dict[str, int | Literal["ignore"]] | None = None
+    mapping_column: str | None = None
+    scans: str | None = None
+    labels: str | None = None
+    masks: str | None = None
+    val: float | tuple[str, ...] | None = None
+    test: float | tuple[str, ...] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.mapping, dict):
+            for key in self.mapping:
+                if not (key.isascii() and key.isdecimal()):
+                    raise InputError(f"mapping: {key!r} is not a label id")
+        shares = [share for share in (self.val, self.test) if isinstance(share, float | int)]
+        if any(not 0 <= share < 1 for share in shares) or sum(shares) >= 1:
+            raise InputError("val and test: shares are from 0 to below 1, and below 1 together")
+
+
+@dataclass(frozen=True)
+class ExampleSettings:
+    """What the network gets to see of each training scan.
+
+    Attributes
+    ----------
+    variants : int
+        Per training scan: as it is, mirrored, and from the third on changed at random.
+    points : int
+        Brain voxels kept of each, drawn at random.
+    tissues : str
+        Protocol whose structures' names tell what ages in the label maps; "": the trained one.
+    augment : AugmentSettings
+        How scans are changed.
+    """
+
+    variants: int = 6
+    points: int = 200_000
+    tissues: str = ""
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """What of the family's architecture is chosen; None: as the family has it.
+
+    Attributes
+    ----------
+    width, depth : int or None
+        Of the sine layers.
+    omega : float or None
+        Their frequency factor.
+    scale : float or None
+        Template mm that are 1 for the network.
+    hidden : tuple of int or None
+        Hidden layers of the head.
+    weight_rate : float or None
+        Adam step size of the sine layers in a fit.
+    warp_iterations : int or None
+        Of the warped family.
+    """
+
+    width: int | None = None
+    depth: int | None = None
+    omega: float | None = None
+    scale: float | None = None
+    hidden: tuple[int, ...] | None = None
+    weight_rate: float | None = None
+    warp_iterations: int | None = None
+
+    def chosen(self) -> dict[str, Any]:
+        """Those that are given."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """A training as a whole.
+
+    Attributes
+    ----------
+    data : DataSettings
+    output : Path
+        Model file.
+    licence : str
+        Of the weights, for the model's card; think of the licence of the label maps.
+    name : str
+        Of the model; by default that of the file.
+    description : str
+        For the card; by default made of the protocol.
+    family : {"warped", "siren"}
+    protocol : str
+        One of the package by its name, or a name for the own `structures`.
+    structures : Path or None
+        Table of the protocol's structures; see `src_core.labels.read_protocol`.
+    network : NetworkSettings
+    examples : ExampleSettings
+    fit : FitSettings
+        As at test time; stands in the card.
+    template : Path or None
+        Model whose template network and intensity rule are taken over (warped family); None: they
+        are made in the stages group and start.
+    rounds : int
+        How often the scans are warped onto their mean picture (warped family).
+    start, head : LoopSettings
+        Training of the shared weights, and of the head on fitted networks.
+    work : Path or None
+        Folder of checkpoints and logs; None: beside the output.
+    cache : Path or None
+        Folder of examples and fits, which trainings on the same data may share; None: the work
+        folder.
+    seed : int
+    device : {"auto", "cpu", "cuda", "mps"}
+    threads : int or None
+        CPU threads; None: all.
+
+    Raises
+    ------
+    InputError
+        If a value is out of range.
+    """
+
+    data: DataSettings
+    output: Path
+    licence: str
+    name: str = ""
+    description: str = ""
+    family: Literal["warped", "siren"] = "warped"
+    protocol: str = "tissue4"
+    structures: Path | None = None
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    examples: ExampleSettings = field(default_factory=ExampleSettings)
+    fit: FitSettings = FitSettings(iterations=130)
+    template: Path | None = None
+    rounds: int = 2
+    start: LoopSettings = field(default_factory=LoopSettings)
+    head: LoopSettings = field(default_factory=LoopSettings)
+    work: Path | None = None
+    cache: Path | None = None
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.output.suffix != ".safetensors":
+            raise InputError(f"output: {self.output.name} must end in .safetensors")
+        if self.structures and self.protocol in PROTOCOLS:
+            raise InputError(
+                f"protocol: {self.protocol} is one of the package; give your own structures another"
+                " name"
+            )
+        if self.rounds < 0:
+            raise InputError(f"rounds: {self.rounds} is negative")
+        if self.seed < 0:
+            raise InputError(f"seed: {self.seed} is negative")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads: {self.threads} is not a positive number")
+
+    def read_protocol(self) -> Protocol:
+        """The structures to be learned.
+
+        Raises
+        ------
+        InputError
+            The protocol is unknown, or its table can't be used.
+        """
+        if self.structures:
+            return read_protocol(self.structures, self.protocol)
+        return protocol(self.protocol)
