@@ -13,14 +13,18 @@ Three protocols come with the package:
     The 24 structures of the coronal benchmark slices of neurite-OASIS, under that data set's ids.
     Manual labels without a separate choroid plexus can train 22 of them (all but 13 and 24).
 
-The colours are our own.
+The colours are our own. Other structures come from a table; see `read_protocol`.
 """
 
 from __future__ import annotations
 
+import colorsys
+import csv
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -204,6 +208,128 @@ def protocol(name: str) -> Protocol:
     if name not in PROTOCOLS:
         raise InputError(f"unknown protocol {name!r}; known are {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
+
+
+def read_protocol(path: str | Path, name: str) -> Protocol:
+    """Read a protocol from a table of structures.
+
+    Parameters
+    ----------
+    path : str or Path
+        TSV or CSV with the columns id (or index) and name and, if wanted, color (``#rrggbb``),
+        abbreviation and mapping (id of a standard class of BIDS), as in a ``_dseg.tsv`` of the BIDS
+        imaging derivatives. A row with the id 0 is background. Structures without a
+        colour get one.
+    name : str
+        Of the protocol.
+
+    Returns
+    -------
+    Protocol
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read or holds no valid protocol.
+    """
+    rows = read_table(path, ("name",))
+    index = next((column for column in ("id", "index") if rows and column in rows[0]), None)
+    if index is None:
+        raise InputError(f"{path}: needs a column 'id' or 'index' and a row for each structure")
+    try:
+        structures = (_from_row(row, index, place) for place, row in enumerate(rows))
+        return Protocol(name, tuple(structure for structure in structures if structure is not None))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def read_table(path: str | Path, columns: Iterable[str]) -> list[dict[str, str]]:
+    """Read the rows of a table with a header; cells are stripped, empty rows left out.
+
+    Parameters
+    ----------
+    path : str or Path
+        Text in UTF-8, parted by tabs if its name ends in .tsv, by commas otherwise.
+    columns : iterable of str
+        Those that it must have.
+
+    Returns
+    -------
+    list of dict
+        Cell by column, one dict for each row.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no such table, or lacks a column.
+    """
+    path = Path(path)
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            lines = csv.reader(file, delimiter=delimiter)
+            header = [cell.strip() for cell in next(lines, [])]
+            numbered = [(lines.line_num, [cell.strip() for cell in line]) for line in lines]
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a table in UTF-8 text ({error})") from error
+    for column in columns:
+        if column not in header:
+            found = ", ".join(map(repr, header)) or "nothing"
+            raise InputError(f"{path}: the column {column!r} is missing; its header has {found}")
+    if len(set(header)) < len(header):
+        raise InputError(f"{path}: two columns have the same name; rename or delete one")
+    for number, cells in numbered:
+        if any(cells[len(header) :]):
+            raise InputError(
+                f"{path}: line {number} has more cells than the header; quote text with commas"
+            )
+    return [
+        dict(zip(header, [*cells, *[""] * len(header)], strict=False))
+        for _, cells in numbered
+        if any(cells)
+    ]
+
+
+def _from_row(row: Mapping[str, str], index: str, place: int) -> Structure | None:
+    """Return the structure of a table's row, or nothing for background."""
+
+    def cell(column: str) -> str:
+        value = row.get(column, "")
+        return "" if value.lower() == "n/a" else value
+
+    id = _whole(cell(index), f"the {index} of {cell('name')!r}")
+    if id == 0:
+        return None
+    mapping = cell("mapping")
+    return Structure(
+        id,
+        cell("name"),
+        _color(cell("color"), place),
+        cell("abbreviation"),
+        _whole(mapping, f"structure {id}: the BIDS mapping") if mapping else None,
+    )
+
+
+def _whole(text: str, what: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise InputError(f"{what} is {text!r}, not a whole number") from None
+
+
+def _color(text: str, place: int) -> Color:
+    """Return the colour of ``#rrggbb``; without text, one for the place in the table."""
+    if not text:
+        # steps of the golden ratio never come back to a hue, however many there are
+        hue, lightness = (place * 0.618034) % 1, (0.5, 0.7, 0.35)[place % 3]
+        red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(hue, lightness, 0.75))
+    elif re.fullmatch("#[0-9a-fA-F]{6}", text):
+        red, green, blue = bytes.fromhex(text[1:])
+    else:
+        raise InputError(f"colour {text!r} is not like #1a2b3c")
+    return red, green, blue
 
 
 def _is_int(value: object, lowest: int, highest: int) -> bool:

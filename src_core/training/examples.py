@@ -14,7 +14,7 @@ from src_core.points import BrainPoints, brain_points
 from src_core.scan import read_scan
 from src_core.template import TemplateImage
 from src_core.training.augment import augment, mirror, mirrored_classes
-from src_core.training.data import IGNORED, Subject, read_example
+from src_core.training.data import IGNORED, LabelledScan, read_example
 
 POINTS = 300_000
 """Brain voxels kept per example, drawn at random."""
@@ -45,12 +45,12 @@ class Example:
     volume: float
 
 
-def mean_quantiles(subjects: list[Subject]) -> IntensityRule:
+def mean_quantiles(subjects: list[LabelledScan]) -> IntensityRule:
     """Intensity rule that sends each scan's quantiles to the mean of those of the group.
 
     Parameters
     ----------
-    subjects : list of Subject
+    subjects : list of LabelledScan
         Of the train split.
     """
     found = []
@@ -62,7 +62,7 @@ def mean_quantiles(subjects: list[Subject]) -> IntensityRule:
 
 
 def make_example(
-    subject: Subject,
+    subject: LabelledScan,
     variant: int,
     mapping: np.ndarray,
     protocol: Protocol,
@@ -74,7 +74,7 @@ def make_example(
 
     Parameters
     ----------
-    subject : Subject
+    subject : LabelledScan
     variant : int
         0: as it is, 1: mirrored, from 2 on: changed at random (see `augment`), half of them
         mirrored, and misaligned a little.

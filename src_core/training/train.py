@@ -10,7 +10,6 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -23,7 +22,7 @@ from src_core.decode import decode
 from src_core.errors import InputError
 from src_core.fit import Fit, FitSettings
 from src_core.intensity import IntensityRule
-from src_core.labels import Protocol, protocol
+from src_core.labels import Protocol, protocol, read_protocol
 from src_core.model import FORMAT, build_network, write_model
 from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
@@ -32,11 +31,13 @@ from src_core.points import BLURS, Points
 from src_core.sample import mni152_t1
 from src_core.template import TemplateImage
 from src_core.training.cache import load_or_make
-from src_core.training.data import Subject, read_mapping, read_subjects
+from src_core.training.config import to_json
+from src_core.training.data import LabelledScan, check, read_mapping, read_scans
 from src_core.training.examples import Example, make_example, mean_quantiles
 from src_core.training.group import GridTemplate, GroupMean
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.settings import TrainingSettings
 
 LICENCE = (
     "CC BY-NC 4.0, research use only. Trained on label maps provided by Neuromorphometrics, Inc. "
@@ -44,43 +45,6 @@ LICENCE = (
     "OASIS project (OASIS-1, Marcus et al. 2007; P50 AG05681, P01 AG03991, P01 AG026276, "
     "R01 AG021910, P20 MH071616, U24 RR021382)."
 )
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """What is trained, on what, and for how long.
-
-    Attributes
-    ----------
-    data : Path
-        Folder; see `read_subjects` and `read_mapping`.
-    output : Path
-        Model file.
-    name : str
-        Of the model; by default that of the file.
-    family : {"warped", "siren"}
-    protocol : str
-    work : Path or None
-        Folder of checkpoints and logs; None: beside the output.
-    steps : int
-        Of the start and of the head, each.
-    seed : int
-    threads : int or None
-        CPU threads; None: all.
-    smoke : bool
-        Tiny networks and few steps: proves that training works, nothing else.
-    """
-
-    data: Path
-    output: Path
-    name: str = ""
-    family: str = "warped"
-    protocol: str = "tissue4"
-    work: Path | None = None
-    steps: int = 4000
-    seed: int = 0
-    threads: int | None = None
-    smoke: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,11 +93,17 @@ class _Training:
 
     def __init__(self, settings: TrainingSettings):
         self.settings = settings
-        self.protocol: Protocol = protocol(settings.protocol)
+        self.protocol: Protocol = (
+            read_protocol(settings.structures, settings.protocol)
+            if settings.structures
+            else protocol(settings.protocol)
+        )
         self.recipe = _smoke_recipe() if settings.smoke else _Recipe()
         self.work = settings.work or settings.output.with_suffix(".training")
-        self.subjects = [s for s in read_subjects(settings.data) if s.split in ("train", "val")]
+        scans = read_scans(settings.data, needed=("train",))
+        self.subjects = [scan for scan in scans if scan.split in ("train", "val")]
         self.mapping = read_mapping(settings.data, self.protocol)
+        check(self.subjects, self.mapping)
         self.network = build_network(settings.family, self._architecture())
         self._claim_work_folder()
         self.weights: dict[str, Tensor] = {}
@@ -154,10 +124,9 @@ class _Training:
         self.work.mkdir(parents=True, exist_ok=True)
         told = {
             key: value
-            for key, value in dataclasses.asdict(self.settings).items()
+            for key, value in to_json(self.settings).items()
             if key not in ("output", "work", "threads")
         }
-        told["data"] = str(self.settings.data.resolve())
         told["architecture"] = dataclasses.asdict(cast(Any, self.network).settings)
         told["recipe"] = dataclasses.asdict(self.recipe)
         content = json.dumps(told, indent=1)
@@ -166,7 +135,7 @@ class _Training:
             raise InputError(f"{self.work}: holds another training; name a new --work folder")
         path.write_text(content)
 
-    def _of(self, split: str) -> list[Subject]:
+    def _of(self, split: str) -> list[LabelledScan]:
         return [subject for subject in self.subjects if subject.split == split]
 
     def _rule(self) -> IntensityRule:
@@ -359,11 +328,9 @@ class _Training:
         return by_name | {"mean": float(means.mean())}
 
     def _command(self) -> str:
-        """What makes the same model again; folders are named by placeholders."""
+        """What makes the same model again; the configuration is named by a placeholder."""
         settings = self.settings
-        words = ["napari-metaseg train DATA", f"--output {settings.output.name}"]
-        words += [f"--family {settings.family}", f"--protocol {settings.protocol}"]
-        words += [f"--steps {settings.steps}", f"--seed {settings.seed}"]
+        words = ["napari-metaseg train CONFIG", f"--seed {settings.seed}"]
         return " ".join(words + (["--smoke"] if settings.smoke else []))
 
     def write(self) -> None:
@@ -387,6 +354,7 @@ class _Training:
             "training": {
                 "scans": {s: [x.name for x in self._of(s)] for s in ("train", "val")},
                 "command": self._command(),
+                "steps": settings.steps,
                 "seed": settings.seed,
             },
             "scores": self.scores,
