@@ -11,7 +11,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -274,12 +274,14 @@ def _print_tree(values: Mapping[str, Any], indent: str = "") -> None:
 
 
 def _train(args: argparse.Namespace) -> None:
-    from src_core.training.train import TrainingSettings, train
+    from src_core.training.config import read_config
+    from src_core.training.train import train
 
-    check_writable([args.output], args.overwrite)
-    given = {field.name: getattr(args, field.name) for field in fields(TrainingSettings)}
-    train(TrainingSettings(**{name: value for name, value in given.items() if value is not None}))
-    print(f"written: {args.output}")
+    overrides = {name: getattr(args, name) for name in ("work", "threads", "seed", "smoke")}
+    settings = read_config(args.config, overrides)
+    check_writable([settings.output], args.overwrite, [args.config])
+    train(settings)
+    print(f"written: {settings.output}")
 
 
 def _sample(args: argparse.Namespace) -> None:
@@ -380,18 +382,15 @@ def _parser(more: Sequence[Command]) -> argparse.ArgumentParser:
 
     train = commands.add_parser("train", parents=[common, overwriting], help="make a model")
     train.set_defaults(handler=_train)
-    train.add_argument("data", type=Path, metavar="DATA", help="folder of scans and label maps")
-    train.add_argument("--output", type=_model, required=True, metavar="FILE.safetensors")
-    train.add_argument("--name", metavar="NAME", help="of the model")
-    train.add_argument("--family", choices=["warped", "siren"], default="warped")
-    train.add_argument("--protocol", default="tissue4", metavar="NAME")
+    train.add_argument("config", type=Path, metavar="CONFIG.toml", help="see docs/training.md")
     train.add_argument(
         "--work", type=Path, metavar="FOLDER", help="what an interrupted run resumes"
     )
-    train.add_argument("--steps", type=_positive, metavar="N")
-    train.add_argument("--seed", type=_not_negative, default=0, metavar="N")
     train.add_argument("--threads", type=_positive, metavar="N")
-    train.add_argument("--smoke", action="store_true", help="a tiny run that proves it works")
+    train.add_argument("--seed", type=_not_negative, metavar="N")
+    train.add_argument(
+        "--smoke", action="store_true", default=None, help="a tiny run that proves it works"
+    )
 
     sample = commands.add_parser(
         "sample", parents=[common, overwriting], help="write a scan to try things on"
@@ -419,10 +418,6 @@ def _image(text: str) -> Path:
 
 def _nifti(text: str) -> Path:
     return _with_suffix(text, (".nii", ".nii.gz"))
-
-
-def _model(text: str) -> Path:
-    return _with_suffix(text, (".safetensors",))
 
 
 def _picture(text: str) -> Path:

@@ -15,7 +15,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError
+from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from src_core.errors import InputError
 from src_core.export import image_stem
@@ -313,8 +313,8 @@ def _from_bids(data: DataSettings) -> list[LabelledScan]:
     scans = _with_entities(every, data.scans)
     if not scans:
         raise InputError(
-            f"{root}: no file sub-*/[ses-*/]anat/*{_told(data.scans)}_T1w.nii.gz; give the root of a"
-            " BIDS data set, or the patterns scans and labels"
+            f"{root}: no file sub-*/[ses-*/]anat/*_T1w.nii.gz{_told(data.scans)}; give the root of"
+            " a BIDS data set, or the patterns scans and labels"
         )
     label_maps = _with_entities(_bids_files(folders, "dseg"), data.labels)
     labels = _made_of_each(scans, label_maps, "labels", data.labels, root)
@@ -571,6 +571,8 @@ def _read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
         image = nib.load(path)
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read ({error}); copy or export it again") from error
+    if not isinstance(image, SpatialImage):
+        raise InputError(f"{path} is not a NIfTI or MGH file; convert it to .nii.gz")
     return (*image.shape, 1)[: max(3, len(image.shape))], image.affine
 
 
