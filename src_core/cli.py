@@ -277,7 +277,7 @@ def _train(args: argparse.Namespace) -> None:
     from src_core.training.config import read_config
     from src_core.training.train import train
 
-    overrides = {name: getattr(args, name) for name in ("work", "threads", "seed", "smoke")}
+    overrides = {name: getattr(args, name) for name in ("work", "device", "threads", "seed")}
     settings = read_config(args.config, overrides)
     check_writable([settings.output], args.overwrite, [args.config])
     train(settings)
@@ -386,11 +386,9 @@ def _parser(more: Sequence[Command]) -> argparse.ArgumentParser:
     train.add_argument(
         "--work", type=Path, metavar="FOLDER", help="what an interrupted run resumes"
     )
+    train.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"])
     train.add_argument("--threads", type=_positive, metavar="N")
     train.add_argument("--seed", type=_not_negative, metavar="N")
-    train.add_argument(
-        "--smoke", action="store_true", default=None, help="a tiny run that proves it works"
-    )
 
     sample = commands.add_parser(
         "sample", parents=[common, overwriting], help="write a scan to try things on"

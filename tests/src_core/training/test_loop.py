@@ -143,7 +143,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(
     def no_space(*_: object) -> None:
         raise OSError(errno.ENOSPC, "no space left")
 
-    with pytest.raises(InputError, match="disk of .* is full"):
+    with pytest.raises(InputError, match=r"disk of .* is full"):
         optimise("full", tmp_path, [found], settings, 0, loss_of)
     assert torch.load(tmp_path / "full.checkpoint")["step"] == 2
     assert {path.name for path in tmp_path.iterdir()} == {"full.checkpoint", "full.csv"}
