@@ -126,7 +126,7 @@ class _Training:
             "architecture": cast(Any, self.network).settings,
             "fit": settings.fit,
             "rounds": settings.rounds,
-            "template": self.template.sha256 if self.template else None,
+            "template": self._fingerprint(self.network.fitted_vector()) if self.template else None,
             "start": settings.start,
             "head": settings.head,
         }
