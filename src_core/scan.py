@@ -89,6 +89,11 @@ class Scan:
         """Whether the scan is a single slice."""
         return 1 in self.shape
 
+    @property
+    def axes_in_plane(self) -> list[int]:
+        """Of a single slice: its two axes that are longer than 1."""
+        return [axis for axis in range(3) if self.shape[axis] != 1]
+
 
 def read_scan(path: str | Path) -> Scan:
     """Read a NIfTI (``.nii``, ``.nii.gz``) or MGH (``.mgh``, ``.mgz``) scan.
@@ -145,6 +150,33 @@ def scan_from_array(voxels: np.ndarray, affine: np.ndarray, what: str = "the arr
     notes = _make_usable(copied, affine, what)
     header = _header_of_grid(stored_shape, affine, _CODE_ALIGNED)
     return Scan(copied, affine, header, None, tuple(notes))
+
+
+def slice_of(scan: Scan, axis: int, index: int) -> Scan:
+    """Cut one slice out of a volume, where it lies.
+
+    Parameters
+    ----------
+    scan : Scan
+    axis : int
+        Across the slice: 0, 1 or 2.
+    index : int
+        Of the slice along that axis.
+
+    Returns
+    -------
+    Scan
+        Its axis has length 1.
+
+    Raises
+    ------
+    InputError
+        The slice shows nothing.
+    """
+    affine = scan.affine.copy()
+    affine[:3, 3] += index * affine[:3, axis]
+    voxels = scan.voxels.take([index], axis)
+    return scan_from_array(voxels, affine, f"slice {index} of {scan.path or 'the scan'}")
 
 
 def declares_labels(path: str | Path) -> bool:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from src_core.errors import InputError
 from src_core.fit import FitSettings
 from src_core.labels import PROTOCOLS, Protocol, protocol, read_protocol
+from src_core.slices import SliceRange
 from src_core.training.augment import AugmentSettings
 from src_core.training.loop import LoopSettings
 
@@ -63,6 +64,22 @@ class DataSettings:
 
 
 @dataclass(frozen=True)
+class SliceSettings:
+    """Single coronal slices that are cut out of the volumes.
+
+    Attributes
+    ----------
+    where : SliceRange
+        Which slices; stands in the model's card.
+    count : int
+        Slices per variant of a scan.
+    """
+
+    where: SliceRange
+    count: int = 4
+
+
+@dataclass(frozen=True)
 class ExampleSettings:
     """What the network gets to see of each training scan.
 
@@ -72,6 +89,8 @@ class ExampleSettings:
         Per training scan: as it is, mirrored, and from the third on changed at random.
     points : int
         Brain voxels kept of each, drawn at random.
+    slices : SliceSettings or None
+        The model is for single slices; None: for volumes.
     tissues : str
         Protocol whose structures' names tell what ages in the label maps; "": the trained one.
     augment : AugmentSettings
@@ -80,6 +99,7 @@ class ExampleSettings:
 
     variants: int = 6
     points: int = 200_000
+    slices: SliceSettings | None = None
     tissues: str = ""
     augment: AugmentSettings = field(default_factory=AugmentSettings)
 
@@ -192,6 +212,10 @@ class TrainingSettings:
             raise InputError(
                 f"protocol: {self.protocol} is one of the package; give your own structures another"
                 " name"
+            )
+        if self.examples.slices and self.family == "warped" and self.template is None:
+            raise InputError(
+                "template: give the model for volumes whose template slices are put in"
             )
         if self.rounds < 0:
             raise InputError(f"rounds: {self.rounds} is negative")

@@ -28,7 +28,7 @@ from src_core.errors import InputError
 from src_core.fit import Fit
 from src_core.intensity import IntensityRule
 from src_core.labels import Protocol, protocol
-from src_core.model import FORMAT, Model, build_network, load_model, write_model
+from src_core.model import FORMAT, Model, build_network, load_model, template_image, write_model
 from src_core.networks.sine import CHUNK
 from src_core.networks.warped import WarpedNetwork
 from src_core.points import BLURS, Points
@@ -39,7 +39,7 @@ from src_core.training.augment import Tissues
 from src_core.training.cache import claim, load_or_make
 from src_core.training.config import to_json
 from src_core.training.data import LabelledScan, check, read_mapping, read_scans
-from src_core.training.examples import Example, make_example, mean_quantiles
+from src_core.training.examples import Example, Maker, slice_rule, volume_rule
 from src_core.training.group import GridTemplate, GroupMean
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, segmentation_loss
@@ -104,6 +104,7 @@ class _Training:
         self.work = settings.work or settings.output.with_suffix(".training")
         self.shelf = settings.cache or self.work
         self._claim_folders()
+        self.reference = _reference()
         self.rule = self._rule()
         self.train: list[Example] = []
         self.val: list[Example] = []
@@ -114,9 +115,12 @@ class _Training:
 
     def _claim_folders(self) -> None:
         settings = self.settings
+        # What another template would change in examples is where slices are put.
+        aligned = settings.template is not None and settings.examples.slices is not None
         seen = {
             "data": dataclasses.replace(settings.data, mapping=None, mapping_column=None),
             "examples": settings.examples,
+            "template": self._fingerprint(self.network.fitted_vector()) if aligned else None,
             "seed": settings.seed,
         }
         trained = {
@@ -149,12 +153,15 @@ class _Training:
 
     def _rule(self) -> IntensityRule:
         path = self.shelf / "examples" / "intensity.json"
-        if not path.exists():
+        if distributed.rank() == 0 and not path.exists():
             train = [scan for scan in self.scans if scan.split == "train"]
-            rule = self.template.rule if self.template else mean_quantiles(train)
+            rule = self.template.rule if self.template else volume_rule(train)
+            if self.settings.examples.slices:
+                rule = slice_rule(train, rule, self.reference, self.settings.examples.slices)
             path.write_text(json.dumps(rule.goals))
+        distributed.wait()
         rule = IntensityRule(tuple(json.loads(path.read_text())))
-        if self.template and self.template.rule != rule:
+        if self.template and not self.settings.examples.slices and rule != self.template.rule:
             raise InputError(
                 f"{self.shelf}: holds examples with another intensity rule than that of "
                 f"{self.template.name}; name another cache folder"
@@ -163,30 +170,34 @@ class _Training:
 
     def examples(self) -> None:
         """All variants of the training scans, and the validation scans as they are."""
-        reference = _reference()
-        made = self.settings.examples
-        known = protocol(made.tissues) if made.tissues else self.protocol
+        settings = self.settings.examples
+        known = protocol(settings.tissues) if settings.tissues else self.protocol
         tissues = Tissues.of(known, read_mapping(self.settings.data, known))
+        maker = Maker(
+            self.reference,
+            template_image(self.network) if self.template else self.reference,
+            self.rule,
+            tissues,
+            settings,
+            self.settings.seed,
+        )
 
-        def example(scan: LabelledScan, variant: int) -> Example:
+        def made(scan: LabelledScan, variant: int) -> list[Example]:
             path = self.shelf / "examples" / f"{scan.name}-{variant}.pt"
-            make = partial(
-                make_example, scan, variant, reference, self.rule, tissues, made, self.settings.seed
-            )
-            return load_or_make(path, make)
+            return load_or_make(path, partial(maker.make, scan, variant))
 
         wanted = [
             (scan, variant)
             for scan in self.scans
-            for variant in range(made.variants if scan.split == "train" else 1)
+            for variant in range(settings.variants if scan.split == "train" else 1)
         ]
         for scan, variant in _bar(distributed.own(wanted), "examples"):
-            example(scan, variant)
+            made(scan, variant)
         distributed.wait()
         for scan, variant in wanted:
-            found = example(scan, variant)
-            (self.train if scan.split == "train" else self.val).append(found)
-            self.classes[found.name] = found.classes(self.mapping, self.protocol)
+            for example in made(scan, variant):
+                (self.train if scan.split == "train" else self.val).append(example)
+                self.classes[example.name] = example.classes(self.mapping, self.protocol)
 
     def group(self) -> None:
         """The mean of the plain and mirrored training scans, warped onto it round by round."""
@@ -203,7 +214,7 @@ class _Training:
         fit = dataclasses.replace(
             self.settings.fit, iterations=settings.warp_iterations, look_every=0
         )
-        plain = [example for example in self.train if example.unchanged]
+        plain = [example for example in self.train if example.variant < 2]
         places: dict[str, Tensor] = {}
         image: TemplateImage | None = None
         for turn in range(self.settings.rounds + 1):
@@ -226,7 +237,7 @@ class _Training:
 
     def start(self) -> None:
         """Train the shared weights jointly on all scans; no inner loop."""
-        unchanged = [example for example in self.train if example.unchanged]
+        unchanged = [example for example in self.train if example.variant < 2]
         names = self.network.shared_state().keys()
         shared = [value for name, value in self.network.named_parameters() if name in names]
         loop = self.settings.start
@@ -407,6 +418,8 @@ class _Training:
             "scores": self.scores,
             "licence": settings.licence,
         }
+        if settings.examples.slices:
+            card["slice"] = to_json(settings.examples.slices.where)
         write_model(self.network, card, settings.output)
 
 
