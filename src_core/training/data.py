@@ -100,10 +100,10 @@ def read_scans(
         does not exist, or a split is empty.
     """
     scans = _found(data)
-    for name in _repeated(scan.name for scan in scans):
-        raise InputError(f"{data.path}: two scans have the name {name}; give each its own")
-    for path in _repeated(scan.scan.resolve() for scan in scans):
-        raise InputError(f"{data.path}: the scan {path} is listed twice; list it once")
+    if names := _repeated(scan.name for scan in scans):
+        raise InputError(f"{data.path}: two scans have the name {names[0]}; give each its own")
+    if paths := _repeated(scan.scan.resolve() for scan in scans):
+        raise InputError(f"{data.path}: the scan {paths[0]} is listed twice; list it once")
     scans = _in_splits(scans, data)
     for split in needed:
         if not any(scan.split == split for scan in scans):
@@ -221,7 +221,7 @@ def _from_table(table: Path) -> list[LabelledScan]:
             for what in ("scan", "labels", "mask")
             if row.get(what, "n/a").lower() not in ("", "n/a")
         }
-        if files.keys() < {"scan", "labels"}:
+        if not files.keys() >= {"scan", "labels"}:
             raise InputError(
                 f"{table}: a row lacks its scan or its labels: {', '.join(row.values())}"
             )
@@ -278,7 +278,7 @@ def _from_patterns(data: DataSettings) -> list[LabelledScan]:
     scans, labels = files["scan"], files["labels"]
     if not scans and not labels:
         raise InputError(
-            f"{data.path} holds no subjects.csv, no sub-* folders of BIDS and no"
+            f"{data.path} holds no subjects.csv, no sub-* folders of BIDS and no file"
             f" {patterns['scan']}; give the patterns scans and labels"
         )
     _refuse(scans.keys() - labels.keys(), "no label map for", data.path)
@@ -367,7 +367,7 @@ def _made_of_each(
             found[scan] = fitting[0]
         else:
             missing.append(_bids_name(scan))
-    _refuse(missing, f"{setting}: no file{_told(entities)} for", root)
+    _refuse(missing, f"no {setting}{_told(entities)} for", root)
     return found
 
 
@@ -454,10 +454,10 @@ def _chosen_splits(subjects: set[str], data: DataSettings) -> dict[str, str]:
             continue
         for subject in wanted:
             if subject not in subjects:
-                near = get_close_matches(subject, subjects, 1) or sorted(subjects)[:3]
+                near = get_close_matches(subject, subjects) or sorted(subjects)[:3]
                 raise InputError(
                     f"{data.path}: no scan is of the subject {subject!r} that {split} names; there"
-                    f" is {', '.join(near)}"
+                    f" are {', '.join(near)}"
                 )
             if chosen.setdefault(subject, split) != split:
                 raise InputError(f"{data.path}: subject {subject} stands in two splits")
@@ -476,7 +476,9 @@ def _advice(split: str, data: DataSettings) -> str:
         return "leave subjects to train on, or add some"
     if isinstance(getattr(data, split), float | int):
         return f"the draw fell on nobody: name subjects in {split}, or change the seed of data"
-    return f"set {split} to a share of the subjects, such as 0.15, or to a list of them"
+    return (
+        f"name subjects in the table's column split or in {split}, or set {split} to a share (0.15)"
+    )
 
 
 def _listed_classes(

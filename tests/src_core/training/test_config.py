@@ -1,0 +1,249 @@
+"""A training's configuration file says what is wrong with it in one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from src_core import cli
+from src_core.errors import InputError
+from src_core.training import config
+from src_core.training.config import read_config, to_json
+from src_core.training.settings import DataSettings, TrainingSettings
+
+SMALL = 'output = "mine.safetensors"\n[data]\npath = "scans"\n'
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "training.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_a_small_file_is_filled_up_with_defaults(tmp_path: Path) -> None:
+    assert read_config(write(tmp_path, SMALL)) == TrainingSettings(
+        DataSettings(tmp_path / "scans"), tmp_path / "mine.safetensors"
+    )
+
+
+def test_every_setting_can_be_given(tmp_path: Path) -> None:
+    settings = read_config(
+        write(
+            tmp_path,
+            """
+            output = "/models/mine.safetensors"
+            name = "mine"
+            family = "siren"
+            protocol = "lesions"
+            structures = "lesions.tsv"
+            work = "../work"
+            steps = 10
+            seed = 3
+            threads = 2
+            smoke = true
+
+            [data]
+            path = "scans"
+            mapping = {3 = 1, "5" = "ignore"}
+            scans = "{name}.nii"
+            labels = "{name}_seg.nii"
+            masks = "{name}_mask.nii"
+            val = 0
+            test = ["p1", "p2"]
+            seed = 7
+            """,
+        )
+    )
+    assert settings == TrainingSettings(
+        DataSettings(
+            tmp_path / "scans",
+            mapping={"3": 1, "5": "ignore"},
+            scans="{name}.nii",
+            labels="{name}_seg.nii",
+            masks="{name}_mask.nii",
+            val=0.0,
+            test=("p1", "p2"),
+            seed=7,
+        ),
+        Path("/models/mine.safetensors"),
+        name="mine",
+        family="siren",
+        protocol="lesions",
+        structures=tmp_path / "lesions.tsv",
+        work=tmp_path / "../work",
+        steps=10,
+        seed=3,
+        threads=2,
+        smoke=True,
+    )
+
+
+def test_the_mapping_may_be_a_file(tmp_path: Path) -> None:
+    path = write(tmp_path, SMALL + 'mapping = "ids.csv"\nmapping_column = "mine"\n')
+    data = read_config(path).data
+    assert (data.mapping, data.mapping_column) == (tmp_path / "ids.csv", "mine")
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    assert read_config(write(tmp_path, "\ufeff" + SMALL)).output.name == "mine.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stpes = 3\n" + SMALL, "unknown key stpes; did you mean steps?"),
+        (SMALL + "vall = 0.1\n", "unknown key data.vall; did you mean val?"),
+        ("zzz = 3\n" + SMALL, "unknown key zzz; known are data, output, name, family"),
+        ('output = "a.safetensors"', "the key data.path is missing"),
+        ('[data]\npath = "scans"', "the key output is missing"),
+        ("steps = 1.5\n" + SMALL, "steps must be a whole number, but is 1.5"),
+        ("steps = true\n" + SMALL, "steps must be a whole number, but is True"),
+        ('smoke = "yes"\n' + SMALL, "smoke must be true or false, but is 'yes'"),
+        ("smoke = 1\n" + SMALL, "smoke must be true or false, but is 1"),
+        ("name = 3\n" + SMALL, "name must be text, but is 3"),
+        ("work = 3\n" + SMALL, "work must be a path, but is 3"),
+        ("work = 2024-01-01\n" + SMALL, "work must be a path, but is datetime.date"),
+        ('family = "cnn"\n' + SMALL, "family must be 'warped' or 'siren', but is 'cnn'"),
+        ('data = "scans"\noutput = "a.safetensors"', "data must be a table, but is 'scans'"),
+        (SMALL + 'val = "p1"\n', "data.val must be a number or a list of text, but is 'p1'"),
+        (SMALL + "val = nan\n", "data.val must be a number or a list of text, but is nan"),
+        (SMALL + 'val = ["p1", 2]\n', "data.val[1] must be text, but is 2"),
+        (SMALL + "mapping = 3\n", "data.mapping must be a path or a table, but is 3"),
+        (
+            SMALL + 'mapping = {3 = "skip"}\n',
+            "data.mapping.3 must be a whole number or 'ignore', but is 'skip'",
+        ),
+        (SMALL + "mapping = {CSF = 1}\n", "[data] mapping: 'CSF' is not a label id"),
+        (SMALL + "val = 1.5\n", "[data] val and test: shares are from 0 to below 1"),
+        (SMALL.replace(".safetensors", ".pt"), "output: mine.pt must end in .safetensors"),
+        ("steps = 0\n" + SMALL, "steps: 0 is not a positive number"),
+        ("seed = -1\n" + SMALL, "seed: -1 is negative"),
+        ("threads = 0\n" + SMALL, "threads: 0 is not a positive number"),
+        ('structures = "own.tsv"\n' + SMALL, "protocol: tissue4 is one of the package"),
+        ("steps = \n" + SMALL, "is not a valid TOML file"),
+        ("steps = 1\nsteps = 2\n" + SMALL, "is not a valid TOML file"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_file(tmp_path: Path, text: str, said: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(InputError, match=re.escape(said)) as refusal:
+        read_config(path)
+    assert str(refusal.value).startswith(str(path))
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_long_wrong_value_is_shown_shortened(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as refusal:
+        read_config(write(tmp_path, f"steps = {list(range(1000))}\n" + SMALL))
+    assert len(str(refusal.value)) < 200 + len(str(tmp_path))
+
+
+def test_a_file_that_is_not_there_or_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.toml cannot be read: No such file"):
+        read_config(tmp_path / "nothing.toml")
+    with pytest.raises(InputError, match="cannot be read: Is a directory"):
+        read_config(tmp_path)
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"binary\.toml is not a valid TOML file"):
+        read_config(tmp_path / "binary.toml")
+
+
+def test_the_command_line_goes_before_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "seed = 3\nthreads = 2\n" + SMALL)
+    settings = read_config(path, {"seed": 4, "threads": None, "work": Path("here")})
+    assert (settings.seed, settings.threads, settings.work) == (4, 2, Path("here"))
+
+
+@dataclass(frozen=True)
+class Inner:
+    pair: tuple[int, float] = (1, 2.0)
+    rates: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Outer:
+    kind: Literal["a", 1]
+    inner: Inner = Inner()
+    maybe: Inner | None = None
+
+
+@pytest.fixture
+def further(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], object]:
+    """Reads a file of other settings, with sections in them."""
+    monkeypatch.setattr(config, "TrainingSettings", Outer)
+    return lambda text: read_config(write(tmp_path, text))
+
+
+def test_further_sections_are_read_by_their_type_hints(further: Callable[[str], object]) -> None:
+    text = "kind = 'a'\n[inner]\npair = [3, 4]\n[maybe]\nrates = [1, 0.5]\n"
+    assert further(text) == Outer("a", Inner((3, 4.0)), Inner(rates=(1.0, 0.5)))
+    assert further("kind = 1") == Outer(1)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind = true", "kind must be 'a' or 1, but is True"),
+        ("kind = 1\ninner.pair = [1, 2, 3]", "inner.pair must be a list of 2 values"),
+        ("kind = 1\ninner.pair = [1.5, 2]", "inner.pair[0] must be a whole number"),
+        ("kind = 1\nmaybe.rate = 1", "unknown key maybe.rate; did you mean rates?"),
+        ("kind = 1\nmaybe = 3", "maybe must be a table, but is 3"),
+    ],
+)
+def test_mistakes_in_further_sections_are_named(
+    further: Callable[[str], object], text: str, said: str
+) -> None:
+    with pytest.raises(InputError, match=re.escape(f"training.toml: {said}")):
+        further(text)
+
+
+def test_settings_become_plain_values_that_tell_trainings_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = read_config(write(tmp_path, SMALL + 'val = ["p1"]\nmapping = {3 = 1}\n'))
+    told = to_json(settings)
+    assert json.loads(json.dumps(told)) == told
+    assert told["data"]["path"] == str(tmp_path / "scans")
+    assert told["data"]["val"] == ["p1"]
+    monkeypatch.chdir(tmp_path)
+    same = replace(settings, data=replace(settings.data, path=Path("scans")))
+    assert to_json(same) == told
+    assert to_json(replace(settings, steps=1)) != told
+
+
+def test_the_command_trains_what_the_file_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    handed: list[TrainingSettings] = []
+    monkeypatch.setattr("src_core.training.train.train", handed.append)
+    path = write(tmp_path, SMALL)
+    assert cli.main(["train", str(path), "--smoke", "--seed", "5", "--threads", "1"]) == 0
+    assert handed == [replace(read_config(path), smoke=True, seed=5, threads=1)]
+    assert "mine.safetensors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "cannot be read: No such file"),
+        ("a b", "is not a valid TOML file"),
+        (SMALL, "exists"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_use(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, said: str
+) -> None:
+    path = tmp_path / "training.toml"
+    if text:
+        path.write_text(text)
+        (tmp_path / "mine.safetensors").touch()
+    assert cli.main(["train", str(path)]) == cli.BAD_INPUT
+    errors = capsys.readouterr().err.splitlines()
+    assert len(errors) == 1
+    assert said in errors[0]
