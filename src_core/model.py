@@ -32,7 +32,7 @@ from src_core.networks.warped import WarpedNetwork, WarpedSettings
 from src_core.slices import SliceRange
 from src_core.template import TemplateImage
 
-FORMAT = 1
+FORMAT = 2
 _FAMILIES: dict[str, tuple[type, type]] = {
     "warped": (WarpedNetwork, WarpedSettings),
     "siren": (SirenNetwork, SirenSettings),

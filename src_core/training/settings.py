@@ -146,12 +146,12 @@ class TrainingSettings:
     data : DataSettings
     output : Path
         Model file.
-    licence : str
-        Of the weights, for the model's card; think of the licence of the label maps.
     name : str
         Of the model; by default that of the file.
     description : str
         For the card; by default made of the protocol.
+    licence : str
+        Of the weights, for the card.
     family : {"warped", "siren"}
     protocol : str
         One of the package by its name, or a name for the own `structures`.
@@ -186,9 +186,9 @@ class TrainingSettings:
 
     data: DataSettings
     output: Path
-    licence: str
     name: str = ""
     description: str = ""
+    licence: str = "not stated; that of the label maps may bind"
     family: Literal["warped", "siren"] = "warped"
     protocol: str = "tissue4"
     structures: Path | None = None

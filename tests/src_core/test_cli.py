@@ -17,7 +17,6 @@ from src_core import cli, export, sample, scan
 from src_core.errors import InputError
 from src_core.labels import protocol
 from src_core.model import bundled_models
-from src_core.training.train import TrainingSettings
 
 ROOT = Path(__file__).parents[2]
 
@@ -82,8 +81,7 @@ def test_the_package_runs_as_a_module() -> None:
         (["segment", "a.nii", "-o", "labels.png"], "must end in .nii or .nii.gz"),
         (["segment", "a.nii", "--warp", "warp.mgz"], "must end in .nii or .nii.gz"),
         (["segment", "a.nii", "--no-align", "--transform", "m.txt"], "not allowed with"),
-        (["train", "data"], "--output"),
-        (["train", "data", "--output", "model.pt"], "must end in .safetensors"),
+        (["train"], "CONFIG"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(
@@ -243,14 +241,6 @@ def test_models_lists_the_bundled_ones(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     for name in bundled_models():
         assert name in shown
-
-
-def test_train_hands_over_what_was_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    handed: list[TrainingSettings] = []
-    monkeypatch.setattr("src_core.training.train.train", handed.append)
-    output = tmp_path / "mine.safetensors"
-    assert run("train", tmp_path, "--output", output, "--family", "siren", "--smoke") == 0
-    assert handed == [TrainingSettings(tmp_path, output, family="siren", smoke=True)]
 
 
 def test_measure_prints_and_writes_the_comparison(

@@ -13,9 +13,18 @@ import pytest
 
 from src_core import cli
 from src_core.errors import InputError
+from src_core.slices import SliceRange
 from src_core.training import config
+from src_core.training.augment import AugmentSettings
 from src_core.training.config import read_config, to_json
-from src_core.training.settings import DataSettings, TrainingSettings
+from src_core.training.loop import LoopSettings
+from src_core.training.settings import (
+    DataSettings,
+    ExampleSettings,
+    NetworkSettings,
+    SliceSettings,
+    TrainingSettings,
+)
 
 SMALL = 'output = "mine.safetensors"\n[data]\npath = "scans"\n'
 
@@ -43,10 +52,22 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
             protocol = "lesions"
             structures = "lesions.tsv"
             work = "../work"
-            steps = 10
+            licence = "CC0"
+            rounds = 1
             seed = 3
             threads = 2
-            smoke = true
+
+            [network]
+            hidden = [64, 32]
+
+            [examples]
+            variants = 3
+            slices = {where = {axis = "y", range = [-30, -6]}}
+            augment = {noise = 0, bias_range = [0.1, 0.2]}
+
+            [head]
+            steps = 10
+            rate = 1e-4
 
             [data]
             path = "scans"
@@ -77,10 +98,17 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
         protocol="lesions",
         structures=tmp_path / "lesions.tsv",
         work=tmp_path / "../work",
-        steps=10,
+        licence="CC0",
+        rounds=1,
         seed=3,
         threads=2,
-        smoke=True,
+        network=NetworkSettings(hidden=(64, 32)),
+        examples=ExampleSettings(
+            variants=3,
+            slices=SliceSettings(SliceRange("y", (-30.0, -6.0))),
+            augment=AugmentSettings(noise=0.0, bias_range=(0.1, 0.2)),
+        ),
+        head=LoopSettings(steps=10, rate=1e-4),
     )
 
 
@@ -97,15 +125,14 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("stpes = 3\n" + SMALL, "unknown key stpes; did you mean steps?"),
+        ("ronuds = 3\n" + SMALL, "unknown key ronuds; did you mean rounds?"),
         (SMALL + "vall = 0.1\n", "unknown key data.vall; did you mean val?"),
-        ("zzz = 3\n" + SMALL, "unknown key zzz; known are data, output, name, family"),
+        ("zzz = 3\n" + SMALL, "unknown key zzz; known are data, output, name"),
         ('output = "a.safetensors"', "the key data.path is missing"),
         ('[data]\npath = "scans"', "the key output is missing"),
-        ("steps = 1.5\n" + SMALL, "steps must be a whole number, but is 1.5"),
-        ("steps = true\n" + SMALL, "steps must be a whole number, but is True"),
-        ('smoke = "yes"\n' + SMALL, "smoke must be true or false, but is 'yes'"),
-        ("smoke = 1\n" + SMALL, "smoke must be true or false, but is 1"),
+        ("rounds = 1.5\n" + SMALL, "rounds must be a whole number, but is 1.5"),
+        ("rounds = true\n" + SMALL, "rounds must be a whole number, but is True"),
+        (SMALL + "[head]\nsteps = 0\n", "[head] steps: 0 is not a positive number"),
         ("name = 3\n" + SMALL, "name must be text, but is 3"),
         ("work = 3\n" + SMALL, "work must be a path, but is 3"),
         ("work = 2024-01-01\n" + SMALL, "work must be a path, but is datetime.date"),
@@ -122,12 +149,12 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
         (SMALL + "mapping = {CSF = 1}\n", "[data] mapping: 'CSF' is not a label id"),
         (SMALL + "val = 1.5\n", "[data] val and test: shares are from 0 to below 1"),
         (SMALL.replace(".safetensors", ".pt"), "output: mine.pt must end in .safetensors"),
-        ("steps = 0\n" + SMALL, "steps: 0 is not a positive number"),
+        ("rounds = -1\n" + SMALL, "rounds: -1 is negative"),
         ("seed = -1\n" + SMALL, "seed: -1 is negative"),
         ("threads = 0\n" + SMALL, "threads: 0 is not a positive number"),
         ('structures = "own.tsv"\n' + SMALL, "protocol: tissue4 is one of the package"),
-        ("steps = \n" + SMALL, "is not a valid TOML file"),
-        ("steps = 1\nsteps = 2\n" + SMALL, "is not a valid TOML file"),
+        ("rounds = \n" + SMALL, "is not a valid TOML file"),
+        ("rounds = 1\nrounds = 2\n" + SMALL, "is not a valid TOML file"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_file(tmp_path: Path, text: str, said: str) -> None:
@@ -140,7 +167,7 @@ def test_a_mistake_is_one_line_that_names_the_file(tmp_path: Path, text: str, sa
 
 def test_a_long_wrong_value_is_shown_shortened(tmp_path: Path) -> None:
     with pytest.raises(InputError) as refusal:
-        read_config(write(tmp_path, f"steps = {list(range(1000))}\n" + SMALL))
+        read_config(write(tmp_path, f"rounds = {list(range(1000))}\n" + SMALL))
     assert len(str(refusal.value)) < 200 + len(str(tmp_path))
 
 
@@ -214,7 +241,7 @@ def test_settings_become_plain_values_that_tell_trainings_apart(
     monkeypatch.chdir(tmp_path)
     same = replace(settings, data=replace(settings.data, path=Path("scans")))
     assert to_json(same) == told
-    assert to_json(replace(settings, steps=1)) != told
+    assert to_json(replace(settings, rounds=1)) != told
 
 
 def test_the_command_trains_what_the_file_says(
@@ -223,8 +250,8 @@ def test_the_command_trains_what_the_file_says(
     handed: list[TrainingSettings] = []
     monkeypatch.setattr("src_core.training.train.train", handed.append)
     path = write(tmp_path, SMALL)
-    assert cli.main(["train", str(path), "--smoke", "--seed", "5", "--threads", "1"]) == 0
-    assert handed == [replace(read_config(path), smoke=True, seed=5, threads=1)]
+    assert cli.main(["train", str(path), "--seed", "5", "--threads", "1"]) == 0
+    assert handed == [replace(read_config(path), seed=5, threads=1)]
     assert "mine.safetensors" in capsys.readouterr().out
 
 
