@@ -1,4 +1,4 @@
-"""The command ``napari-metaseg``: segment, measure, models, train, sample, and what is added.
+"""The command ``napari-metaseg``: segment, measure, models, train, evaluate, sample, and more.
 
 Exit codes: 0 done, 1 failure, 2 bad input or wrong arguments, 130 interrupted. What cannot be
 mended by the program is said in one line on stderr. torch is imported by the handlers only, so
@@ -284,6 +284,61 @@ def _train(args: argparse.Namespace) -> None:
     print(f"written: {settings.output}")
 
 
+def _evaluate(args: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from src_core.evaluation import ITERATIONS, Score, evaluate, evaluation_scans
+    from src_core.evaluation_tables import (
+        NAMES,
+        Evaluated,
+        distinct_names,
+        overview,
+        write_tables,
+    )
+    from src_core.model import load_model
+    from src_core.training.config import read_config
+    from src_core.training.data import read_mapping
+    from src_core.training.settings import DataSettings
+
+    models = [load_model(name) for name in args.models]
+    known = {structure.name for model in models for structure in model.protocol.structures}
+    if unknown := sorted(set(args.leave_out) - known):
+        raise InputError(f"no structure is called {', '.join(unknown)}; napari-metaseg models NAME")
+    config = args.data.suffix == ".toml"
+    data = read_config(args.data).data if config else DataSettings(args.data)
+    mappings = [read_mapping(data, model.protocol) for model in models]
+    slices = args.slices or any(model.slices for model in models)
+    scans = evaluation_scans(data, args.splits, slices)
+    try:
+        args.output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {args.output}: {error.strerror}") from error
+    check_writable([args.output / name for name in NAMES], args.overwrite)
+
+    evaluated = []
+    with tqdm(total=len(models) * len(scans), unit="scan", disable=None) as bar:
+        for name, model, mapping in zip(distinct_names(models), models, mappings, strict=True):
+            bar.set_description(name)
+            scores: list[Score] = []
+            for found in evaluate(
+                model,
+                scans,
+                mapping,
+                args.output / "work",
+                iterations=ITERATIONS if args.iterations is None else args.iterations,
+                device=args.device,
+                threads=args.threads,
+                seed=args.seed,
+            ):
+                scores += found
+                bar.update()
+            evaluated.append(Evaluated(name, model, scores, args.leave_out))
+    written = write_tables(evaluated, args.output, args.overwrite)
+    _print_table(overview(evaluated))
+    for path in written:
+        print(f"written: {path}")
+
+
 def _sample(args: argparse.Namespace) -> None:
     from src_core import export
     from src_core.sample import mni152_t1
@@ -390,6 +445,39 @@ def _parser(more: Sequence[Command]) -> argparse.ArgumentParser:
     train.add_argument("--threads", type=_positive, metavar="N")
     train.add_argument("--seed", type=_not_negative, metavar="N")
 
+    evaluate = commands.add_parser(
+        "evaluate", parents=[common, overwriting], help="score models on labelled scans"
+    )
+    evaluate.set_defaults(handler=_evaluate)
+    evaluate.add_argument("models", nargs="+", metavar="MODEL", help="bundled name or file")
+    evaluate.add_argument("data", type=Path, metavar="DATA", help="folder of scans and label maps")
+    evaluate.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="for the tables, and for what an interrupted run resumes",
+    )
+    evaluate.add_argument(
+        "--splits", type=_listed, default=["val", "test"], metavar="A,B", help="default: val,test"
+    )
+    evaluate.add_argument(
+        "--iterations",
+        type=_iterations,
+        metavar="N,N",
+        help="scored besides the last; default: 0,2,10,30,50,100",
+    )
+    evaluate.add_argument(
+        "--leave-out", type=_listed, default=[], metavar="A,B", help="structures not in the means"
+    )
+    evaluate.add_argument(
+        "--slices", action="store_true", help="coronal slices through the thalamus, +-10 mm"
+    )
+    evaluate.add_argument("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    evaluate.add_argument("--threads", type=_positive, metavar="N", help="of the CPU")
+    evaluate.add_argument("--seed", type=_not_negative, default=0, metavar="N")
+
     sample = commands.add_parser(
         "sample", parents=[common, overwriting], help="write a scan to try things on"
     )
@@ -426,6 +514,14 @@ def _with_suffix(text: str, suffixes: tuple[str, ...]) -> Path:
     if not text.lower().endswith(suffixes):
         raise argparse.ArgumentTypeError(f"{text} must end in {' or '.join(suffixes)}")
     return Path(text)
+
+
+def _listed(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _iterations(text: str) -> list[int]:
+    return sorted({_not_negative(word) for word in _listed(text)})
 
 
 def _positive(text: str) -> int:

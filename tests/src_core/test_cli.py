@@ -82,6 +82,8 @@ def test_the_package_runs_as_a_module() -> None:
         (["segment", "a.nii", "--warp", "warp.mgz"], "must end in .nii or .nii.gz"),
         (["segment", "a.nii", "--no-align", "--transform", "m.txt"], "not allowed with"),
         (["train"], "CONFIG"),
+        (["evaluate", "model", "data"], "--output"),
+        (["evaluate", "model", "data", "--output", "out", "--iterations", "1,x"], "--iterations"),
     ],
 )
 def test_wrong_arguments_are_one_line_and_exit_code_2(
@@ -241,6 +243,47 @@ def test_models_lists_the_bundled_ones(capsys: pytest.CaptureFixture[str]) -> No
     shown = capsys.readouterr().out
     for name in bundled_models():
         assert name in shown
+
+
+def test_evaluate_writes_its_tables_once_and_again_only_if_told(
+    data_folder: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "scores"
+    words = ["evaluate", tiny_model, data_folder, "--output", output]
+    words += ["--splits", "val", "--iterations", "0,2", "--leave-out", "CSF"]
+    assert run(*words) == 0
+    assert "tiny" in capsys.readouterr().out
+    names = ("scores.csv", "scans.csv", "summary.md")
+    before = [(output / name).read_text() for name in names]
+    assert run(*words) == 2
+    assert "--overwrite" in error_line(capsys)
+    assert run(*words, "--overwrite") == 0
+    assert [(output / name).read_text() for name in names] == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--leave-out", "Vermis"], "Vermis"),
+        (["--splits", "test"], "no scan has the split test"),
+        (["--output", "no-such-folder/scores"], "no-such-folder"),
+    ],
+)
+def test_an_evaluation_that_cannot_work_is_refused_before_any_fit(
+    words: list[str],
+    said: str,
+    data_folder: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("src_core.evaluation.segment", None)
+    monkeypatch.chdir(tmp_path)
+    words = ["--splits", "val", "--output", "scores", *words]
+    assert run("evaluate", tiny_model, data_folder, *words) == 2
+    assert said in error_line(capsys)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_measure_prints_and_writes_the_comparison(
