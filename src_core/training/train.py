@@ -119,6 +119,7 @@ class _Training:
         aligned = settings.template is not None and settings.examples.slices is not None
         seen = {
             "data": dataclasses.replace(settings.data, mapping=None, mapping_column=None),
+            "scans": {scan.name: scan.split for scan in self.scans},
             "examples": settings.examples,
             "template": self._fingerprint(self.network.fitted_vector()) if aligned else None,
             "seed": settings.seed,
