@@ -1,78 +1,220 @@
-"""Scans as they might also have come: mirrored, brighter, noisier, stripped differently."""
+"""Scans as they might also have come: other intensities, masks, shapes and ages; mirrored.
 
-from dataclasses import replace
+Shapes change through one displacement field on a coarse grid, in which an old brain and a random
+elastic deformation are put together, so that the scan is resampled only once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from scipy import ndimage
+from nibabel.affines import apply_affine
+from scipy import fft, ndimage
+from scipy.spatial.transform import Rotation
 
+from src_core.errors import InputError
 from src_core.labels import Protocol
 from src_core.scan import Scan
 
-FIELD_SPACING = 16
-"""Voxels between the nodes of a random smooth field."""
+MARGIN = 10.0
+"""What is changed reaches this far beyond the brain, mm."""
+COARSE = 2.0
+"""Spacing of the grid of displacements, mm; twice as much at most for thick slices."""
+LARGEST_STRAIN = 0.5
+"""Of the elastic deformation. Below 1 it can be inverted."""
+LARGEST_VENTRICLES = 0.12
+"""Share of the brain that ventricles grow to at most; 9 % are seen in old people."""
+LARGEST_ROOM = 0.3
+"""Share of the white matter that growing ventricles take at most."""
+AGEING_STEPS = 5
+"""Steps in which volumes grow and shrink."""
 
 
-def smooth_field(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-    """Random smooth field, mean 0 and standard deviation about 0.6, float32."""
-    nodes = [max(2, -(-size // FIELD_SPACING) + 1) for size in shape]
-    coarse = random.standard_normal(nodes).astype(np.float32)
-    scales = [size / count for size, count in zip(shape, nodes, strict=True)]
-    return ndimage.zoom(coarse, scales, order=1, grid_mode=True, mode="nearest")
+@dataclass(frozen=True)
+class AugmentSettings:
+    """What is changed at random: the chance of each change, and how far it goes.
+
+    Attributes
+    ----------
+    gamma, bias, noise, blur, thick_slices, mask, affine, elastic, ageing : float
+        Chance of each change, 0..1.
+    gamma_range : (float, float)
+        Exponent of the intensities.
+    bias_range : (float, float)
+        Strength of the bias field: its logarithm rises and falls by log(1 + strength).
+    bias_length : (float, float)
+        Over which it is smooth, mm.
+    noise_range : (float, float)
+        Standard deviation, as a share of the brightness of white matter.
+    blur_range : (float, float)
+        Standard deviation of the Gaussian, mm.
+    slice_range : (int, int)
+        Voxels that a thick slice averages.
+    mask_range : (float, float)
+        The brain mask is looser by this many mm at each place (negative: tighter).
+    turn, shift, stretch : float
+        Largest misalignment about and along each axis, degrees, mm and share; a third of it is the
+        standard deviation, because most alignments are good.
+    elastic_range : (float, float)
+        Standard deviation of the elastic displacements, mm.
+    elastic_length : (float, float)
+        Over which they are smooth, mm.
+    growth_range : (float, float)
+        Volume of old ventricles over that of the scan's.
+    shrinkage_range : (float, float)
+        Share of its volume that old tissue loses, besides what the ventricles take.
+    thinning_range : (float, float)
+        What old cortex loses to the fluid around it, mm.
+    darkening_range : (float, float)
+        Share of its brightness that old white matter loses in patches beside the ventricles.
+
+    Raises
+    ------
+    InputError
+        A chance is not within 0..1, or a range ends before it starts.
+    """
+
+    gamma: float = 0.8
+    bias: float = 0.8
+    noise: float = 0.8
+    blur: float = 0.3
+    thick_slices: float = 0.15
+    mask: float = 0.7
+    affine: float = 1.0
+    elastic: float = 0.5
+    ageing: float = 0.3
+    gamma_range: tuple[float, float] = (0.7, 1.5)
+    bias_range: tuple[float, float] = (0.0, 0.3)
+    bias_length: tuple[float, float] = (50.0, 120.0)
+    noise_range: tuple[float, float] = (0.0, 0.05)
+    blur_range: tuple[float, float] = (0.0, 1.0)
+    slice_range: tuple[int, int] = (2, 3)
+    mask_range: tuple[float, float] = (-1.0, 4.0)
+    turn: float = 15.0
+    shift: float = 10.0
+    stretch: float = 0.15
+    elastic_range: tuple[float, float] = (2.0, 4.0)
+    elastic_length: tuple[float, float] = (20.0, 40.0)
+    growth_range: tuple[float, float] = (1.5, 4.0)
+    shrinkage_range: tuple[float, float] = (0.0, 0.12)
+    thinning_range: tuple[float, float] = (0.0, 0.7)
+    darkening_range: tuple[float, float] = (0.0, 0.45)
+
+    def __post_init__(self) -> None:
+        for name in ("gamma", "bias", "noise", "blur", "thick_slices", "mask", "affine", "elastic"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise InputError(f"augmentation: {name} is a chance; give a number from 0 to 1")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, tuple) and not value[0] <= value[1]:
+                raise InputError(f"augmentation: {field.name} {value} ends before it starts")
+
+
+def smooth_field(
+    shape: tuple[int, ...], spacing: np.ndarray, random: np.random.Generator
+) -> np.ndarray:
+    """Random smooth field, mean 0 and standard deviation 1 at every voxel, float32.
+
+    A grid of random numbers, blurred by Gaussians.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    spacing : ndarray, shape (axes,)
+        Voxels between the numbers along each axis.
+    random : Generator
+    """
+    nodes = [np.arange(-2, size / step + 2) for size, step in zip(shape, spacing, strict=True)]
+    field = random.standard_normal([len(places) for places in nodes]).astype(np.float32)
+    for size, step, places in zip(shape, spacing, nodes, strict=True):
+        weights = np.exp(-(((np.arange(size)[:, None] / step - places) / 0.8) ** 2) / 2)
+        weights /= np.linalg.norm(weights, axis=1, keepdims=True)
+        # Each product takes the first axis and puts it last: after all of them the order is back.
+        field = np.tensordot(field, weights.astype(np.float32), axes=(0, 1))
+    return field
+
+
+def bias_field(
+    shape: tuple[int, ...], spacing: np.ndarray, strength: float, random: np.random.Generator
+) -> np.ndarray:
+    """Smooth field of factors, at most ``1 + strength`` and at least its inverse, float32."""
+    field = smooth_field(shape, spacing, random)
+    return np.exp(np.log1p(strength) / np.abs(field).max() * field)
 
 
 def augment(
-    scan: Scan, mask: np.ndarray, classes: np.ndarray, random: np.random.Generator
+    scan: Scan,
+    mask: np.ndarray,
+    classes: np.ndarray,
+    protocol: Protocol,
+    random: np.random.Generator,
+    settings: AugmentSettings | None = None,
 ) -> tuple[Scan, np.ndarray, np.ndarray]:
     """Change a scan at random.
-
-    Gamma 0.7-1.5, a bias field of 6 % (standard deviation), noise up to 4 %, and another brain
-    mask: at each place between 1 mm tighter and 4 mm looser, the rim filled with dark fluid and
-    a few bright patches as meninges look, labelled background.
 
     Parameters
     ----------
     scan : Scan
     mask : ndarray of bool, shape (I, J, K)
     classes : ndarray of uint8, shape (I, J, K)
+    protocol : Protocol
+        Of the classes; its names tell which are ventricles, cortex and white matter.
     random : Generator
+    settings : AugmentSettings, optional
 
     Returns
     -------
     scan, mask, classes
-        New ones of the same shape.
+        New ones of the same shape; voxels outside the mask are 0. The affine is misplaced: with
+        an alignment that was found before, the scan is misaligned.
     """
-    inside = scan.voxels[mask]
-    low, high = np.quantile(inside, (0.001, 0.98))
-    voxels = np.clip((scan.voxels - low) / (high - low), 0, 1.5)
-    if random.random() < 0.7:
-        voxels, mask = _strip_otherwise(voxels, mask, scan.voxel_size, random)
-        classes = np.where(mask, classes, 0).astype(np.uint8)
-    voxels = voxels ** random.uniform(0.7, 1.5)
-    voxels *= np.exp(0.1 * smooth_field(voxels.shape, random))
-    noise = random.standard_normal(voxels.shape, dtype=np.float32)
-    voxels += random.uniform(0, 0.04) * noise
-    return replace(scan, voxels=np.where(mask, voxels, 0).astype(np.float32)), mask, classes
+    settings = settings or AugmentSettings()
+
+    def happens(chance: float) -> bool:
+        return bool(random.random() < chance)
+
+    box = _box_around(mask, MARGIN / scan.voxel_size)
+    brain = _Brain(_normalised(scan.voxels[box], mask[box]), mask[box], classes[box])
+    elastic, ageing = happens(settings.elastic), happens(settings.ageing)
+    if elastic or ageing:
+        tissues = _Tissues.of(protocol)
+        brain = _reshaped(brain, scan.voxel_size, tissues, elastic, ageing, settings, random)
+    if happens(settings.mask):
+        brain = _stripped_otherwise(brain, scan.voxel_size, settings, random)
+    voxels, millimetre = brain.voxels, 1 / scan.voxel_size
+    if happens(settings.gamma):
+        voxels = voxels ** random.uniform(*settings.gamma_range)
+    if happens(settings.blur):
+        widths = np.where(np.array(voxels.shape) > 1, millimetre, 0)
+        voxels = ndimage.gaussian_filter(voxels, random.uniform(*settings.blur_range) * widths)
+    if happens(settings.bias):
+        spacing = random.uniform(*settings.bias_length) * millimetre
+        strength = random.uniform(*settings.bias_range)
+        voxels = voxels * bias_field(voxels.shape, spacing, strength, random)
+    if happens(settings.noise):
+        noise = random.standard_normal(voxels.shape, dtype=np.float32)
+        voxels = voxels + random.uniform(*settings.noise_range) * noise
+    if happens(settings.thick_slices):
+        thickness = int(random.integers(*settings.slice_range, endpoint=True))
+        voxels = _thick_slices(voxels, int(random.integers(3)), thickness)
+
+    whole = _Brain(
+        np.zeros(scan.shape, np.float32), np.zeros(scan.shape, bool), np.zeros(scan.shape, np.uint8)
+    )
+    whole.voxels[box] = np.where(brain.mask, voxels, 0)
+    whole.mask[box], whole.classes[box] = brain.mask, brain.classes
+    affine = scan.affine
+    if happens(settings.affine):
+        affine = (
+            _misplacement(apply_affine(affine, np.argwhere(mask).mean(0)), settings, random)
+            @ affine
+        )
+    return replace(scan, voxels=whole.voxels, affine=affine), whole.mask, whole.classes
 
 
 def mirror(scan: Scan) -> Scan:
     """The scan of the mirrored person: left and right change places, voxels stay."""
     return replace(scan, affine=np.diag([-1.0, 1, 1, 1]) @ scan.affine)
-
-
-def _strip_otherwise(
-    voxels: np.ndarray, mask: np.ndarray, voxel_size: np.ndarray, random: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    outward = ndimage.distance_transform_edt(~mask, sampling=voxel_size)
-    inward = ndimage.distance_transform_edt(mask, sampling=voxel_size)
-    reach = random.uniform(-0.5, 2.0) + 1.5 * smooth_field(mask.shape, random)
-    loose = outward - inward < np.clip(reach, -1, 4)
-    rim = loose & ~mask
-    fluid = random.uniform(0.05, 0.4) + 0.06 * smooth_field(mask.shape, random)
-    bright = random.uniform(0.4, 1.1)
-    patches = smooth_field(mask.shape, random) > random.uniform(1.0, 2.5)
-    filling = np.where(patches, bright, fluid)
-    filling += 0.05 * random.standard_normal(mask.shape, dtype=np.float32)
-    return np.where(rim, np.clip(filling, 0, 1.5), voxels).astype(np.float32), loose
 
 
 def mirrored_classes(protocol: Protocol) -> np.ndarray:
@@ -84,3 +226,330 @@ def mirrored_classes(protocol: Protocol) -> np.ndarray:
             if name.startswith(side):
                 swapped[place] = names.index(other + name.removeprefix(side)) + 1
     return np.array(swapped, np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class _Brain:
+    """Voxels, mask and classes on one grid, (I, J, K) each."""
+
+    voxels: np.ndarray
+    mask: np.ndarray
+    classes: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Tissues:
+    """Which classes are what ages: tables (256,) of bool."""
+
+    ventricles: np.ndarray
+    cortex: np.ndarray
+    white_matter: np.ndarray
+
+    @classmethod
+    def of(cls, protocol: Protocol) -> "_Tissues":
+        def table(belongs: Callable[[str], bool]) -> np.ndarray:
+            found = np.zeros(256, bool)
+            for place, structure in enumerate(protocol.structures, start=1):
+                found[place] = belongs(structure.name)
+            return found
+
+        return cls(
+            # Not "Vent" alone, which the ventral diencephalon (VentralDC) holds too.
+            table(
+                lambda name: (
+                    name == "CSF"
+                    or name.endswith("Vent")
+                    or "Ventricle" in name
+                    or "Choroid-Plexus" in name
+                )
+            ),
+            table(lambda name: name == "Cortex" or "Cerebral-Cortex" in name),
+            table(lambda name: "White-Matter" in name),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _CoarseGrid:
+    """Blocks of voxels, about `COARSE` mm wide, on which displacements are computed.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the voxels.
+    steps : ndarray of int, shape (3,)
+        Voxels per block.
+    size : ndarray, shape (3,)
+        Of a block, mm.
+    """
+
+    shape: tuple[int, ...]
+    steps: np.ndarray
+    size: np.ndarray
+
+    @classmethod
+    def over(cls, shape: tuple[int, ...], voxel_size: np.ndarray) -> "_CoarseGrid":
+        steps = np.minimum(np.maximum(np.rint(COARSE / voxel_size), 1), shape).astype(int)
+        return cls(shape, steps, steps * voxel_size)
+
+    @property
+    def blocks(self) -> tuple[int, ...]:
+        """Number of blocks along each axis."""
+        return tuple(-(-size // step) for size, step in zip(self.shape, self.steps, strict=True))
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Mean of the voxels of each block, float32."""
+        surplus = np.array(self.blocks) * self.steps - self.shape
+        padded = np.pad(values, [(0, n) for n in surplus], mode="edge")
+        i, j, k = self.blocks
+        a, b, c = self.steps
+        return padded.reshape(i, a, j, b, k, c).mean((1, 3, 5), dtype=np.float32)
+
+    def places(self, back: np.ndarray) -> np.ndarray:
+        """Where each voxel came from, (3, I, J, K) voxels, by displacements (3, ...) in blocks."""
+        places = np.indices(self.shape, np.float32)
+        for place, step, part in zip(places, self.steps, back, strict=True):
+            place += step * self.fine(part)
+        return places
+
+    def fine(self, values: np.ndarray) -> np.ndarray:
+        """Values of the blocks, interpolated at the voxels."""
+        zoomed = ndimage.zoom(values, self.steps, order=1, grid_mode=True, mode="nearest")
+        return zoomed[tuple(map(slice, self.shape))]
+
+
+def _box_around(mask: np.ndarray, margin: np.ndarray) -> tuple[slice, ...]:
+    """The part of the grid that holds the mask, and `margin` voxels more where there are any."""
+    (box,) = ndimage.find_objects(mask.view(np.uint8))
+    wider = np.ceil(margin).astype(int)
+    return tuple(
+        slice(max(part.start - more, 0), part.stop + more)
+        for part, more in zip(box, wider, strict=True)
+    )
+
+
+def _normalised(voxels: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Brightness 0 to about 1, float32; the brightest vessels are cut off."""
+    low, high = np.quantile(voxels[mask], (0.001, 0.98))
+    return np.clip((voxels - low) / max(high - low, 1e-6), 0, 1.5).astype(np.float32)
+
+
+def _misplacement(
+    middle: np.ndarray, settings: AugmentSettings, random: np.random.Generator
+) -> np.ndarray:
+    """A random affine about the middle of the brain, 4x4."""
+
+    def error(largest: float) -> np.ndarray:
+        return np.clip(random.normal(0, largest / 3, 3), -largest, largest)
+
+    turn = Rotation.from_rotvec(error(settings.turn), degrees=True).as_matrix()
+    matrix = np.eye(4)
+    matrix[:3, :3] = turn @ np.diag(1 + error(settings.stretch))
+    matrix[:3, 3] = middle - matrix[:3, :3] @ middle + error(settings.shift)
+    return matrix
+
+
+def _thick_slices(voxels: np.ndarray, axis: int, thickness: int) -> np.ndarray:
+    """Slices that average some voxels, interpolated between their middles."""
+    count = voxels.shape[axis] // thickness
+    if count < 2:
+        return voxels
+    lines = np.moveaxis(voxels, axis, 0)
+    slices = lines[: count * thickness].reshape(count, thickness, *lines.shape[1:]).mean(1)
+    place = (np.arange(len(lines)) - (thickness - 1) / 2) / thickness
+    below = np.clip(np.floor(place).astype(int), 0, count - 2)
+    share = np.clip(place - below, 0, 1).astype(np.float32)[:, None, None]
+    return np.moveaxis(slices[below] * (1 - share) + slices[below + 1] * share, 0, axis)
+
+
+def _stripped_otherwise(
+    brain: _Brain,
+    voxel_size: np.ndarray,
+    settings: AugmentSettings,
+    random: np.random.Generator,
+) -> _Brain:
+    """Another mask; where it is looser, there are dark fluid and bright patches of meninges."""
+    shape, spacing = brain.mask.shape, 16 / voxel_size
+    outward = ndimage.distance_transform_edt(~brain.mask, sampling=voxel_size)
+    inward = ndimage.distance_transform_edt(brain.mask, sampling=voxel_size)
+    low, high = settings.mask_range
+    usual = random.uniform(low + 0.1 * (high - low), low + 0.6 * (high - low))
+    reach = usual + 0.2 * (high - low) * smooth_field(shape, spacing, random)
+    mask = outward - inward < np.clip(reach, low, high)
+    fluid = random.uniform(0.05, 0.4) + 0.04 * smooth_field(shape, spacing, random)
+    patches = smooth_field(shape, spacing, random) > random.uniform(1.5, 3.5)
+    filling = np.where(patches, np.float32(random.uniform(0.4, 1.1)), fluid)
+    filling += 0.05 * random.standard_normal(shape, dtype=np.float32)
+    voxels = np.where(mask & ~brain.mask, np.clip(filling, 0, 1.5), brain.voxels)
+    return _Brain(voxels, mask, np.where(mask, brain.classes, 0).astype(np.uint8))
+
+
+def _reshaped(
+    brain: _Brain,
+    voxel_size: np.ndarray,
+    tissues: _Tissues,
+    elastic: bool,
+    ageing: bool,
+    settings: AugmentSettings,
+    random: np.random.Generator,
+) -> _Brain:
+    """Let the brain grow old and deform it, in one resampling."""
+    grid = _CoarseGrid.over(brain.mask.shape, voxel_size)
+    deformed = np.zeros((3, *grid.blocks), np.float32)
+    if elastic:
+        deformed = _elastic(grid, settings, random)
+    aged = deformed
+    if ageing:
+        # Aged first, deformed then: looked up in the opposite order.
+        aged = _followed(deformed, _aged(grid, brain, tissues, settings, random))
+    fluid = _fluid_brightness(brain, tissues)
+    places = grid.places(aged)
+    # Around the brain fluid, for its rim to mix with, instead of what stripping left there.
+    voxels = ndimage.map_coordinates(
+        np.where(brain.mask, brain.voxels, fluid), places, order=1, mode="nearest"
+    )
+    codes = np.where(brain.mask, brain.classes.astype(np.int16), -1)
+    codes = ndimage.map_coordinates(codes, places, order=0, mode="nearest")
+    changed = _Brain(voxels, codes >= 0, np.maximum(codes, 0).astype(np.uint8))
+    if not ageing:
+        return changed
+    # The skull does not shrink with the brain: the gap is left to fluid.
+    skull = ndimage.map_coordinates(
+        brain.mask.view(np.uint8), grid.places(deformed), order=0, mode="nearest"
+    )
+    changed = replace(changed, mask=changed.mask | skull.view(bool))
+    _darken_white_matter(changed, grid, tissues, settings, random)
+    _thin_cortex(changed, voxel_size, fluid, tissues, settings, random)
+    return changed
+
+
+def _elastic(
+    grid: _CoarseGrid, settings: AugmentSettings, random: np.random.Generator
+) -> np.ndarray:
+    """Random smooth displacements, (3, ...) blocks, that leave the faces of the box in place."""
+    spacing = random.uniform(*settings.elastic_length) / grid.size
+    field = np.stack([smooth_field(grid.blocks, spacing, random) for _ in range(3)])
+    field *= random.uniform(*settings.elastic_range)
+    slopes = np.stack([_gradient(part, grid.size) for part in field])
+    field *= min(1, LARGEST_STRAIN / max(float(np.abs(slopes).sum(1).max()), 1e-6))
+    field /= grid.size.reshape(3, 1, 1, 1)
+    for axis, count in enumerate(grid.blocks):
+        place = np.moveaxis(np.arange(count, dtype=np.float32)[:, None, None], 0, axis)
+        room = LARGEST_STRAIN * place, LARGEST_STRAIN * (count - 1 - place)
+        np.clip(field[axis], -room[0], room[1], out=field[axis])
+    return field
+
+
+def _aged(
+    grid: _CoarseGrid,
+    brain: _Brain,
+    tissues: _Tissues,
+    settings: AugmentSettings,
+    random: np.random.Generator,
+) -> np.ndarray:
+    """Displacements, (3, ...) blocks, of a brain whose ventricles grow and whose tissue shrinks.
+
+    Each place grows or shrinks at a rate of its own, which moves everything around it: the
+    velocity is the gradient of a potential whose Laplacian is that rate, as for a fluid with
+    sources and sinks (a simple form of the atrophy simulated by Khanal et al. 2016, NeuroImage).
+    White matter makes room for the ventricles; the surroundings take what else is lost.
+    """
+    ventricles = grid.mean(tissues.ventricles[brain.classes])
+    white_matter = grid.mean(tissues.white_matter[brain.classes])
+    cortex = grid.mean(tissues.cortex[brain.classes])
+    fluid = grid.mean(brain.mask & (brain.classes == 0))
+    held, room = float(ventricles.sum()), LARGEST_ROOM * float(white_matter.sum())
+    growth = random.uniform(*settings.growth_range)
+    if held:
+        largest = LARGEST_VENTRICLES * float(grid.mean(brain.mask).sum())
+        growth = min(growth, 1 + room / held, max(largest / held, 1))
+    taken = LARGEST_ROOM * (growth - 1) * held / max(room, 1e-6)
+    shrinkage = -np.log1p(-random.uniform(*settings.shrinkage_range))
+    spots = np.maximum(1 + smooth_field(grid.blocks, 30 / grid.size, random), 0)
+    rate = np.log(growth) * ventricles + np.log1p(-taken) * white_matter
+    rate -= shrinkage * spots * (cortex + white_matter)
+    rate += np.log(random.uniform(1, 2)) * fluid
+
+    back = np.zeros((3, *grid.blocks), np.float32)
+    for _ in range(AGEING_STEPS):
+        velocity = _flow(_moved(rate, back), grid.size) / grid.size.reshape(3, 1, 1, 1)
+        back = _followed(-velocity / AGEING_STEPS, back)
+    return back
+
+
+def _flow(rate: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Velocity (3, ...) whose divergence is the rate less its mean; nothing leaves the box."""
+    waves = [
+        (2 - 2 * np.cos(np.pi * np.arange(count) / count)) / step**2
+        for count, step in zip(rate.shape, size, strict=True)
+    ]
+    laplacian = -sum(np.meshgrid(*waves, indexing="ij", sparse=True))
+    laplacian[0, 0, 0] = 1
+    spectrum = fft.dctn(rate, norm="ortho") / laplacian.astype(np.float32)
+    spectrum[0, 0, 0] = 0
+    return _gradient(fft.idctn(spectrum, norm="ortho"), size)
+
+
+def _gradient(values: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Central differences per mm, (3, ...); 0 across a single slice."""
+    return np.stack(
+        [
+            np.gradient(values, step, axis=axis)
+            if values.shape[axis] > 1
+            else np.zeros_like(values)
+            for axis, step in enumerate(size)
+        ]
+    )
+
+
+def _moved(values: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Values as they lie after displacements (3, ...), which say where each came from."""
+    places = np.indices(values.shape, np.float32) + back
+    return ndimage.map_coordinates(values, places, order=1, mode="nearest")
+
+
+def _followed(last: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Displacements of two moves, one after the other."""
+    return last + np.stack([_moved(part, last) for part in first])
+
+
+def _fluid_brightness(brain: _Brain, tissues: _Tissues) -> np.float32:
+    """How bright the scan shows fluid: as in the darker half of the ventricles."""
+    inside = brain.voxels[brain.mask & tissues.ventricles[brain.classes]]
+    if len(inside):
+        return np.float32(np.quantile(inside, 0.25))
+    return np.float32(np.quantile(brain.voxels[brain.mask], 0.02))
+
+
+def _darken_white_matter(
+    brain: _Brain,
+    grid: _CoarseGrid,
+    tissues: _Tissues,
+    settings: AugmentSettings,
+    random: np.random.Generator,
+) -> None:
+    """Put soft dark patches into the white matter beside the ventricles, as old age does."""
+    reach = random.uniform(3, 6) / grid.size
+    beside = ndimage.gaussian_filter(grid.mean(tissues.ventricles[brain.classes]), reach)
+    patches = np.clip(0.5 + smooth_field(grid.blocks, 12 / grid.size, random), 0, 1)
+    darkening = random.uniform(*settings.darkening_range)
+    darkness = darkening * patches * np.clip(4 * beside, 0, 1)
+    white_matter = tissues.white_matter[brain.classes]
+    brain.voxels[white_matter] *= (1 - grid.fine(darkness))[white_matter]
+
+
+def _thin_cortex(
+    brain: _Brain,
+    voxel_size: np.ndarray,
+    fluid: np.float32,
+    tissues: _Tissues,
+    settings: AugmentSettings,
+    random: np.random.Generator,
+) -> None:
+    """Let fluid take the outermost of the cortex, less than a voxel at most."""
+    cortex = tissues.cortex[brain.classes]
+    rim = cortex & ndimage.binary_dilation(brain.classes == 0)
+    depth = random.uniform(*settings.thinning_range) / np.cbrt(voxel_size.prod())
+    uneven = 1 + 0.5 * smooth_field(rim.shape, 20 / voxel_size, random)[rim]
+    share = np.clip(depth * uneven, 0, 1)
+    brain.voxels[rim] += share * (fluid - brain.voxels[rim])
+    brain.classes[rim] = np.where(share > 0.5, 0, brain.classes[rim])
