@@ -16,7 +16,7 @@ from src_core.errors import InputError
 from src_core.labels import Protocol
 from src_core.scan import Scan
 
-MARGIN = 10.0
+MARGIN = 8.0
 """What is changed reaches this far beyond the brain, mm."""
 COARSE = 2.0
 """Spacing of the grid of displacements, mm; twice as much at most for thick slices."""
@@ -26,7 +26,7 @@ LARGEST_VENTRICLES = 0.12
 """Share of the brain that ventricles grow to at most; 9 % are seen in old people."""
 LARGEST_ROOM = 0.3
 """Share of the white matter that growing ventricles take at most."""
-AGEING_STEPS = 5
+AGEING_STEPS = 4
 """Steps in which volumes grow and shrink."""
 
 
@@ -125,13 +125,11 @@ def smooth_field(
     random : Generator
     """
     nodes = [np.arange(-2, size / step + 2) for size, step in zip(shape, spacing, strict=True)]
-    field = random.standard_normal([len(places) for places in nodes]).astype(np.float32)
+    weights = []
     for size, step, places in zip(shape, spacing, nodes, strict=True):
-        weights = np.exp(-(((np.arange(size)[:, None] / step - places) / 0.8) ** 2) / 2)
-        weights /= np.linalg.norm(weights, axis=1, keepdims=True)
-        # Each product takes the first axis and puts it last: after all of them the order is back.
-        field = np.tensordot(field, weights.astype(np.float32), axes=(0, 1))
-    return field
+        bump = np.exp(-(((np.arange(size)[:, None] / step - places) / 0.8) ** 2) / 2)
+        weights.append(bump / np.linalg.norm(bump, axis=1, keepdims=True))
+    return _combined(random.standard_normal([len(places) for places in nodes]), weights)
 
 
 def bias_field(
@@ -304,17 +302,22 @@ class _CoarseGrid:
         a, b, c = self.steps
         return padded.reshape(i, a, j, b, k, c).mean((1, 3, 5), dtype=np.float32)
 
-    def places(self, back: np.ndarray) -> np.ndarray:
-        """Where each voxel came from, (3, I, J, K) voxels, by displacements (3, ...) in blocks."""
-        places = np.indices(self.shape, np.float32)
-        for place, step, part in zip(places, self.steps, back, strict=True):
-            place += step * self.fine(part)
-        return places
-
     def fine(self, values: np.ndarray) -> np.ndarray:
-        """Values of the blocks, interpolated at the voxels."""
-        zoomed = ndimage.zoom(values, self.steps, order=1, grid_mode=True, mode="nearest")
-        return zoomed[tuple(map(slice, self.shape))]
+        """Values of the blocks, interpolated linearly at the voxels."""
+        weights = []
+        for size, step, count in zip(self.shape, self.steps, self.blocks, strict=True):
+            place = np.clip((np.arange(size) + 0.5) / step - 0.5, 0, count - 1)
+            weights.append(np.maximum(1 - np.abs(place[:, None] - np.arange(count)), 0))
+        return _combined(values, weights)
+
+
+def _combined(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+    """Weighted sums along each axis in turn, float32; weights (new length, old length) per axis."""
+    values = values.astype(np.float32)
+    for matrix in weights:
+        # The product takes the first axis and puts it last: after all of them the order is back.
+        values = np.tensordot(values, matrix.astype(np.float32), axes=(0, 1))
+    return values
 
 
 def _box_around(mask: np.ndarray, margin: np.ndarray) -> tuple[slice, ...]:
@@ -401,22 +404,29 @@ def _reshaped(
     if ageing:
         # Aged first, deformed then: looked up in the opposite order.
         aged = _followed(deformed, _aged(grid, brain, tissues, settings, random))
-    fluid = _fluid_brightness(brain, tissues)
-    places = grid.places(aged)
+    # The skull does not shrink with the brain: the gap is left to fluid.
+    skull, outline = (_moved(grid.mean(brain.mask)[None], back)[0] for back in (deformed, aged))
+    near = grid.fine(np.maximum(skull, outline)) > 0.01
+    places = np.stack(
+        [
+            place + step * grid.fine(part)[near]
+            for place, step, part in zip(np.nonzero(near), grid.steps, aged, strict=True)
+        ]
+    ).astype(np.float32)
     # Around the brain fluid, for its rim to mix with, instead of what stripping left there.
-    voxels = ndimage.map_coordinates(
+    fluid = _fluid_brightness(brain, tissues)
+    voxels = np.full_like(brain.voxels, fluid)
+    voxels[near] = ndimage.map_coordinates(
         np.where(brain.mask, brain.voxels, fluid), places, order=1, mode="nearest"
     )
-    codes = np.where(brain.mask, brain.classes.astype(np.int16), -1)
-    codes = ndimage.map_coordinates(codes, places, order=0, mode="nearest")
+    codes = np.full(near.shape, -1, np.int16)
+    codes[near] = ndimage.map_coordinates(
+        np.where(brain.mask, brain.classes.astype(np.int16), -1), places, order=0, mode="nearest"
+    )
     changed = _Brain(voxels, codes >= 0, np.maximum(codes, 0).astype(np.uint8))
     if not ageing:
         return changed
-    # The skull does not shrink with the brain: the gap is left to fluid.
-    skull = ndimage.map_coordinates(
-        brain.mask.view(np.uint8), grid.places(deformed), order=0, mode="nearest"
-    )
-    changed = replace(changed, mask=changed.mask | skull.view(bool))
+    changed = replace(changed, mask=changed.mask | (grid.fine(skull) > 0.5))
     _darken_white_matter(changed, grid, tissues, settings, random)
     _thin_cortex(changed, voxel_size, fluid, tissues, settings, random)
     return changed
@@ -455,8 +465,8 @@ def _aged(
     """
     ventricles = grid.mean(tissues.ventricles[brain.classes])
     white_matter = grid.mean(tissues.white_matter[brain.classes])
-    cortex = grid.mean(tissues.cortex[brain.classes])
     fluid = grid.mean(brain.mask & (brain.classes == 0))
+    tissue = grid.mean(brain.mask) - ventricles - fluid
     held, room = float(ventricles.sum()), LARGEST_ROOM * float(white_matter.sum())
     growth = random.uniform(*settings.growth_range)
     if held:
@@ -465,28 +475,38 @@ def _aged(
     taken = LARGEST_ROOM * (growth - 1) * held / max(room, 1e-6)
     shrinkage = -np.log1p(-random.uniform(*settings.shrinkage_range))
     spots = np.maximum(1 + smooth_field(grid.blocks, 30 / grid.size, random), 0)
-    rate = np.log(growth) * ventricles + np.log1p(-taken) * white_matter
-    rate -= shrinkage * spots * (cortex + white_matter)
-    rate += np.log(random.uniform(1, 2)) * fluid
+    others = np.log1p(-taken) * white_matter - shrinkage * spots * tissue
+    others += np.log(random.uniform(1, 2)) * fluid
 
     back = np.zeros((3, *grid.blocks), np.float32)
-    for _ in range(AGEING_STEPS):
-        velocity = _flow(_moved(rate, back), grid.size) / grid.size.reshape(3, 1, 1, 1)
-        back = _followed(-velocity / AGEING_STEPS, back)
+    for left in range(AGEING_STEPS, 0, -1):
+        rate, grown = _moved(np.stack([others, ventricles]), back)
+        rate /= AGEING_STEPS
+        if held:
+            # Thin ventricles grow less than at their rate, because blocks hold tissue too.
+            rate += np.log(growth * held / float(grown.sum())) / left * grown
+        back = _followed(-_flow(rate, grid.size) / grid.size.reshape(3, 1, 1, 1), back)
     return back
 
 
 def _flow(rate: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Velocity (3, ...) whose divergence is the rate less its mean; nothing leaves the box."""
-    waves = [
-        (2 - 2 * np.cos(np.pi * np.arange(count) / count)) / step**2
-        for count, step in zip(rate.shape, size, strict=True)
-    ]
-    laplacian = -sum(np.meshgrid(*waves, indexing="ij", sparse=True))
-    laplacian[0, 0, 0] = 1
-    spectrum = fft.dctn(rate, norm="ortho") / laplacian.astype(np.float32)
-    spectrum[0, 0, 0] = 0
-    return _gradient(fft.idctn(spectrum, norm="ortho"), size)
+    waves = np.meshgrid(
+        *(np.pi * np.arange(n) / (n * step) for n, step in zip(rate.shape, size, strict=True)),
+        indexing="ij",
+        sparse=True,
+    )
+    squares = sum(wave**2 for wave in waves)
+    squares[0, 0, 0] = np.inf
+    spectrum = fft.dctn(rate, norm="ortho") / squares.astype(np.float32)
+    velocity = []
+    for axis, wave in enumerate(waves):
+        # The derivative of cosines is sines, whose list starts one wave later.
+        part = fft.idst(
+            np.roll(spectrum * wave.astype(np.float32), -1, axis), axis=axis, norm="ortho"
+        )
+        velocity.append(fft.idctn(part, axes=[i for i in range(3) if i != axis], norm="ortho"))
+    return np.stack(velocity)
 
 
 def _gradient(values: np.ndarray, size: np.ndarray) -> np.ndarray:
@@ -502,14 +522,16 @@ def _gradient(values: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 
 def _moved(values: np.ndarray, back: np.ndarray) -> np.ndarray:
-    """Values as they lie after displacements (3, ...), which say where each came from."""
-    places = np.indices(values.shape, np.float32) + back
-    return ndimage.map_coordinates(values, places, order=1, mode="nearest")
+    """Several volumes (n, ...) after displacements (3, ...) that say where each place came from."""
+    places = np.indices(back.shape[1:], np.float32) + back
+    return np.stack(
+        [ndimage.map_coordinates(part, places, order=1, mode="nearest") for part in values]
+    )
 
 
 def _followed(last: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Displacements of two moves, one after the other."""
-    return last + np.stack([_moved(part, last) for part in first])
+    return last + _moved(first, last)
 
 
 def _fluid_brightness(brain: _Brain, tissues: _Tissues) -> np.float32:
@@ -532,9 +554,11 @@ def _darken_white_matter(
     beside = ndimage.gaussian_filter(grid.mean(tissues.ventricles[brain.classes]), reach)
     patches = np.clip(0.5 + smooth_field(grid.blocks, 12 / grid.size, random), 0, 1)
     darkening = random.uniform(*settings.darkening_range)
-    darkness = darkening * patches * np.clip(4 * beside, 0, 1)
-    white_matter = tissues.white_matter[brain.classes]
-    brain.voxels[white_matter] *= (1 - grid.fine(darkness))[white_matter]
+    darkness = grid.fine(darkening * patches * np.clip(4 * beside, 0, 1))
+    # Ventricles too, whose edges are partly white matter; softly, for other tissue begins softly.
+    concerned = tissues.white_matter | tissues.ventricles
+    softly = ndimage.gaussian_filter(concerned[brain.classes].astype(np.float32), 1.0)
+    np.multiply(brain.voxels, 1 - darkness * softly, out=brain.voxels)
 
 
 def _thin_cortex(
@@ -547,9 +571,18 @@ def _thin_cortex(
 ) -> None:
     """Let fluid take the outermost of the cortex, less than a voxel at most."""
     cortex = tissues.cortex[brain.classes]
-    rim = cortex & ndimage.binary_dilation(brain.classes == 0)
+    if not cortex.any():
+        return
+    middle = (fluid + np.median(brain.voxels[cortex])) / 2
+    # Background that looks like tissue is a speck of the manual labels, not a sulcus.
+    outside = (brain.classes == 0) & (brain.voxels < middle)
+    rim = cortex & ndimage.binary_dilation(outside)
     depth = random.uniform(*settings.thinning_range) / np.cbrt(voxel_size.prod())
-    uneven = 1 + 0.5 * smooth_field(rim.shape, 20 / voxel_size, random)[rim]
-    share = np.clip(depth * uneven, 0, 1)
-    brain.voxels[rim] += share * (fluid - brain.voxels[rim])
-    brain.classes[rim] = np.where(share > 0.5, 0, brain.classes[rim])
+    uneven = 1 + 0.5 * smooth_field(rim.shape, 20 / voxel_size, random)
+    share = ndimage.gaussian_filter((rim | outside).astype(np.float32), 0.5)
+    share *= np.clip(depth * uneven, 0, 1)
+    before = brain.voxels[rim]
+    np.add(brain.voxels, share * (fluid - brain.voxels), out=brain.voxels)
+    # A voxel is lost where it now looks rather like fluid than like cortex.
+    lost = (brain.voxels[rim] < middle) & ((before >= middle) | (share[rim] > 0.5))
+    brain.classes[rim] = np.where(lost, 0, brain.classes[rim])
