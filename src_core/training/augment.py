@@ -140,6 +140,16 @@ def bias_field(
     return np.exp(np.log1p(strength) / np.abs(field).max() * field)
 
 
+def box_around(mask: np.ndarray, margin: np.ndarray) -> tuple[slice, ...]:
+    """The part of the grid that holds the mask, and `margin` voxels more where there are any."""
+    (box,) = ndimage.find_objects(mask.view(np.uint8))
+    wider = np.ceil(margin).astype(int)
+    return tuple(
+        slice(max(part.start - more, 0), part.stop + more)
+        for part, more in zip(box, wider, strict=True)
+    )
+
+
 def augment(
     scan: Scan,
     mask: np.ndarray,
@@ -171,7 +181,7 @@ def augment(
     def happens(chance: float) -> bool:
         return bool(random.random() < chance)
 
-    box = _box_around(mask, MARGIN / scan.voxel_size)
+    box = box_around(mask, MARGIN / scan.voxel_size)
     brain = _Brain(_normalised(scan.voxels[box], mask[box]), mask[box], classes[box])
     elastic, ageing = happens(settings.elastic), happens(settings.ageing)
     if elastic or ageing:
@@ -318,16 +328,6 @@ def _combined(values: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
         # The product takes the first axis and puts it last: after all of them the order is back.
         values = np.tensordot(values, matrix.astype(np.float32), axes=(0, 1))
     return values
-
-
-def _box_around(mask: np.ndarray, margin: np.ndarray) -> tuple[slice, ...]:
-    """The part of the grid that holds the mask, and `margin` voxels more where there are any."""
-    (box,) = ndimage.find_objects(mask.view(np.uint8))
-    wider = np.ceil(margin).astype(int)
-    return tuple(
-        slice(max(part.start - more, 0), part.stop + more)
-        for part, more in zip(box, wider, strict=True)
-    )
 
 
 def _normalised(voxels: np.ndarray, mask: np.ndarray) -> np.ndarray:
