@@ -18,8 +18,6 @@ from src_core.training.data import IGNORED, Subject, read_example
 
 POINTS = 300_000
 """Brain voxels kept per example, drawn at random."""
-TURN, SHIFT, STRETCH = 4.0, 4.0, 0.04
-"""Standard deviation of the error put on the alignment of changed scans: degrees, mm, share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,8 +92,8 @@ def make_example(
         scan, classes = mirror(scan), _looked_up(mirrored_classes(protocol), classes)
     alignment = align(scan, mask, reference).matrix
     if variant > 1:
-        scan, mask, classes = augment(scan, mask, classes, random)
-        alignment = _misalignment(random) @ alignment
+        # The alignment found before no longer fits: changed scans are misaligned a little.
+        scan, mask, classes = augment(scan, mask, classes, protocol, random)
     points = brain_points(scan, mask, alignment, rule)
     chosen = random.choice(len(points), min(POINTS, len(points)), replace=False)
     which = torch.from_numpy(chosen)
@@ -113,12 +111,3 @@ def _looked_up(table: np.ndarray, classes: np.ndarray) -> np.ndarray:
     full = np.full(256, IGNORED, np.uint8)
     full[: len(table)] = table
     return full[classes]
-
-
-def _misalignment(random: np.random.Generator) -> np.ndarray:
-    """A small random affine, 4x4."""
-    turn = np.deg2rad(TURN) * random.standard_normal(3)
-    matrix = np.eye(4)
-    matrix[:3, :3] += np.cross(np.eye(3), turn) + np.diag(STRETCH * random.standard_normal(3))
-    matrix[:3, 3] = SHIFT * random.standard_normal(3)
-    return matrix

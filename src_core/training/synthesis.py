@@ -196,12 +196,12 @@ def synthesise(
     deviation += 1.5 * smooth_field(ids.shape, random.uniform(5, 15) / size, random)
     blur = random.uniform(*settings.partial_volume_range) / size
     voxels = ndimage.gaussian_filter(brightness[ids] + texture[ids] * deviation, blur)
+    mask = _mask(brain, size, settings, random)
     strength = random.uniform(*settings.bias_range)
-    voxels *= bias_field(ids.shape, random.uniform(50, 120) / size, strength, random)
+    voxels *= bias_field(mask, random.uniform(50, 120) / size, strength, random)
     noise = random.standard_normal(ids.shape, dtype=np.float32)
     voxels += random.uniform(*settings.noise_range) * noise
 
-    mask = _mask(brain, size, settings, random)
     # Nothing inside the mask may look like the emptiness outside.
     scan = scan_from_array(np.where(mask, np.maximum(voxels, 0.02), 0), affine)
     return scan, mask, _with_doubtful_vermis(ids, affine)
