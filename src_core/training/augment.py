@@ -545,6 +545,8 @@ def _gradient(values: np.ndarray, size: np.ndarray) -> np.ndarray:
 
 def _moved(values: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Several volumes (n, ...) after displacements (3, ...) that say where each place came from."""
+    if not back.any():
+        return values
     places = np.indices(back.shape[1:], np.float32) + back
     return np.stack(
         [ndimage.map_coordinates(part, places, order=1, mode="nearest") for part in values]
