@@ -24,6 +24,8 @@ VERMIS_HALF_WIDTH = 8.0
 """In manual labels 97 % of the vermis lie this close to the midplane, mm."""
 MARGIN = 8.0
 """The scan reaches this far beyond the brain, mm."""
+LARGEST_SULCUS = 12.0
+"""Sulci up to this width belong to the mask; in some scans only much thinner ones do, mm."""
 
 # Brightness of a label: 0 fluid, 1 cortex, 2 white matter, and in between what structures show in
 # T1-weighted scans. Labels of one row share what is drawn for them, so that sides do not differ.
@@ -85,7 +87,7 @@ class SynthesisSettings:
     bias_range, noise_range : (float, float)
         As in `AugmentSettings`.
     rim_range : (float, float)
-        What the mask holds beyond the brain, whose sulci are closed, mm.
+        What the mask holds beyond the brain, besides its sulci, mm.
     """
 
     any_contrast: float = 0.0
@@ -244,13 +246,13 @@ def _drawn_brightness(
 def _mask(
     brain: np.ndarray, size: np.ndarray, settings: SynthesisSettings, random: np.random.Generator
 ) -> np.ndarray:
-    smooth = ndimage.gaussian_filter(brain.astype(np.float32), random.uniform(2, 5) / size)
-    closed = brain | (smooth > 0.5)
-    outward = ndimage.distance_transform_edt(~closed, sampling=size)
+    outward = ndimage.distance_transform_edt(~brain, sampling=size)
+    radius = random.uniform(2, LARGEST_SULCUS / 2)
+    closed = ndimage.distance_transform_edt(outward <= radius, sampling=size) > radius
     low, high = settings.rim_range
-    reach = random.uniform(low - 0.5, low + 0.6 * (high - low))
+    usual = random.uniform(low - 0.1 * (high - low), low + 0.6 * (high - low))
     uneven = 0.2 * (high - low) * smooth_field(brain.shape, 16 / size, random)
-    return outward <= np.clip(reach + uneven, low, high)
+    return brain | closed | (outward <= np.clip(usual + uneven, low, high))
 
 
 def _with_doubtful_vermis(ids: np.ndarray, affine: np.ndarray) -> np.ndarray:
