@@ -168,6 +168,8 @@ class TrainingSettings:
         How often the scans are warped onto their mean picture (warped family).
     start, head : LoopSettings
         Training of the shared weights, and of the head on fitted networks.
+    unchanged : float
+        Share of scans that are as they came or mirrored in the head's training.
     work : Path or None
         Folder of checkpoints and logs; None: beside the output.
     cache : Path or None
@@ -199,6 +201,7 @@ class TrainingSettings:
     rounds: int = 2
     start: LoopSettings = field(default_factory=LoopSettings)
     head: LoopSettings = field(default_factory=LoopSettings)
+    unchanged: float = 0.6
     work: Path | None = None
     cache: Path | None = None
     seed: int = 0
@@ -217,6 +220,8 @@ class TrainingSettings:
             raise InputError(
                 "template: give the model for volumes whose template slices are put in"
             )
+        if not 0 <= self.unchanged <= 1:
+            raise InputError(f"unchanged: {self.unchanged} is no share; give a number from 0 to 1")
         if self.rounds < 0:
             raise InputError(f"rounds: {self.rounds} is negative")
         if self.seed < 0:

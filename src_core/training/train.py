@@ -134,6 +134,7 @@ class _Training:
             "template": self._fingerprint(self.network.fitted_vector()) if self.template else None,
             "start": settings.start,
             "head": settings.head,
+            "unchanged": settings.unchanged,
         }
         if distributed.rank() == 0:
             claim(self.shelf / "examples", to_json(seen))
@@ -319,7 +320,7 @@ class _Training:
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
             labels = []
-            for example in _some(self.train, loop.scans, generator):
+            for example in self._mixture(loop.scans, generator):
                 self.network.load_fitted(self.weights[example.name])
                 which, points = self._draw(example, loop.points, generator)
                 labels.append(self._label_loss(example, which, points))
@@ -329,6 +330,14 @@ class _Training:
         optimise("head", self.work, parameters, loop, seed, losses, self._judge)
         self.scores = self._card_scores()
         self.network.load_fitted(begin)
+
+    def _mixture(self, count: int, generator: torch.Generator) -> list[Example]:
+        """Random training examples, of which a share is unchanged."""
+        changed = [example for example in self.train if example.variant >= 2]
+        plain = [example for example in self.train if example.variant < 2]
+        share = self.settings.unchanged if changed else 1.0
+        several = int((torch.rand(count, generator=generator) < share).sum())
+        return _some(plain, several, generator) + _some(changed, count - several, generator)
 
     def _draw(
         self, example: Example, count: int, generator: torch.Generator
