@@ -230,6 +230,6 @@ CHANGES: Mapping[str, Change] = {
     "gamma 1.5": Change(partial(_gamma, gamma=1.5), 0.02, 0.005),
     "bias field of +-30 %": Change(_bias_field, 0.02, 0.005),
     "noise of 5 %": Change(_noise, 0.02, 0.005),
-    "another storage order": Change(_stored_otherwise, 0.0, 0.0),
+    "another storage order": Change(_stored_otherwise, None, None),
 }
 """Every change by its name."""

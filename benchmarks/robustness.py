@@ -323,7 +323,7 @@ def markdown(findings: Sequence[Finding], ages: dict[str, float]) -> list[str]:
         elif values:
             # Dice is good when large, everything else when small.
             worst = (min if "Dice of" in what else max)(values, key=lambda scan: values[scan])
-            digits = 1 if what == SOON or what.endswith("%") else 4
+            digits = 1 if what == SOON or what.endswith(", %") else 4
             mean = np.mean(list(values.values()))
             cells = [
                 f"{mean:.{digits}f}",
@@ -392,6 +392,8 @@ def main() -> None:
             findings += one_person_twice(bench, other, case)
         by_subject[labelled.subject].append(case)
     lines = markdown(findings, _ages(args.data))
+    if trained := [scan.name for scan in scans if scan.split == "train"]:
+        lines += ["", f"Of the split train, so perhaps trained on: {', '.join(trained)}."]
     _write(bench, findings, lines, args.output)
     print("\n".join(lines))
 
