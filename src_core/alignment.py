@@ -4,11 +4,16 @@ Axis order and flips never enter: all positions go through the file's affine fir
 over rotations and sizes at 8 mm finds a start, gradient ascent on the normalised correlation
 at 8 and 4 mm refines all twelve numbers. Because the scans are skull-stripped and their
 surroundings are sampled too, the outline of the brain guides as much as what is inside.
+
+A single slice tells less. A model for volumes takes its position across the plane from the
+header. For a model for slices the search also tries positions across the plane and tilts of it,
+and all that a slice can tell is refined.
 """
 
 import itertools
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +24,7 @@ from torch import Tensor
 from src_core.adam import Adam
 from src_core.errors import InputError
 from src_core.scan import Scan
+from src_core.slices import SliceRange
 from src_core.template import TemplateImage
 
 SEARCH_SPACING = 4.0
@@ -29,6 +35,13 @@ SEARCH_ANGLES = (-30.0, -15.0, 0.0, 15.0, 30.0)
 SEARCH_SCALES = (0.9, 1.0, 1.1)
 CANDIDATES = 6
 """Number of starts that are followed at 8 mm."""
+SLICE_STEP = 2.5
+"""Distance of the positions across the plane at which a slice is searched for, mm."""
+SLICE_NODS = (-15.0, -5.0, 5.0, 15.0)
+"""Turns about the left-right axis that are tried: the way in which heads differ most."""
+SLICE_SCALES = (1.0, 1.1, 1.2)
+SLICE_CANDIDATES = 4
+"""Number of starts of a slice that are followed at 4 mm too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,35 +122,96 @@ def check_transform(matrix: np.ndarray, name: str = "transform") -> np.ndarray:
     return matrix
 
 
-def align(scan: Scan, mask: np.ndarray, template: TemplateImage) -> Alignment:
+def align(
+    scan: Scan, mask: np.ndarray, template: TemplateImage, slices: SliceRange | None = None
+) -> Alignment:
     """Find the affine map from the scan's world to template space.
 
     Parameters
     ----------
     scan : Scan
-        A volume, or one slice. A slice keeps its position across the plane, which no
-        picture of it can tell, and is aligned within its plane only.
+        A volume, or one slice.
     mask : ndarray of bool, shape (I, J, K)
         The brain.
     template : TemplateImage
         First channel: template intensities, at `SEARCH_SPACING`.
+    slices : SliceRange, optional
+        The scan is one of these slices; where across the plane it lies, and how it is tilted, is
+        found. The header tells only its orientation, above all which side is left. Without it, a
+        slice keeps its position across the plane and is aligned within the plane only.
 
     Returns
     -------
     Alignment
     """
     fine = _picture(scan, mask)
-    basis = _in_plane_basis(scan) if scan.is_slice else torch.eye(3)
     first = TemplateImage(template.values[:1], template.origin, template.spacing)
     coarse = first.coarser()
+    if slices is not None:
+        matrix, similarity = _find_slice(fine, first, coarse, slices)
+        return Alignment(_squared(matrix, scan).double().numpy(), "estimated", similarity)
+    basis = _in_plane_basis(scan) if scan.is_slice else torch.eye(3)
     thinned = _thin(fine, 10_000)
 
-    starts = _search(thinned, coarse, basis)
+    turns = itertools.product(SEARCH_ANGLES, repeat=3 if basis.shape[1] == 3 else 1)
+    goal = _centre(coarse.positions(), coarse.values[0].flatten())
+    starts = _search(thinned, coarse, basis, turns, SEARCH_SCALES, goal)[:CANDIDATES]
     followed = [_refine(thinned, coarse, start, basis, steps=25, rate=0.03) for start in starts]
     best = max(followed, key=lambda found: found[1])[0]
     best, _ = _refine(thinned, first, best, basis, steps=40, rate=0.01)
     best, similarity = _refine(_thin(fine, 50_000), first, best, basis, steps=40, rate=0.003)
     return Alignment(best.double().numpy(), "estimated", similarity)
+
+
+def _find_slice(
+    picture: _Picture, template: TemplateImage, coarse: TemplateImage, slices: SliceRange
+) -> tuple[Tensor, float]:
+    """Map of a slice that may lie anywhere in the range, and the correlation reached."""
+    angles: list[tuple[float, ...]] = [SLICE_NODS, (0.0,), (0.0,)]
+    angles[slices.number] = SEARCH_ANGLES
+    turns = list(itertools.product(*angles))
+    basis = torch.eye(3)
+    # The best start of each position is followed, since the coarse picture knows it badly.
+    starts = [
+        _search(picture, coarse, basis, turns, SLICE_SCALES, goal)[0]
+        for goal in _middles(coarse, slices)
+    ]
+    found = [_refine(picture, coarse, start, basis, steps=25, rate=0.03) for start in starts]
+    found.sort(key=lambda entry: -entry[1])
+    followed = [
+        _refine(picture, template, start, basis, steps=40, rate=0.01)
+        for start, _ in found[:SLICE_CANDIDATES]
+    ]
+    best = max(followed, key=lambda found: found[1])[0]
+    return _refine(picture, template, best, basis, steps=40, rate=0.003)
+
+
+def _middles(template: TemplateImage, slices: SliceRange) -> list[Tensor]:
+    """Centres of mass of the template's slices in the range, `SLICE_STEP` apart."""
+    positions, weights = template.positions(), template.values[0].flatten()
+    low, high = slices.range
+    count = math.ceil((high - low) / SLICE_STEP) + 1
+    distances = (
+        (positions[:, slices.number] - place).abs() / template.spacing
+        for place in np.linspace(low, high, count).tolist()
+    )
+    return [_centre(positions, weights * (1 - away).clamp(min=0)) for away in distances]
+
+
+def _squared(matrix: Tensor, scan: Scan) -> Tensor:
+    """The same map of a slice, but at right angles to it space is kept at right angles.
+
+    What happens off the plane no slice can tell, so that the refinement leaves it anywhere. There
+    the scale becomes the mean one of the plane, and left and right stay as they are.
+    """
+    basis = _in_plane_basis(scan)
+    plane = matrix[:3, :3] @ basis
+    across = torch.linalg.cross(plane[:, 0], plane[:, 1])
+    normal = torch.linalg.cross(basis[:, 0], basis[:, 1])
+    linear = plane @ basis.T + torch.outer(across / across.norm().sqrt(), normal)
+    origin = torch.from_numpy(scan.affine[:3, 3]).float()
+    shift = _apply(matrix, origin) - linear @ origin
+    return torch.cat([torch.cat([linear, shift[:, None]], 1), matrix[3:]])
 
 
 def _picture(scan: Scan, mask: np.ndarray) -> _Picture:
@@ -179,8 +253,7 @@ def _thin(picture: _Picture, count: int) -> _Picture:
 
 def _in_plane_basis(scan: Scan) -> Tensor:
     """Two orthonormal world directions, the columns, that span the plane of a slice."""
-    axes = [axis for axis in range(3) if scan.shape[axis] != 1][:2]
-    return torch.from_numpy(np.linalg.qr(scan.affine[:3, axes])[0]).float()
+    return torch.from_numpy(np.linalg.qr(scan.affine[:3, scan.axes_in_plane])[0]).float()
 
 
 def _rotation(degrees: tuple[float, ...]) -> Tensor:
@@ -213,20 +286,29 @@ def _apply(matrix: Tensor, positions: Tensor) -> Tensor:
     return positions @ matrix[:3, :3].T + matrix[:3, 3]
 
 
-def _search(picture: _Picture, template: TemplateImage, basis: Tensor) -> list[Tensor]:
-    """The `CANDIDATES` best of a grid of rotations and sizes, centres of mass matched."""
-    weights = template.values[0].flatten()
-    goal = (template.positions() * weights[:, None]).sum(0) / weights.sum()
-    centre = (picture.positions * picture.values[:, None]).sum(0) / picture.values.sum()
+def _centre(positions: Tensor, weights: Tensor) -> Tensor:
+    """Centre of mass."""
+    return (positions * weights[:, None]).sum(0) / weights.sum()
+
+
+def _search(
+    picture: _Picture,
+    template: TemplateImage,
+    basis: Tensor,
+    turns: Iterable[tuple[float, ...]],
+    scales: Iterable[float],
+    goal: Tensor,
+) -> list[Tensor]:
+    """A grid of rotations and sizes, the centre of mass at the goal; the best ones first."""
+    centre = _centre(picture.positions, picture.values)
     shift = basis.T @ (goal - centre)
-    turns = list(itertools.product(SEARCH_ANGLES, repeat=3 if basis.shape[1] == 3 else 1))
     found = []
-    for degrees, scale in itertools.product(turns, SEARCH_SCALES):
+    for degrees, scale in itertools.product(turns, scales):
         matrix = _affine(scale * _rotation(degrees), shift, centre, basis)
         there = template.sample(_apply(matrix, picture.positions))[:, 0]
         found.append((float(_correlation(there, picture.values)), matrix))
     found.sort(key=lambda entry: -entry[0])
-    return [matrix for _, matrix in found[:CANDIDATES]]
+    return [matrix for _, matrix in found]
 
 
 def _refine(
@@ -239,7 +321,7 @@ def _refine(
 ) -> tuple[Tensor, float]:
     """Ascend the correlation from `start`; `rate` is the first step, 1 = 100 mm or 1 rad."""
     positions = _apply(start, picture.positions)
-    centre = (positions * picture.values[:, None]).sum(0) / picture.values.sum()
+    centre = _centre(positions, picture.values)
     linear = torch.zeros(basis.shape[1], basis.shape[1], requires_grad=True)
     shift = torch.zeros(basis.shape[1], requires_grad=True)
     optimizer = Adam([linear, shift], betas=(0.8, 0.95))

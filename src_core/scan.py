@@ -89,6 +89,11 @@ class Scan:
         """Whether the scan is a single slice."""
         return 1 in self.shape
 
+    @property
+    def axes_in_plane(self) -> list[int]:
+        """Of a single slice: its two axes that are longer than 1."""
+        return [axis for axis in range(3) if self.shape[axis] != 1]
+
 
 def read_scan(path: str | Path) -> Scan:
     """Read a NIfTI (``.nii``, ``.nii.gz``) or MGH (``.mgh``, ``.mgz``) scan.
