@@ -29,6 +29,7 @@ from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.slices import SliceRange
 from src_core.template import TemplateImage
 
 FORMAT = 1
@@ -67,6 +68,8 @@ class Model:
         Recommended.
     sha256 : str
         Of the file.
+    slices : SliceRange or None
+        What single slices it is for (optional field ``slice`` of the card); None: for volumes.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Model:
     fit: FitSettings
     sha256: str
     weights: dict[str, Tensor]
+    slices: SliceRange | None = None
 
     def network(self) -> CoordinateNetwork:
         """A new network at its start, on the CPU."""
@@ -240,7 +244,19 @@ def _checked(card: Any, weights: dict[str, Tensor], digest: str) -> Model:
     if not all(torch.isfinite(tensor).all() for tensor in weights.values()):
         raise InputError("its weights are not all finite")
     rule = IntensityRule(goals)
-    return Model(card["name"], card, protocol, rule, fit, digest, weights)
+    slices = _slices(card["slice"], network) if "slice" in card else None
+    return Model(card["name"], card, protocol, rule, fit, digest, weights, slices)
+
+
+def _slices(values: Any, network: CoordinateNetwork) -> SliceRange:
+    if not isinstance(values, dict):
+        raise InputError(f"its slice must be an object: {values!r}")
+    slices: SliceRange = _settings(SliceRange, values, "slice")
+    box: Any = network.settings
+    low, high = slices.range
+    if not box.box_low[slices.number] <= low < high <= box.box_high[slices.number]:
+        raise InputError(f"the range of its slices leaves the template's box: {low} to {high}")
+    return slices
 
 
 def write_model(network: CoordinateNetwork, card: dict[str, Any], path: Path) -> None:

@@ -111,6 +111,11 @@ def prepare(
     where = choose_device(device)
     loaded = model if isinstance(model, Model) else load_model(model)
     scan = _scan(scan, affine)
+    if transform is not None:
+        transform = check_transform(transform)
+    if loaded.slices is not None:
+        world = np.eye(4) if transform is None else transform
+        loaded.slices.check(scan, world, loaded.name)
     brain = brain_mask(scan, _on_grid(mask, scan, "mask"))
     if np.ptp(scan.voxels[brain]) == 0:
         raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
@@ -125,7 +130,7 @@ def prepare(
     try:
         with ThreadPoolExecutor(1) as pool:
             sight = pool.submit(see, scan, brain, loaded.rule)
-            alignment = _align(scan, brain, network, align, transform)
+            alignment = _align(scan, brain, loaded, network, align, transform)
             points = sight.result().points(alignment.matrix @ scan.affine).to(where)
     finally:
         torch.set_num_threads(cores)
@@ -184,12 +189,13 @@ def _on_grid(
 def _align(
     scan: Scan,
     brain: np.ndarray,
+    model: Model,
     network: CoordinateNetwork,
     wanted: bool,
     transform: np.ndarray | None,
 ) -> Alignment:
     if transform is not None:
-        return Alignment(check_transform(transform), "given")
+        return Alignment(transform, "given")
     if not wanted:
         return Alignment(np.eye(4), "none")
-    return align(scan, brain, template_image(network))
+    return align(scan, brain, template_image(network), model.slices)

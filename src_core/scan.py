@@ -152,6 +152,33 @@ def scan_from_array(voxels: np.ndarray, affine: np.ndarray, what: str = "the arr
     return Scan(copied, affine, header, None, tuple(notes))
 
 
+def slice_of(scan: Scan, axis: int, index: int) -> Scan:
+    """Cut one slice out of a volume, where it lies.
+
+    Parameters
+    ----------
+    scan : Scan
+    axis : int
+        Across the slice: 0, 1 or 2.
+    index : int
+        Of the slice along that axis.
+
+    Returns
+    -------
+    Scan
+        Its axis has length 1.
+
+    Raises
+    ------
+    InputError
+        The slice shows nothing.
+    """
+    affine = scan.affine.copy()
+    affine[:3, 3] += index * affine[:3, axis]
+    voxels = scan.voxels.take([index], axis)
+    return scan_from_array(voxels, affine, f"slice {index} of {scan.path or 'the scan'}")
+
+
 def declares_labels(path: str | Path) -> bool:
     """Whether the header of a NIfTI file says that its values are labels.
 

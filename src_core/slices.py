@@ -1,13 +1,15 @@
 """Models for single slices: which slices they are for."""
 
+import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
 from src_core.errors import InputError
 from src_core.scan import Scan
 
+ORIENTATIONS = {"x": "sagittal", "y": "coronal", "z": "axial"}
+"""Name of the slices across each axis."""
 LARGEST_TILT = 30.0
 """Of a slice against those that the model is for, degrees."""
 
@@ -32,18 +34,17 @@ class SliceRange:
     axis: str
     range: tuple[float, float]
 
-    orientations: ClassVar[dict[str, str]] = {"x": "sagittal", "y": "coronal", "z": "axial"}
-
     def __post_init__(self) -> None:
-        if self.axis not in self.orientations:
+        if self.axis not in ORIENTATIONS:
             raise InputError(f"the axis across its slices must be x, y or z, not {self.axis!r}")
-        if not self.range[0] < self.range[1]:
-            raise InputError(f"the range of its slices must rise: {self.range}")
+        low, high = self.range
+        if not -math.inf < low < high < math.inf:
+            raise InputError(f"the range of its slices must rise from {low} to {high}")
 
     @property
     def number(self) -> int:
         """Of the axis: 0, 1 or 2."""
-        return list(self.orientations).index(self.axis)
+        return list(ORIENTATIONS).index(self.axis)
 
     def check(self, scan: Scan, to_template: np.ndarray, model: str) -> None:
         """Refuse a scan that the model is not for.
@@ -63,8 +64,8 @@ class SliceRange:
         """
         low, high = self.range
         purpose = (
-            f"{model} is for one {self.orientations[self.axis]} slice, template {self.axis} ="
-            f" {low:g} to {high:g} mm"
+            f"{model} is for one {ORIENTATIONS[self.axis]} slice, {low:g} to {high:g} mm along the"
+            f" template's {self.axis} axis"
         )
         if not scan.is_slice:
             size = " x ".join(map(str, scan.shape))
