@@ -35,11 +35,11 @@ SEARCH_ANGLES = (-30.0, -15.0, 0.0, 15.0, 30.0)
 SEARCH_SCALES = (0.9, 1.0, 1.1)
 CANDIDATES = 6
 """Number of starts that are followed at 8 mm."""
-SLICE_STEP = 2.5
+SLICE_STEP = 3.0
 """Distance of the positions across the plane at which a slice is searched for, mm."""
-SLICE_NODS = (-15.0, -5.0, 5.0, 15.0)
+SLICE_NODS = (-15.0, -5.0, 5.0)
 """Turns about the left-right axis that are tried: the way in which heads differ most."""
-SLICE_SCALES = (1.0, 1.1, 1.2)
+SLICE_SCALES = (1.05, 1.15)
 SLICE_CANDIDATES = 4
 """Number of starts of a slice that are followed at 4 mm too."""
 

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine, from_matvec
 from nibabel.orientations import apply_orientation, inv_ornt_aff
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from src_core.alignment import Alignment, align, check_transform, read_transform
 from src_core.errors import InputError
-from src_core.scan import Scan, scan_from_array
+from src_core.scan import Scan, scan_from_array, slice_of
+from src_core.slices import SliceRange
 
 if TYPE_CHECKING:
     from tests.src_core.conftest import Brain
@@ -124,6 +126,86 @@ def test_a_slice_moves_within_its_plane_only(brain, template, axis) -> None:
     error = apply_affine(found @ move, positions) - positions
     assert np.abs(error[:, axis]).max() < 1e-3
     assert np.linalg.norm(error, axis=1).mean() < 4
+
+
+CORONAL = SliceRange("y", (-32.0, -4.0))
+FAR_AWAY = from_matvec(np.eye(3), (40, -160, 30))
+
+
+def coronal(brain: Brain, y: float) -> Scan:
+    return slice_of(brain.scan, 1, round((y - brain.scan.affine[1, 3]) / brain.scan.affine[1, 1]))
+
+
+def slice_errors(scan: Scan, move: np.ndarray, template) -> tuple[float, float]:
+    """Mean error across and in the plane, mm, of a slice whose header was moved."""
+    mask = scan.voxels > 0
+    found = align(moved_scan(scan, move), mask, template, CORONAL).matrix
+    assert np.linalg.det(found[:3, :3]) > 0
+    positions = apply_affine(scan.affine, np.argwhere(mask))
+    error = np.abs(apply_affine(found @ move, positions) - positions)
+    return error[:, 1].mean(), np.hypot(error[:, 0], error[:, 2]).mean()
+
+
+@pytest.mark.parametrize("y", [-28, -18, -8])
+def test_a_slice_of_a_slice_model_is_found_wherever_its_header_puts_it(brain, template, y) -> None:
+    across, within = slice_errors(coronal(brain, y), FAR_AWAY, template)
+    assert across < 3
+    assert within < 3
+
+
+def test_a_slice_turned_in_its_plane_is_found(brain, template) -> None:
+    turn = from_matvec(Rotation.from_euler("y", 15, degrees=True).as_matrix(), (15, 0, -15))
+    across, within = slice_errors(coronal(brain, -18), FAR_AWAY @ turn, template)
+    assert across < 3
+    assert within < 3
+
+
+@pytest.mark.parametrize(("nod", "turn"), [(12, 0), (-12, 4)])
+def test_a_tilted_slice_is_found(brain, template, nod, turn) -> None:
+    tilt = Rotation.from_euler("xz", (nod, turn), degrees=True).as_matrix()
+    # The pixels of a slice that passes (0, -18, 6) mm under this tilt.
+    grid = from_matvec(tilt @ np.diag([2.0, 1, 2]), (0, -18, 6)) @ from_matvec(
+        np.eye(3), (-50, 0, -50)
+    )
+    to_voxels = np.linalg.inv(brain.scan.affine) @ grid
+    voxels = ndimage.affine_transform(
+        np.where(brain.mask, brain.scan.voxels, 0), to_voxels, output_shape=(100, 1, 100), order=1
+    )
+    scan = scan_from_array(np.where(voxels > 20, voxels, 0), grid)
+    # A header that knows nothing of the tilt.
+    across, within = slice_errors(scan, FAR_AWAY @ from_matvec(tilt.T), template)
+    assert across < 3
+    assert within < 3
+
+
+@pytest.mark.parametrize("order", A_FEW_OF_THEM)
+def test_it_does_not_matter_how_a_slice_is_stored(brain, template, order) -> None:
+    scan = coronal(brain, -18)
+    order = EVERY_ORDER_AND_FLIP[order]
+    affine = scan.affine @ inv_ornt_aff(order, scan.shape)
+    stored = scan_from_array(apply_orientation(scan.voxels, order), affine)
+    plain = align(scan, scan.voxels > 0, template, CORONAL).matrix
+    found = align(stored, stored.voxels > 0, template, CORONAL).matrix
+    positions = apply_affine(scan.affine, np.argwhere(scan.voxels))
+    assert np.abs(apply_affine(found, positions) - apply_affine(plain, positions)).mean() < 1
+
+
+def test_pixels_of_a_slice_may_be_longer_one_way(brain, template) -> None:
+    scan = coronal(brain, -18)
+    affine = scan.affine @ from_matvec(np.diag([0.25, 1, 1]), (-0.375, 0, 0))
+    scan = scan_from_array(scan.voxels.repeat(4, 0), affine)
+    across, within = slice_errors(scan, FAR_AWAY, template)
+    assert across < 3
+    assert within < 3
+
+
+def test_across_a_slice_stays_across_it(brain, template) -> None:
+    scan = moved_scan(coronal(brain, -18), FAR_AWAY)
+    found = align(scan, scan.voxels > 0, template, CORONAL).matrix[:3, :3]
+    across, plane = found[:, 1], found[:, [0, 2]]
+    np.testing.assert_allclose(across @ plane, 0, atol=1e-4)
+    area = np.linalg.norm(np.cross(*plane.T))
+    assert np.linalg.norm(across) == pytest.approx(np.sqrt(area), rel=1e-4)
 
 
 def test_what_lies_outside_the_mask_does_not_matter(brain, template) -> None:

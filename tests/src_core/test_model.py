@@ -23,6 +23,7 @@ from src_core.model import (
     template_image,
     write_model,
 )
+from src_core.slices import SliceRange
 
 Content = tuple[dict[str, Any], dict[str, torch.Tensor]]
 
@@ -77,6 +78,16 @@ def test_both_families_can_be_written(content: Content, tmp_path: Path, family: 
         torch.cat([value.flatten() for value in again.shared_state().values()]),
         torch.cat([value.flatten() for value in network.shared_state().values()]),
     )
+
+
+def test_a_card_may_say_that_the_model_is_for_slices(
+    tiny_model: Path, content: Content, tmp_path: Path
+) -> None:
+    card, weights = content
+    card = card | {"slice": {"axis": "y", "range": [-32, -4.0]}}
+    model = load_model(write_content((card, weights), tmp_path / "slice.safetensors"))
+    assert model.slices == SliceRange("y", (-32, -4))
+    assert load_model(tiny_model).slices is None
 
 
 def test_every_network_of_a_model_starts_anew(tiny_model: Path) -> None:
@@ -151,6 +162,12 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "no iterations": (lambda card: card["fit"].pop("iterations"), "iterations"),
     "fit of words": (lambda card: card["fit"].update(iterations="many"), "iterations"),
     "fit of none": (lambda card: card["fit"].update(points=0), "points"),
+    "slice is a number": (lambda card: card.update(slice=-18), "slice"),
+    "slice of no axis": (lambda card: card.update(slice={"range": [-32, -4]}), "axis"),
+    "slice of axis t": (lambda card: card.update(slice={"axis": "t", "range": [0, 1]}), "axis"),
+    "slice of one end": (lambda card: card.update(slice={"axis": "y", "range": [-4]}), "range"),
+    "slices that fall": (lambda card: card.update(slice={"axis": "y", "range": [9, -9]}), "rise"),
+    "slices far off": (lambda card: card.update(slice={"axis": "y", "range": [0, 999]}), "box"),
 }
 
 

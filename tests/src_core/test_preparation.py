@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
 
 from src_core import preparation
+from src_core.alignment import Alignment
 from src_core.errors import InputError
-from src_core.model import load_model
+from src_core.model import Model, load_model
 from src_core.points import brain_points
 from src_core.preparation import Preparation, prepare
-from src_core.scan import scan_from_array
+from src_core.scan import scan_from_array, slice_of
+from src_core.slices import SliceRange
 
 
 @pytest.fixture(autouse=True)
@@ -149,6 +153,40 @@ def test_a_given_place_is_taken_as_it_is(brain, tiny_model, loud) -> None:
     none = prepare(brain.scan, model=tiny_model, align=False)
     np.testing.assert_array_equal(none.alignment.matrix, np.eye(4))
     assert (given.alignment.method, none.alignment.method) == ("given", "none")
+
+
+@pytest.fixture
+def slice_model(tiny_model) -> Model:
+    """For coronal slices only."""
+    return replace(load_model(tiny_model), slices=SliceRange("y", (-32, -4)))
+
+
+def test_a_slice_model_is_told_what_slices_it_is_for(brain, slice_model, monkeypatch) -> None:
+    told = []
+    monkeypatch.setattr(
+        preparation,
+        "align",
+        lambda *given: told.append(given[3]) or Alignment(np.eye(4), "estimated"),
+    )
+    prepare(slice_of(brain.scan, 1, 24), model=slice_model)
+    prepare(slice_of(brain.scan, 1, 24), model=replace(slice_model, slices=None))
+    assert told == [slice_model.slices, None]
+
+
+def test_a_slice_model_refuses_a_volume_and_other_slices(brain, slice_model) -> None:
+    with pytest.raises(InputError, match=r"tiny is for one coronal slice.*a volume"):
+        prepare(brain.scan, model=slice_model, align=False)
+    with pytest.raises(InputError, match="90 degrees off"):
+        prepare(slice_of(brain.scan, 2, 20), model=slice_model)
+
+
+def test_a_given_place_counts_when_a_slice_model_looks_at_a_slice(brain, slice_model) -> None:
+    axial = slice_of(brain.scan, 2, 20)
+    turned = np.eye(4)[[0, 2, 1, 3]]
+    prepared = prepare(axial, model=slice_model, transform=turned)
+    np.testing.assert_array_equal(prepared.alignment.matrix, turned)
+    with pytest.raises(InputError, match="90 degrees off"):
+        prepare(slice_of(brain.scan, 1, 24), model=slice_model, transform=turned)
 
 
 def test_a_mask_says_where_the_brain_is(brain, tiny_model) -> None:
