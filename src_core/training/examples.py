@@ -1,6 +1,8 @@
 """Training examples: scans, plain and changed, as points with classes."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,15 +10,17 @@ from torch import Tensor
 
 from src_core.alignment import align
 from src_core.brain import brain_mask
+from src_core.errors import InputError
 from src_core.intensity import LEVELS, IntensityRule
-from src_core.labels import Protocol
+from src_core.labels import Protocol, protocol
 from src_core.points import BrainPoints, brain_points
-from src_core.scan import Scan, read_on_grid, read_scan
+from src_core.scan import Scan, read_label_map, read_on_grid, read_scan
 from src_core.template import TemplateImage
 from src_core.training.augment import Tissues, augment, mirror, mirrored_classes
 from src_core.training.data import IGNORED, LabelledScan, read_mask
 from src_core.training.settings import ExampleSettings, SliceSettings
 from src_core.training.slices import coronal_axis, cut_slice, slice_planes
+from src_core.training.synthesis import freesurfer_classes, synthesise
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +41,8 @@ class Example:
         Left and right have changed places since the labels were given.
     volume : float
         Template mm3 each point stands for.
+    synthetic : bool
+        Made from a label map alone; the labels are FreeSurfer's, see `freesurfer_classes`.
     """
 
     name: str
@@ -46,20 +52,28 @@ class Example:
     labels: Tensor
     mirrored: bool
     volume: float
+    synthetic: bool = False
 
-    def classes(self, mapping: np.ndarray, protocol: Protocol) -> Tensor:
+    def classes(self, mapping: np.ndarray, target: Protocol) -> Tensor:
         """Class of each point, shape (N,), uint8, `IGNORED` where it takes no part.
 
         Parameters
         ----------
         mapping : ndarray of uint8
-            Class by label id.
-        protocol : Protocol
+            Class by label id of the scans.
+        target : Protocol
+
+        Raises
+        ------
+        InputError
+            The example is synthetic and the protocol knows none of FreeSurfer's structures.
         """
+        if self.synthetic:
+            mapping = freesurfer_classes(target)
         classes = mapping[self.labels.numpy()]
         if self.mirrored:
             swapped = np.full(256, IGNORED, np.uint8)
-            swapped[: len(protocol.ids)] = mirrored_classes(protocol)
+            swapped[: len(target.ids)] = mirrored_classes(target)
             classes = swapped[classes]
         return torch.from_numpy(classes)
 
@@ -164,9 +178,79 @@ class Maker:
         if variant > 1:
             changes = self.settings.augment
             scan, mask, labels = augment(scan, mask, labels, self.tissues, random, changes)
-        if self.settings.slices is None:
-            pieces = [("", scan, mask, labels, alignment)]
-        else:
+        kind = {
+            "name": labelled.name,
+            "split": labelled.split,
+            "variant": variant,
+            "mirrored": mirrored,
+        }
+        return self._examples(kind, scan, mask, labels, alignment, planes, random)
+
+    def synthesise(self, path: Path, variant: int) -> list[Example]:
+        """Make up a scan for a label map of a whole head, with FreeSurfer's ids.
+
+        Parameters
+        ----------
+        path : Path
+            The label map.
+        variant : int
+            From 2 on, as for scans that are changed at random.
+
+        Returns
+        -------
+        list of Example
+
+        Raises
+        ------
+        InputError
+            It is no such label map.
+        """
+        name = path.name.split(".")[0]
+        random = np.random.default_rng((self.seed, variant, *name.encode()))
+        label_map = read_label_map(path)
+        if label_map is None:
+            raise InputError(f"{path} does not hold whole numbers; give a label map")
+        scan, mask, labels = synthesise(label_map.voxels, label_map.affine, random)
+        mirrored = random.random() < 0.5
+        if mirrored:
+            scan = mirror(scan)
+        alignment = align(scan, mask, self.reference).matrix
+        planes = self._planes(scan, alignment, random)
+        # Intensities, mask and age are made up already.
+        changes = replace(self.settings.augment, bias=0.0, noise=0.0, mask=0.0, ageing=0.0)
+        known = protocol("fs32")
+        tissues = Tissues.of(known, freesurfer_classes(known))
+        scan, mask, labels = augment(scan, mask, labels, tissues, random, changes)
+        kind = {
+            "name": name,
+            "split": "train",
+            "variant": variant,
+            "mirrored": mirrored,
+            "synthetic": True,
+        }
+        return self._examples(kind, scan, mask, labels, alignment, planes, random)
+
+    def _planes(self, scan: Scan, alignment: np.ndarray, random: np.random.Generator) -> list[int]:
+        """Which slices are cut out of a volume."""
+        slices = self.settings.slices
+        if slices is None:
+            return []
+        planes = slice_planes(scan, alignment, *slices.where.range, step=1.0)
+        return sorted(random.choice(planes, min(slices.count, len(planes)), replace=False).tolist())
+
+    def _examples(
+        self,
+        kind: dict[str, Any],
+        scan: Scan,
+        mask: np.ndarray,
+        labels: np.ndarray,
+        alignment: np.ndarray,
+        planes: list[int],
+        random: np.random.Generator,
+    ) -> list[Example]:
+        """The volume as one example, or each of the slices."""
+        pieces = [("", scan, mask, labels, alignment)]
+        if self.settings.slices is not None:
             axis = coronal_axis(scan, alignment)
             pieces = []
             for plane in planes:
@@ -182,21 +266,10 @@ class Maker:
             size = abs(np.linalg.det((alignment @ scan.affine)[:3, :3]))
             examples.append(
                 Example(
-                    f"{labelled.name}-{variant}{suffix}",
-                    labelled.split,
-                    variant,
-                    replace(points, indices=points.indices[which], seen=points.seen[which]),
-                    torch.from_numpy(labels[mask])[which],
-                    mirrored,
-                    float(size) * len(points) / count,
+                    points=replace(points, indices=points.indices[which], seen=points.seen[which]),
+                    labels=torch.from_numpy(labels[mask])[which],
+                    volume=float(size) * len(points) / count,
+                    **kind | {"name": f"{kind['name']}-{kind['variant']}{suffix}"},
                 )
             )
         return examples
-
-    def _planes(self, scan: Scan, alignment: np.ndarray, random: np.random.Generator) -> list[int]:
-        """Which slices are cut out of a volume."""
-        slices = self.settings.slices
-        if slices is None:
-            return []
-        planes = slice_planes(scan, alignment, *slices.where.range, step=1.0)
-        return sorted(random.choice(planes, min(slices.count, len(planes)), replace=False).tolist())

@@ -89,6 +89,10 @@ class ExampleSettings:
         Per training scan: as it is, mirrored, and from the third on changed at random.
     points : int
         Brain voxels kept of each, drawn at random.
+    label_maps : Path or None
+        Folder of label maps of whole heads, without images, with FreeSurfer's ids; for each,
+        `synthetic` scans are made up to train on.
+    synthetic : int
     slices : SliceSettings or None
         The model is for single slices; None: for volumes.
     tissues : str
@@ -99,6 +103,8 @@ class ExampleSettings:
 
     variants: int = 6
     points: int = 200_000
+    label_maps: Path | None = None
+    synthetic: int = 2
     slices: SliceSettings | None = None
     tissues: str = ""
     augment: AugmentSettings = field(default_factory=AugmentSettings)

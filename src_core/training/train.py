@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -38,7 +39,7 @@ from src_core.training import distributed
 from src_core.training.augment import Tissues
 from src_core.training.cache import claim, load_or_make
 from src_core.training.config import to_json
-from src_core.training.data import LabelledScan, check, read_mapping, read_scans
+from src_core.training.data import check, read_mapping, read_scans
 from src_core.training.examples import Example, Maker, slice_rule, volume_rule
 from src_core.training.group import GridTemplate, GroupMean
 from src_core.training.loop import optimise
@@ -184,21 +185,22 @@ class _Training:
             self.settings.seed,
         )
 
-        def made(scan: LabelledScan, variant: int) -> list[Example]:
-            path = self.shelf / "examples" / f"{scan.name}-{variant}.pt"
-            return load_or_make(path, partial(maker.make, scan, variant))
-
-        wanted = [
-            (scan, variant)
+        makers = [
+            (f"{scan.name}-{variant}", partial(maker.make, scan, variant))
             for scan in self.scans
             for variant in range(settings.variants if scan.split == "train" else 1)
         ]
-        for scan, variant in _bar(distributed.own(wanted), "examples"):
-            made(scan, variant)
+        makers += [
+            (f"{path.name.split('.')[0]}-{variant}", partial(maker.synthesise, path, variant))
+            for path in _label_maps(settings.label_maps)
+            for variant in range(2, 2 + settings.synthetic)
+        ]
+        for name, make in _bar(distributed.own(makers), "examples"):
+            load_or_make(self.shelf / "examples" / f"{name}.pt", make)
         distributed.wait()
-        for scan, variant in wanted:
-            for example in made(scan, variant):
-                (self.train if scan.split == "train" else self.val).append(example)
+        for name, make in makers:
+            for example in load_or_make(self.shelf / "examples" / f"{name}.pt", make):
+                (self.val if example.split == "val" else self.train).append(example)
                 self.classes[example.name] = example.classes(self.mapping, self.protocol)
 
     def group(self) -> None:
@@ -435,6 +437,16 @@ class _Training:
 
 def _bar(items: Sequence[Any], name: str) -> Any:
     return tqdm(items, desc=name, unit="scan", disable=distributed.rank() > 0)
+
+
+def _label_maps(folder: Path | None) -> list[Path]:
+    """Images in a folder, by name; none without a folder."""
+    if folder is None:
+        return []
+    found = [path for pattern in ("*.nii", "*.nii.gz", "*.mgz") for path in folder.glob(pattern)]
+    if not found:
+        raise InputError(f"label_maps: {folder} holds no .nii, .nii.gz or .mgz file")
+    return sorted(found)
 
 
 def _some(examples: list[Example], count: int, generator: torch.Generator) -> list[Example]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 import torch
@@ -12,6 +13,7 @@ from nibabel.affines import apply_affine
 
 from src_core.labels import protocol
 from src_core.points import BLURS
+from src_core.sample import phantom
 from src_core.scan import read_on_grid, read_scan
 from src_core.slices import SliceRange
 from src_core.training.augment import Tissues
@@ -99,3 +101,18 @@ def test_a_slice_is_as_bright_as_in_its_volume(scans, template) -> None:
     slices = slice_rule(scans, volumes, template, CORONAL)
     assert list(slices.goals) == sorted(slices.goals)
     np.testing.assert_allclose(slices.goals, volumes.goals, atol=0.15)
+
+
+def test_scans_are_made_up_for_label_maps_alone(maker, tmp_path: Path) -> None:
+    """The phantom's tissues under FreeSurfer's ids: cortex, thalamus, white matter, ventricle."""
+    scan, labels = phantom(4.0, seed=3)
+    freesurfer = np.array([0, 3, 10, 2, 4], np.int16)
+    path = tmp_path / "head.nii.gz"
+    nib.save(nib.Nifti1Image(freesurfer[labels], scan.affine), path)
+    (example,), (other,) = (maker.synthesise(path, variant) for variant in (2, 3))
+    assert (example.name, example.split, example.synthetic) == ("head-2", "train", True)
+    classes = example.classes(np.zeros(0, np.uint8), protocol("tissue4"))
+    assert set(np.unique(classes)) >= {1, 2, 3, 4}
+    white, fluid = (example.points.seen[classes == c, 0].median() for c in (3, 4))
+    assert white > fluid + 0.2
+    assert not same(example, other)
