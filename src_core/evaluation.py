@@ -8,18 +8,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from src_core import __version__
-from src_core.decode import decode
 from src_core.errors import InputError
 from src_core.export import write_json
 from src_core.fit import Step
 from src_core.labels import Protocol, protocol
-from src_core.measure import compare, dice, generalised_dice, psnr, volume_similarity, volumes
+from src_core.measure import compare, dice, generalised_dice, volume_similarity, volumes
 from src_core.model import Model
 from src_core.scan import Scan, slice_of
-from src_core.segment import PSNR_PROBES, Segmentation, segment
+from src_core.segment import Segmentation, psnr_inside, segment
 from src_core.training.data import (
     IGNORED,
     LabelledScan,
@@ -175,11 +173,15 @@ def evaluation_scans(
             scan.name,
             scan.subject,
             scan.split,
-            _digest(scan.scan.read_bytes(), scan.labels.read_bytes(), cut),
+            _digest(*(path.read_bytes() for path in _files(scan)), cut),
             partial(read, scan),
         )
         for scan in chosen
     ]
+
+
+def _files(scan: LabelledScan) -> list[Path]:
+    return [path for path in (scan.scan, scan.labels, scan.mask) if path]
 
 
 def _read_volume(labelled: LabelledScan, mapping: np.ndarray) -> list[LabelledImage]:
@@ -376,6 +378,8 @@ def _scores(
         if iteration not in found:
             is_last = iteration == stored[-1]
             labels = result.labels if is_last else result.labels_at(iteration)
+            with result.history.at(iteration) as network:
+                decibels = psnr_inside(network, result.points, seed=0)
             structures, overlap = score_structures(
                 labels, image, result.protocol, mapping, surfaces=is_last
             )
@@ -388,21 +392,11 @@ def _scores(
                 iteration=iteration,
                 seconds=round(around + sum(step.seconds for step in steps[:iteration]), 3),
                 stop_reason=result.report["stop_reason"],
-                psnr=round(_psnr(result, iteration), 3),
+                psnr=round(decibels, 3),
                 generalised_dice=overlap,
                 structures=structures,
             )
         yield replace(found[iteration], asked=asked)
-
-
-def _psnr(result: Segmentation, iteration: int) -> float:
-    """Of the reconstruction at a sample of the brain voxels, the same at every iteration."""
-    generator = torch.Generator().manual_seed(0)
-    which = torch.randint(len(result.points), (PSNR_PROBES,), generator=generator)
-    which = which.to(result.points.indices.device)
-    with result.history.at(iteration) as network:
-        found = decode(network, result.points, "intensity", which)
-    return psnr(found, result.points.seen[which, 0].float().cpu().numpy(), peak=1.0)
 
 
 def _score_from_json(values: dict) -> Score:

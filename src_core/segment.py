@@ -314,7 +314,11 @@ def _label_map(mask: np.ndarray, protocol: Protocol, classes: np.ndarray) -> np.
     return protocol.to_ids(volume)
 
 
-def _psnr(network: CoordinateNetwork, points: BrainPoints, seed: int) -> float:
+def psnr_inside(network: CoordinateNetwork, points: BrainPoints, seed: int) -> float:
+    """PSNR of the reconstruction inside the brain, dB, on `PSNR_PROBES` random voxels.
+
+    The peak is 1 in normalised intensities.
+    """
     generator = torch.Generator().manual_seed(seed)
     which = torch.randint(len(points), (PSNR_PROBES,), generator=generator)
     which = which.to(points.indices.device)
@@ -348,7 +352,7 @@ def describe(
     report: dict[str, Any] = {
         "seconds": dict(prepared.seconds),
         "iterations": fit.iteration,
-        "psnr": round(_psnr(network, prepared.points, fit.settings.seed), 3),
+        "psnr": round(psnr_inside(network, prepared.points, fit.settings.seed), 3),
         "stop_reason": fit.stop_reason,
         "model": {"name": prepared.model.name, "sha256": prepared.model.sha256},
         "protocol": protocol.name,
