@@ -23,7 +23,7 @@ def optimise(
     name: str,
     work: Path,
     parameters: Sequence[Tensor],
-    rate: float,
+    rate: float | Sequence[float],
     steps: int,
     seed: int,
     loss_of: Callable[[torch.Generator], dict[str, Tensor]],
@@ -44,8 +44,8 @@ def optimise(
         Folder for them.
     parameters : sequence of Tensor
         Changed in place.
-    rate : float
-        Largest Adam step size.
+    rate : float or sequence of float
+        Largest Adam step size, one for all or one per parameter.
     steps : int
     seed : int
     loss_of : callable
@@ -60,6 +60,7 @@ def optimise(
     InputError
         The loss is no longer finite; the last checkpoint is kept.
     """
+    rates = [rate] * len(parameters) if isinstance(rate, float) else list(rate)
     for parameter in parameters:
         parameter.requires_grad_(True)
     adam = Adam(parameters)
@@ -85,7 +86,8 @@ def optimise(
                 )
             losses["loss"].backward()
             warm = min(1.0, (step + 1) / (0.02 * steps))
-            adam.step(rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / steps)))
+            share = warm * (0.505 + 0.495 * math.cos(math.pi * step / steps))
+            adam.step([share * largest for largest in rates])
             last = step + 1 == steps
             seconds = round(time.perf_counter() - started, 1)
             if judge is not None and (last or (step + 1) % judge_every == 0):
