@@ -29,6 +29,7 @@ def optimise(
     loss_of: Callable[[torch.Generator], dict[str, Tensor]],
     judge: Callable[[], dict[str, float]] | None = None,
     judge_every: int = 500,
+    carried: Sequence[Tensor] = (),
 ) -> None:
     """Minimise a random loss; goes on from the last checkpoint to the very same result.
 
@@ -54,6 +55,8 @@ def optimise(
         Gives figures of merit for the log.
     judge_every : int
         Steps between two judgements.
+    carried : sequence of Tensor
+        What `loss_of` itself changes in place from step to step; kept in the checkpoint.
 
     Raises
     ------
@@ -75,6 +78,8 @@ def optimise(
         with torch.no_grad():
             for parameter, value in zip(parameters, state["parameters"], strict=True):
                 parameter.copy_(value)
+        for tensor, value in zip(carried, state.get("carried", []), strict=True):
+            tensor.copy_(value)
     started = time.perf_counter()
     with tqdm(range(first, steps), initial=first, total=steps, desc=name, unit="step") as bar:
         for step in bar:
@@ -104,6 +109,7 @@ def optimise(
                     "adam": adam.state(),
                     "generator": generator.get_state(),
                     "parameters": [parameter.detach() for parameter in parameters],
+                    "carried": list(carried),
                 }
                 torch.save(state, checkpoint.with_suffix(".part"))
                 checkpoint.with_suffix(".part").replace(checkpoint)

@@ -3,6 +3,9 @@
 For each scan an *inner loop* of Adam steps adapts the shared weights to random points of the
 scan, as a fit does. The *outer loop* moves the shared weights so that the adapted ones do
 better on other points of the same scan, in intensities and in labels.
+
+Long inner loops are cheap as *running fits*: many fits go on from one outer step to the next, each
+as an offset from the start that moves below it, and each of their steps gives an outer gradient.
 """
 
 import math
@@ -40,7 +43,12 @@ class MetaSettings:
     points_per_scan : int
         Random points in each inner step, and as many other ones for the outer loss.
     inner_steps : int
-        Adam steps of the inner loop; 0 trains the shared weights jointly on all scans.
+        Adam steps of the inner loop; 0 trains the shared weights jointly on all scans. With
+        running fits: steps after which one makes room for a new one.
+    running_fits : int
+        Fits that go on from one outer step to the next; 0: every inner loop begins anew. There
+        should be many more than `scans_per_step`, or the outer loop learns those few by heart.
+        First order and images only.
     inner_rate : float
         Their step size; multiplied with the learned factors if there are any.
     inner_loss : {"image", "joint"}
@@ -72,6 +80,7 @@ class MetaSettings:
     scans_per_step: int = 4
     points_per_scan: int = 1024
     inner_steps: int = 10
+    running_fits: int = 0
     inner_rate: float = 1e-4
     inner_loss: str = "image"
     order: int = 1
@@ -94,6 +103,8 @@ class MetaSettings:
         ):
             if getattr(self, field) not in choices:
                 raise InputError(f"{field} must be one of {choices}, not {getattr(self, field)!r}")
+        if self.running_fits and (self.order == 2 or self.inner_loss == "joint"):
+            raise InputError("running_fits go with order 1 and inner_loss 'image' only")
 
 
 def meta_train(
@@ -137,18 +148,30 @@ def meta_train(
         for name in start
     ]
 
-    def losses_of(generator: torch.Generator) -> dict[str, Tensor]:
+    running = _RunningFits(objective, examples)
+
+    def errors_of(generator: torch.Generator) -> list[Tensor]:
+        if settings.running_fits:
+            slots = torch.randperm(settings.running_fits, generator=generator)
+            return [running.step(n, generator) for n in slots[: settings.scans_per_step].tolist()]
         chosen = torch.randint(len(examples), (settings.scans_per_step,), generator=generator)
-        found = []
-        for number in chosen.tolist():
-            batches = _batches(examples[number], settings, generator)
-            adapted = adapt(objective, batches[:-1])
-            found.append(torch.stack(functional_call(objective, adapted, batches[-1])))
-        squared, labels = torch.stack(found).mean(0)
+        return [_errors_after(objective, examples[n], generator) for n in chosen.tolist()]
+
+    def losses_of(generator: torch.Generator) -> dict[str, Tensor]:
+        squared, labels = torch.stack(errors_of(generator)).mean(0)
         loss = settings.intensity_weight * squared + labels
         return {"loss": loss, "squared_error": squared, "labels": labels}
 
-    optimise("meta", work, list(start.values()), rates, settings.steps, seed, losses_of)
+    optimise(
+        "meta",
+        work,
+        list(start.values()),
+        rates,
+        settings.steps,
+        seed,
+        losses_of,
+        carried=running.state(),
+    )
 
 
 class Objective(nn.Module):
@@ -176,74 +199,131 @@ def adapt(objective: Objective, batches: Sequence[tuple[Points, Tensor]]) -> dic
     settings, network = objective.settings, objective.network
     second = settings.order == 2
     joint = settings.inner_loss == "joint"
-    factor = settings.inner_rate / network.settings.weight_rate
     start: dict[str, Tensor] = dict(objective.named_parameters())
-    names = {id(parameter): name for name, parameter in start.items()}
-    rates = {
-        names[id(parameter)]: factor * size
-        for parameter, size in zip(network.fitted_parameters(), network.step_sizes(), strict=True)
-    }
+    rates = _inner_rates(objective)
     if joint:
         inner = torch.tensor(settings.inner_rate)
+        names = _names(objective)
         rates |= {names[id(parameter)]: inner for parameter in network.head.parameters()}
     weights = {name: start[name] for name in rates}
-    adam = _DifferentiableAdam()
-    for points, classes in batches:
+    means = {name: torch.zeros_like(weight) for name, weight in weights.items()}
+    squares = dict(means)
+    for count, (points, classes) in enumerate(batches, start=1):
         at = weights
         if not second:
             at = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
         errors = functional_call(objective, at, (points, classes if joint else None))
         loss = settings.intensity_weight * errors[0] + errors[1] if joint else errors[0]
         gradients = torch.autograd.grad(loss, list(at.values()), create_graph=second)
-        moves = adam.moves(gradients)
-        weights = {
-            name: weight - rates[name] * move
-            for (name, weight), move in zip(weights.items(), moves, strict=True)
-        }
+        for name, gradient in zip(at, gradients, strict=True):
+            means[name], squares[name], move = _adam(gradient, means[name], squares[name], count)
+            weights[name] = weights[name] - rates[name] * move
     return weights
 
 
-class _DifferentiableAdam:
-    """Adam (Kingma & Ba 2015) without changes in place, so that gradients go through it."""
-
-    def __init__(self, betas: tuple[float, float] = (0.9, 0.999)):
-        self.betas = betas
-        self.count = 0
-        self.means: list[Tensor] | None = None
-        self.squares: list[Tensor] | None = None
-
-    def moves(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        """What is to be subtracted from each tensor, times its step size."""
-        first, second = self.betas
-        if self.means is None or self.squares is None:
-            self.means = [torch.zeros_like(gradient) for gradient in gradients]
-            self.squares = [torch.zeros_like(gradient) for gradient in gradients]
-        self.count += 1
-        self.means = [m.lerp(g, 1 - first) for m, g in zip(self.means, gradients, strict=True)]
-        self.squares = [
-            second * s + (1 - second) * g.square()
-            for s, g in zip(self.squares, gradients, strict=True)
-        ]
-        correction = (1 - second**self.count) ** 0.5 / (1 - first**self.count)
-        # The root of zero has no slope; 1e-24 changes nothing beside the 1e-8 of Adam.
-        return [
-            correction * mean / ((square + 1e-24).sqrt() + 1e-8)
-            for mean, square in zip(self.means, self.squares, strict=True)
-        ]
+def _names(objective: Objective) -> dict[int, str]:
+    return {id(parameter): name for name, parameter in objective.named_parameters()}
 
 
-def _batches(
-    example: Example, settings: MetaSettings, generator: torch.Generator
-) -> list[tuple[Points, Tensor]]:
-    """Random points for each inner step and for the outer loss, all displaced alike."""
+def _inner_rates(objective: Objective) -> dict[str, Tensor]:
+    """Step size of the inner loop for each fitted weight by name; learned ones can be learned."""
+    network = objective.network
+    names = _names(objective)
+    factor = objective.settings.inner_rate / network.settings.weight_rate
+    sizes = zip(network.fitted_parameters(), network.step_sizes(), strict=True)
+    return {names[id(parameter)]: factor * size for parameter, size in sizes}
+
+
+def _adam(
+    gradient: Tensor, mean: Tensor, square: Tensor, count: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Means of Adam (Kingma & Ba 2015) after a step, and its move for a step size of -1.
+
+    Nothing is changed in place, so that gradients can go through it.
+    """
+    first, second = 0.9, 0.999
+    mean = mean.lerp(gradient, 1 - first)
+    square = second * square + (1 - second) * gradient.square()
+    correction = (1 - second**count) ** 0.5 / (1 - first**count)
+    # The root of zero has no slope; 1e-24 changes nothing beside the 1e-8 of Adam.
+    return mean, square, correction * mean / ((square + 1e-24).sqrt() + 1e-8)
+
+
+def _errors_after(objective: Objective, example: Example, generator: torch.Generator) -> Tensor:
+    """Errors of intensities and labels after an inner loop, on points not seen in it."""
+    settings = objective.settings
     displacement = _Displacement(settings, generator)
-    found = []
-    for _ in range(settings.inner_steps + 1):
-        which = torch.randint(len(example.points), (settings.points_per_scan,), generator=generator)
-        points = example.points.take(which)
-        displaced = Points(displacement(points.positions), points.seen)
-        found.append((displaced, example.classes[which]))
-    return found
+    batches = [
+        _draw(example, displacement, settings.points_per_scan, generator)
+        for _ in range(settings.inner_steps + 1)
+    ]
+    return torch.stack(functional_call(objective, adapt(objective, batches[:-1]), batches[-1]))
+
+
+class _RunningFits:
+    """Fits that go on from one outer step to the next.
+
+    A fit is known by the offset of its weights from the start, so it follows the start as that
+    moves. The points of each step serve the outer loss before the fit learns from them.
+    """
+
+    def __init__(self, objective: Objective, examples: Sequence[Example]):
+        self.objective = objective
+        self.examples = examples
+        fits, longest = objective.settings.running_fits, objective.settings.inner_steps
+        size = objective.network.fitted_vector().numel()
+        self.offsets, self.means, self.squares = torch.zeros(3, fits, size)
+        # Begun at different times, so that all ages are there from the first step.
+        self.counts = longest * (torch.arange(fits) + 1) // max(fits, 1)
+        self.numbers = torch.arange(fits) % len(examples)
+        self.seeds = torch.arange(fits)
+
+    def state(self) -> list[Tensor]:
+        """What a checkpoint needs to go on to the same result."""
+        fits = [self.offsets, self.means, self.squares]
+        return [*fits, self.counts, self.numbers, self.seeds]
+
+    def step(self, slot: int, generator: torch.Generator) -> Tensor:
+        """Errors of intensities and labels of one fit, which then takes a step."""
+        settings = self.objective.settings
+        if self.counts[slot] >= settings.inner_steps:
+            self._begin(slot, generator)
+        displaced = torch.Generator().manual_seed(int(self.seeds[slot]))
+        points, classes = _draw(
+            self.examples[int(self.numbers[slot])],
+            _Displacement(settings, displaced),
+            settings.points_per_scan,
+            generator,
+        )
+        weights, rates = self._weights(slot)
+        errors = functional_call(self.objective, weights, (points, classes))
+        found = torch.autograd.grad(errors[0], list(weights.values()), retain_graph=True)
+        self.counts[slot] += 1
+        gradient = torch.cat([part.flatten() for part in found])
+        self.means[slot], self.squares[slot], move = _adam(
+            gradient, self.means[slot], self.squares[slot], int(self.counts[slot])
+        )
+        self.offsets[slot] -= rates * move
+        return torch.stack(errors)
+
+    def _begin(self, slot: int, generator: torch.Generator) -> None:
+        for tensor in (self.offsets, self.means, self.squares, self.counts):
+            tensor[slot] = 0
+        self.numbers[slot] = torch.randint(len(self.examples), (), generator=generator)
+        self.seeds[slot] = torch.randint(2**31, (), generator=generator)
+
+    def _weights(self, slot: int) -> tuple[dict[str, Tensor], Tensor]:
+        """Weights of a fit by name, as functions of start and step sizes; step sizes in a row."""
+        start = dict(self.objective.named_parameters())
+        rates = _inner_rates(self.objective)
+        pieces = self.offsets[slot].clone().split([start[name].numel() for name in rates])
+        weights, sizes = {}, []
+        for (name, rate), piece in zip(rates.items(), pieces, strict=True):
+            # An offset is a sum of moves, each times the step size.
+            offset = piece.view_as(start[name]) * (rate / rate.detach())
+            weights[name] = start[name] + offset
+            sizes.append(rate.detach().float().expand_as(start[name]).flatten())
+        return weights, torch.cat(sizes)
 
 
 class _Displacement:
@@ -267,3 +347,12 @@ class _Displacement:
     def __call__(self, positions: Tensor) -> Tensor:
         bent = torch.sin(positions @ self.waves.T + self.phases) @ self.heights
         return positions @ self.matrix.T + self.shift + bent
+
+
+def _draw(
+    example: Example, displacement: _Displacement, count: int, generator: torch.Generator
+) -> tuple[Points, Tensor]:
+    """Random points of a scan, displaced, with their classes."""
+    which = torch.randint(len(example.points), (count,), generator=generator)
+    points = example.points.take(which)
+    return Points(displacement(points.positions), points.seen), example.classes[which]

@@ -127,12 +127,14 @@ def test_step_sizes_are_learned(examples, tmp_path, kind) -> None:
     assert all(rate.abs().max() > 1e-3 for rate in network.log_rates)
 
 
-def test_interrupted_it_ends_the_same(examples, tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("running_fits", [0, 5])
+def test_interrupted_it_ends_the_same(examples, tmp_path: Path, monkeypatch, running_fits) -> None:
+    settings = replace(SETTINGS, running_fits=running_fits)
     monkeypatch.setattr("src_core.training.loop.SAVE_EVERY", 20)
     through, broken = new_network("layer"), new_network("layer")
     for name in ("through", "broken"):
         (tmp_path / name).mkdir()
-    meta_train(through, examples, SETTINGS, tmp_path / "through", 0)
+    meta_train(through, examples, settings, tmp_path / "through", 0)
 
     class Interrupted(list):
         drawn = 0
@@ -144,11 +146,36 @@ def test_interrupted_it_ends_the_same(examples, tmp_path: Path, monkeypatch) -> 
             return super().__getitem__(number)
 
     with pytest.raises(KeyboardInterrupt):
-        meta_train(broken, Interrupted(examples), SETTINGS, tmp_path / "broken", 0)
+        meta_train(broken, Interrupted(examples), settings, tmp_path / "broken", 0)
     broken = new_network("layer")
-    meta_train(broken, examples, SETTINGS, tmp_path / "broken", 0)
+    meta_train(broken, examples, settings, tmp_path / "broken", 0)
     for a, b in zip(through.parameters(), broken.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_a_running_fit_takes_the_steps_of_a_fit(examples, tmp_path) -> None:
+    """While the start stands still; what is seen of it is the error before the next step."""
+    still = replace(
+        SETTINGS,
+        steps=50,
+        outer_rate=0.0,
+        head_rate=0.0,
+        scans_per_step=1,
+        running_fits=1,
+        inner_steps=50,
+        points_per_scan=4000,
+    )
+    network = new_network()
+    meta_train(network, examples[:1], still, tmp_path, 0)
+    told = float((tmp_path / "meta.csv").read_text().splitlines()[-1].split(",")[3])
+    *_, last = Fit(network, examples[0].points, FitSettings(iterations=50, points=4000))
+    assert told == pytest.approx(10 ** (-last.psnr / 10), rel=0.1)
+
+
+def test_step_sizes_are_learned_from_running_fits(examples, tmp_path) -> None:
+    network = new_network("layer")
+    meta_train(network, examples, replace(SETTINGS, running_fits=4), tmp_path, 0)
+    assert all(rate.abs() > 1e-3 for rate in network.log_rates)
 
 
 def test_displaced_positions_keep_what_is_seen_there(examples, tmp_path) -> None:
@@ -167,3 +194,8 @@ def test_displaced_positions_keep_what_is_seen_there(examples, tmp_path) -> None
 def test_settings_without_a_meaning_are_refused(field, value) -> None:
     with pytest.raises(InputError, match=field):
         replace(SETTINGS, **{field: value})
+
+
+def test_running_fits_know_the_first_order_alone() -> None:
+    with pytest.raises(InputError, match="running_fits"):
+        replace(SETTINGS, running_fits=4, order=2)
