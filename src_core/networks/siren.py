@@ -1,6 +1,7 @@
 """The `siren` family: the paper's network, every weight of which is fitted to the scan."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +95,7 @@ class SirenNetwork(CoordinateNetwork):
             return [size for _ in self.fitted_parameters()]
         return [self.settings.weight_rate * rate.exp() for rate in self.log_rates]
 
-    def rates(self, iteration: int) -> list[float | Tensor]:
+    def rates(self, iteration: int) -> list[Any]:
         sizes = [size.detach() for size in self.step_sizes()]
         return [size if size.ndim else size.item() for size in sizes]
 
