@@ -34,23 +34,25 @@ class Adam:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self, rates: Sequence[float] | float) -> None:
+    def step(self, rates: Sequence[float | Tensor] | float) -> None:
         """Move every tensor that has a gradient and a positive step size.
 
         Parameters
         ----------
-        rates : float or sequence of float
-            Step sizes, one for all or one per tensor.
+        rates : float or sequence of (float or Tensor)
+            Step sizes: one for all, or one per tensor, which is a number or has the tensor's
+            shape.
         """
         if isinstance(rates, (int, float)):
             rates = [rates] * len(self.parameters)
+        sizes = [torch.as_tensor(rate) for rate in rates]
         self.count += 1
         first, second = self.betas
         correction = (1 - second**self.count) ** 0.5 / (1 - first**self.count)
         moving = [
             place
             for place, parameter in enumerate(self.parameters)
-            if parameter.grad is not None and rates[place] > 0
+            if parameter.grad is not None and (sizes[place] > 0).any()
         ]
         if not moving:
             return
@@ -63,7 +65,8 @@ class Adam:
         spread = torch._foreach_sqrt(squares)
         torch._foreach_add_(spread, 1e-8)
         moves = torch._foreach_div(means, spread)
-        torch._foreach_mul_(moves, [-rates[place] * correction for place in moving])
+        torch._foreach_mul_(moves, -correction)
+        torch._foreach_mul_(moves, [sizes[place].to(moves[0]) for place in moving])
         torch._foreach_add_([self.parameters[place] for place in moving], moves)
 
     def state(self) -> dict[str, object]:

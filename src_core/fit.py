@@ -147,7 +147,7 @@ class Fit(Iterator[Step]):
         rates = self.network.rates(iteration)
         # A weight that stands still needs no gradient: that halves the early steps' work.
         for parameter, rate in zip(self._parameters, rates, strict=True):
-            parameter.requires_grad_(rate > 0)
+            parameter.requires_grad_(bool((torch.as_tensor(rate) > 0).any()))
         moving = [parameter for parameter in self._parameters if parameter.requires_grad]
 
         def descend(piece: Points) -> tuple[float, float, tuple[torch.Tensor, ...]]:

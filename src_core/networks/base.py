@@ -1,6 +1,7 @@
 """What every family of coordinate networks can do."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -38,8 +39,11 @@ class CoordinateNetwork(nn.Module, ABC):
         """Weights that a fit changes, in a fixed order."""
 
     @abstractmethod
-    def rates(self, iteration: int) -> list[float]:
-        """Adam step size of each fitted parameter at an iteration (1 = the first step)."""
+    def rates(self, iteration: int) -> Sequence[float | Tensor]:
+        """Adam step sizes of each fitted parameter at an iteration (1 = the first step).
+
+        A tensor holds one per weight.
+        """
 
     @abstractmethod
     def error(self, points: Points, iteration: int) -> FitError:

@@ -2,7 +2,8 @@
 
 Forward and backward are written by hand: the factor omega is folded into the weights, the
 cosine is taken in place of the stored phase, and nothing but phases and activations is kept.
-Called with chunks of one or two thousand points everything stays in the cache.
+Called with chunks of one or two thousand points everything stays in the cache. Where the gradient
+must itself be differentiated (second-order meta-learning), it is taken by autograd instead.
 """
 
 import math
@@ -10,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 
 CHUNK = 2048
 """Points per call in a fit step: their activations stay in the cache."""
@@ -29,14 +29,16 @@ class _SineFunction(torch.autograd.Function):
             activations.append(torch.sin(phases[-1]))
         ctx.omega = omega
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(*weights, *phases, *activations[:-1])
+        ctx.save_for_backward(*parameters, *weights, *phases, *activations[:-1])
         return tuple(activations[1:])
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *outward: Tensor | None) -> tuple[Tensor | None, ...]:
+        # Gradients are recorded here only if they are to be differentiated.
+        if torch.is_grad_enabled():
+            return _differentiable_gradients(ctx, outward)
         depth = len(outward)
-        saved = ctx.saved_tensors
+        saved = ctx.saved_tensors[2 * depth :]
         weights, phases, inputs = saved[:depth], saved[depth : 2 * depth], saved[2 * depth :]
         gradients: list[Tensor | None] = [None] * (2 * depth)
         flowing: Tensor | None = None
@@ -48,9 +50,36 @@ class _SineFunction(torch.autograd.Function):
             slope = torch.cos(phases[layer]).mul_(flowing)
             if ctx.needs_input_grad[2 + 2 * layer]:
                 gradients[2 * layer] = (slope.T @ inputs[layer]).mul_(ctx.omega)
+            if ctx.needs_input_grad[3 + 2 * layer]:
                 gradients[2 * layer + 1] = slope.sum(0).mul_(ctx.omega)
             flowing = slope @ weights[layer] if layer or ctx.needs_input_grad[0] else None
         return flowing, None, *gradients
+
+
+def _differentiable_gradients(
+    ctx: Any, outward: tuple[Tensor | None, ...]
+) -> tuple[Tensor | None, ...]:
+    """What `_SineFunction.backward` returns, by autograd through plain operations."""
+    depth = len(outward)
+    parameters, inputs = ctx.saved_tensors[: 2 * depth], ctx.saved_tensors[4 * depth]
+    outputs, activation = [], inputs
+    for weight, bias in zip(parameters[0::2], parameters[1::2], strict=True):
+        activation = torch.sin(ctx.omega * torch.addmm(bias, activation, weight.T))
+        outputs.append(activation)
+    used = [place for place, own in enumerate(outward) if own is not None]
+    needed = (ctx.needs_input_grad[0], *ctx.needs_input_grad[2:])
+    wanted = [tensor for tensor, needs in zip((inputs, *parameters), needed, strict=True) if needs]
+    found = iter(
+        torch.autograd.grad(
+            [outputs[place] for place in used],
+            wanted,
+            [outward[place] for place in used],
+            create_graph=True,
+            allow_unused=True,
+        )
+    )
+    first, *others = [next(found) if needs else None for needs in needed]
+    return first, None, *others
 
 
 class SineLayers(nn.Module):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from src_core.networks.base import CoordinateNetwork, FitError
@@ -27,7 +28,10 @@ class SirenSettings:
     hidden : tuple of int
         Hidden layers of the head.
     weight_rate : float
-        Adam step size of the fit.
+        Adam step size of the fit; learned ones are factors of it.
+    learned_rates : {"none", "layer", "weight"}
+        Whether each layer's weights and biases, or every single weight, have a step size of
+        their own, learned with the start and kept among the shared weights.
     box_low, box_high : tuple of 3 float
         Corners of the template box, mm.
     """
@@ -39,6 +43,7 @@ class SirenSettings:
     scale: float = 100.0
     hidden: tuple[int, ...] = (256,)
     weight_rate: float = 1e-4
+    learned_rates: str = "none"
     box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
     box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
 
@@ -49,6 +54,11 @@ class SirenNetwork(CoordinateNetwork):
     Parameters
     ----------
     settings : SirenSettings
+
+    Raises
+    ------
+    ValueError
+        `learned_rates` is none of the words it may be.
 
     References
     ----------
@@ -61,12 +71,32 @@ class SirenNetwork(CoordinateNetwork):
         self.sine = SineLayers(3, settings.width, settings.depth, settings.omega)
         self.intensity = nn.Linear(settings.width, 1)
         self.head = Head(settings.width, settings.hidden, settings.classes)
+        if settings.learned_rates not in ("none", "layer", "weight"):
+            raise ValueError(f"learned_rates is {settings.learned_rates!r}")
+        # Logarithms, so that a step size stays positive; 0 is the step size of the settings.
+        self.log_rates = nn.ParameterList()
+        if settings.learned_rates != "none":
+            single = settings.learned_rates == "weight"
+            self.log_rates.extend(
+                torch.zeros(weight.shape if single else ()) for weight in self.fitted_parameters()
+            )
 
     def fitted_parameters(self) -> list[nn.Parameter]:
         return [*self.sine.parameters(), *self.intensity.parameters()]
 
-    def rates(self, iteration: int) -> list[float]:
-        return [self.settings.weight_rate for _ in self.fitted_parameters()]
+    def step_sizes(self) -> list[Tensor]:
+        """Adam step size of each fitted parameter, one number each or one per weight.
+
+        Learned ones can be differentiated.
+        """
+        if self.settings.learned_rates == "none":
+            size = torch.tensor(self.settings.weight_rate, dtype=torch.float64)
+            return [size for _ in self.fitted_parameters()]
+        return [self.settings.weight_rate * rate.exp() for rate in self.log_rates]
+
+    def rates(self, iteration: int) -> list[float | Tensor]:
+        sizes = [size.detach() for size in self.step_sizes()]
+        return [size if size.ndim else size.item() for size in sizes]
 
     def error(self, points: Points, iteration: int) -> FitError:
         loss = (self.reconstruct(points) - points.seen[:, 0]).square().mean()

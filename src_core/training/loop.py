@@ -79,6 +79,7 @@ def optimise(
     seed: int,
     loss_of: Callable[[torch.Generator], dict[str, Tensor]],
     judge: Callable[[], dict[str, float]] | None = None,
+    shares: Sequence[float] | None = None,
 ) -> None:
     """Minimise a random loss; goes on from the last checkpoint to the very same result.
 
@@ -100,6 +101,8 @@ def optimise(
         Random generator -> named losses; the one called "loss" is made small.
     judge : callable, optional
         Gives figures of merit, the one called "mean" to be made large.
+    shares : sequence of float, optional
+        Step size of each parameter over that of the settings; by default 1.
 
     Raises
     ------
@@ -130,7 +133,8 @@ def optimise(
             losses["loss"].backward()
             moving = [p.grad for p in parameters if p.grad is not None]
             distributed.average(moving)
-            loop.adam.step(settings.rate_at(step))
+            rate = settings.rate_at(step)
+            loop.adam.step([share * rate for share in shares or [1.0] * len(parameters)])
             loop.step = step + 1
             last = loop.step == steps
             if judge is not None and (last or loop.step % settings.judge_every == 0):

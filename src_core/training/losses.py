@@ -31,6 +31,27 @@ def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
     return entropy + (1 - dice.mean() if len(dice) else torch.zeros(()))
 
 
+def focal_loss(logits: Tensor, classes: Tensor, gamma: float) -> Tensor:
+    """Cross-entropy with what is already sure counting less, mean over the known points.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (N, classes)
+    classes : Tensor, shape (N,), integer
+        `IGNORED` takes no part.
+    gamma : float
+        How much less; 0 is the cross-entropy.
+
+    References
+    ----------
+    Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 4.
+    """
+    known = classes != IGNORED
+    logits, classes = logits[known], classes[known].long()
+    surprise = functional.cross_entropy(logits, classes, reduction="none")
+    return ((1 - (-surprise).exp()) ** gamma * surprise).sum() / max(len(classes), 1)
+
+
 def dice_per_class(found: Tensor, classes: Tensor, count: int) -> list[float]:
     """Dice of each foreground class on known points; nan where it is absent in both.
 

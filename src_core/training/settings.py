@@ -128,6 +128,8 @@ class NetworkSettings:
         Adam step size of the sine layers in a fit.
     warp_iterations : int or None
         Of the warped family.
+    learned_rates : {"none", "layer", "weight"} or None
+        Of the siren family.
     """
 
     width: int | None = None
@@ -137,10 +139,70 @@ class NetworkSettings:
     hidden: tuple[int, ...] | None = None
     weight_rate: float | None = None
     warp_iterations: int | None = None
+    learned_rates: Literal["none", "layer", "weight"] | None = None
 
     def chosen(self) -> dict[str, Any]:
         """Those that are given."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class MetaSettings:
+    """How the start of a `SirenNetwork` is meta-learned.
+
+    Attributes
+    ----------
+    inner_steps : int
+        Adam steps of the inner loop; 0 trains the shared weights jointly on all scans.
+    inner_rate : float
+        Their step size; multiplied with the learned factors if there are any.
+    inner_loss : {"image", "joint"}
+        What the inner steps make small: the squared error of the intensities alone, as a fit
+        does, or with the loss of the labels, as in the paper; then they move the head, too.
+    order : {1, 2}
+        2: the outer gradient goes through the inner gradients; 1: these count as constants.
+    head_rate, log_rate_rate : float
+        Step size of the head, and of the logarithms of learned step sizes, over that of the
+        start.
+    intensity_weight : float
+        Of the squared error against the loss of the labels.
+    label_loss : {"focal", "dice"}
+        Focal loss, or cross-entropy with soft Dice.
+    focal_gamma : float
+        Of the focal loss.
+    turn, shift, stretch, bend : float
+        Standard deviations of the random error of the positions of a scan, which training
+        should know: a rotation in degrees, a shift in mm, a share of the size, and a smooth
+        displacement in mm.
+
+    Raises
+    ------
+    InputError
+        A word or an order that has no meaning.
+    """
+
+    inner_steps: int = 10
+    inner_rate: float = 1e-4
+    inner_loss: Literal["image", "joint"] = "image"
+    order: Literal[1, 2] = 1
+    head_rate: float = 10.0
+    log_rate_rate: float = 100.0
+    intensity_weight: float = 10.0
+    label_loss: Literal["focal", "dice"] = "focal"
+    focal_gamma: float = 1.0
+    turn: float = 0.0
+    shift: float = 0.0
+    stretch: float = 0.0
+    bend: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("order", (1, 2)),
+            ("inner_loss", ("image", "joint")),
+            ("label_loss", ("focal", "dice")),
+        ):
+            if getattr(self, name) not in choices:
+                raise InputError(f"{name} must be one of {choices}, not {getattr(self, name)!r}")
 
 
 @dataclass(frozen=True)
@@ -172,6 +234,9 @@ class TrainingSettings:
         are made in the stages group and start.
     rounds : int
         How often the scans are warped onto their mean picture (warped family).
+    meta : MetaSettings or None
+        Inner loop of the outer loop `outer` after the start (siren family); None: no meta-learning.
+    outer : LoopSettings
     start, head : LoopSettings
         Training of the shared weights, and of the head on fitted networks.
     unchanged : float
@@ -205,6 +270,10 @@ class TrainingSettings:
     fit: FitSettings = FitSettings(iterations=130)
     template: Path | None = None
     rounds: int = 2
+    meta: MetaSettings | None = None
+    outer: LoopSettings = field(
+        default_factory=lambda: LoopSettings(steps=5000, rate=1e-4, scans=4, points=1024)
+    )
     start: LoopSettings = field(default_factory=LoopSettings)
     head: LoopSettings = field(default_factory=LoopSettings)
     unchanged: float = 0.6
@@ -226,6 +295,8 @@ class TrainingSettings:
             raise InputError(
                 "template: give the model for volumes whose template slices are put in"
             )
+        if self.meta and self.family != "siren":
+            raise InputError("meta: only models of the siren family are meta-learned")
         if not 0 <= self.unchanged <= 1:
             raise InputError(f"unchanged: {self.unchanged} is no share; give a number from 0 to 1")
         if self.rounds < 0:

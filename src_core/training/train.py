@@ -31,6 +31,7 @@ from src_core.intensity import IntensityRule
 from src_core.labels import Protocol, protocol
 from src_core.model import FORMAT, Model, build_network, load_model, template_image, write_model
 from src_core.networks.sine import CHUNK
+from src_core.networks.siren import SirenNetwork
 from src_core.networks.warped import WarpedNetwork
 from src_core.points import BLURS, Points
 from src_core.sample import mni152_t1
@@ -44,8 +45,9 @@ from src_core.training.examples import Example, Maker, slice_rule, volume_rule
 from src_core.training.group import GridTemplate, GroupMean
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.meta import meta_train
 from src_core.training.plots import write_curves
-from src_core.training.settings import TrainingSettings
+from src_core.training.settings import MetaSettings, TrainingSettings
 
 TEMPLATE_POINTS = 4
 """Places at which the template network is compared with the mean picture, per point of a scan."""
@@ -78,11 +80,13 @@ def train(settings: TrainingSettings) -> None:
         if settings.family == "warped":
             training.group()
         training.start()
+    if settings.meta:
+        training.meta(settings.meta)
     training.fits()
     training.head()
     if distributed.rank() == 0:
         training.write()
-        logs = [training.work / f"{name}.csv" for name in ("start", "head", "head-scores")]
+        logs = [training.work / f"{name}.csv" for name in ("start", "meta", "head", "head-scores")]
         write_curves(logs, training.work / "curves.png")
     distributed.wait()
 
@@ -134,6 +138,8 @@ class _Training:
             "rounds": settings.rounds,
             "template": self._fingerprint(self.network.fitted_vector()) if self.template else None,
             "start": settings.start,
+            "meta": settings.meta,
+            "outer": settings.outer,
             "head": settings.head,
             "unchanged": settings.unchanged,
         }
@@ -275,6 +281,16 @@ class _Training:
         where = torch.cat([chosen + jitter, anywhere]) * image.spacing + origin
         template = cast(WarpedNetwork, self.network).template(where.to(self.device))
         return (template - image.sample(where).to(self.device)).square().mean()
+
+    def meta(self, settings: MetaSettings) -> None:
+        """Move the start to where a few steps of a fit lead to good features."""
+        examples = [
+            (example.points, self.classes[example.name])
+            for example in self.train
+            if example.variant < 2
+        ]
+        network, seed = cast(SirenNetwork, self.network), self.settings.seed + 2
+        meta_train(network, examples, settings, self.settings.outer, self.work, seed)
 
     def fits(self) -> None:
         """Fit every example from the start, as at test time, and keep the weights."""

@@ -52,6 +52,24 @@ def test_gradients_equal_those_of_autograd_whichever_layers_are_used(used) -> No
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("used", [(0, 1, 2, 3), (1,), (3,)], ids=str)
+def test_gradients_can_be_differentiated_again(used) -> None:
+    layers, inputs = network(omega=3.0)
+
+    def second(outputs) -> tuple[torch.Tensor, ...]:
+        loss = sum(outputs[n].square().sum() for n in used)
+        wanted = [inputs, *layers.parameters()]
+        first = torch.autograd.grad(loss, wanted, create_graph=True, allow_unused=True)
+        length = sum(g.square().sum() for g in first if g is not None)
+        return torch.autograd.grad(length, wanted, allow_unused=True)
+
+    own, expected = second(layers(inputs)), second(plain(layers, inputs))
+    for a, b in zip(own, expected, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            torch.testing.assert_close(a, b)
+
+
 def test_gradients_of_positions_are_right_when_the_weights_stand_still() -> None:
     layers, inputs = network()
     layers.requires_grad_(False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import pytest
 import torch
 
 from src_core.fit import Fit, FitSettings
@@ -50,3 +53,47 @@ def test_only_the_position_matters(points) -> None:
     assert network.logits(taken).shape == (10, 5)
     assert network.activations(taken.positions)[-1].shape == (10, 32)
     assert torch.equal(network.reconstruct(taken), network.template_intensity(taken.positions))
+
+
+def with_rates(kind: str) -> SirenNetwork:
+    torch.manual_seed(0)
+    return SirenNetwork(dataclasses.replace(SETTINGS, learned_rates=kind))
+
+
+def test_unless_learned_all_layers_have_the_step_size_of_the_settings() -> None:
+    network = new_network()
+    assert network.rates(1) == [SETTINGS.weight_rate] * len(network.fitted_parameters())
+    assert with_rates("layer").rates(1) == pytest.approx(network.rates(1))
+
+
+def test_a_learned_step_size_of_nearly_zero_holds_its_layer_still(points) -> None:
+    network = with_rates("layer")
+    with torch.no_grad():
+        network.log_rates[0].fill_(-200)
+    before = [parameter.clone() for parameter in network.fitted_parameters()]
+    for _ in Fit(network, points, FitSettings(iterations=2, points=200)):
+        pass
+    after = network.fitted_parameters()
+    still = [torch.equal(a, b) for a, b in zip(before, after, strict=True)]
+    assert still == [True] + [False] * (len(still) - 1)
+
+
+def test_every_weight_can_have_a_step_size_of_its_own() -> None:
+    network = with_rates("weight")
+    with torch.no_grad():
+        network.log_rates[0][0] = 1.0
+    first, *others = network.rates(1)
+    assert first.shape == network.fitted_parameters()[0].shape
+    assert first[0, 0].item() == pytest.approx(SETTINGS.weight_rate * 2.718281828)
+    assert first[1, 0].item() == pytest.approx(SETTINGS.weight_rate)
+    assert len(others) == len(network.fitted_parameters()) - 1
+
+
+def test_learned_step_sizes_belong_into_the_model_file() -> None:
+    assert "log_rates.0" in with_rates("layer").shared_state()
+    assert not any(name.startswith("log_rates") for name in new_network().shared_state())
+
+
+def test_an_unknown_kind_of_step_sizes_is_refused() -> None:
+    with pytest.raises(ValueError, match="learned_rates"):
+        with_rates("some")

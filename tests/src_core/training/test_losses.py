@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from src_core.training.data import IGNORED
-from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.losses import dice_per_class, focal_loss, segmentation_loss
 
 CLASSES = torch.tensor([0, 0, 1, 1, 1, 2, 2, 0], dtype=torch.uint8)
 
@@ -51,3 +51,28 @@ def test_dice_looks_at_known_points_only() -> None:
     one, two = dice_per_class(found, classes, 3)
     assert math.isnan(one)
     assert two == 1
+
+
+def test_without_focus_the_focal_loss_is_the_cross_entropy() -> None:
+    logits = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    entropy = torch.nn.functional.cross_entropy(logits, CLASSES.long())
+    assert focal_loss(logits, CLASSES, 0.0).item() == pytest.approx(entropy.item())
+
+
+def test_the_focal_loss_cares_less_about_what_is_already_sure() -> None:
+    unsure, sure = (scores_for(CLASSES, certainty) for certainty in (1.0, 4.0))
+    plain = focal_loss(sure, CLASSES, 0.0) / focal_loss(unsure, CLASSES, 0.0)
+    focused = focal_loss(sure, CLASSES, 2.0) / focal_loss(unsure, CLASSES, 2.0)
+    assert focused < 0.05 * plain
+    # certainty c for one of four classes: p = e^c / (e^c + 3)
+    chance = math.exp(1) / (math.exp(1) + 3)
+    expected = -((1 - chance) ** 2) * math.log(chance)
+    assert focal_loss(unsure, CLASSES, 2.0).item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_focal_loss_leaves_ignored_points_out() -> None:
+    logits = torch.randn(8, 4, generator=torch.Generator().manual_seed(0))
+    with_ignored = torch.cat([CLASSES, torch.full((3,), IGNORED, dtype=torch.uint8)])
+    more = torch.cat([logits, 100 * torch.ones(3, 4)])
+    assert focal_loss(more, with_ignored, 1.0) == focal_loss(logits, CLASSES, 1.0)
+    assert focal_loss(more[8:], with_ignored[8:], 1.0) == 0
