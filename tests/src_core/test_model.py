@@ -212,7 +212,7 @@ def test_a_file_or_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
 def test_a_bundled_model_loads_by_its_name(name: str) -> None:
     model = load_model(name)
     assert model.name == name
-    assert model.size <= 350_000
+    assert model.size <= (350_000 if name == "brain3d-tissue" else 1_100_000)
     assert "CC BY-NC 4.0" in model.card["licence"]
 
 

@@ -12,7 +12,14 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff
 from scipy.spatial.transform import Rotation
 
 from src_core.intensity import LEVELS, IntensityRule
-from src_core.points import BLURS, DIFFERENCES, SEEN, SURROUNDINGS, brain_points
+from src_core.points import (
+    BLURS,
+    DIFFERENCE_SCALE,
+    DIFFERENCES,
+    SEEN,
+    SURROUNDINGS,
+    brain_points,
+)
 from src_core.scan import scan_from_array
 
 ALIGNMENT = from_matvec(1.1 * Rotation.from_euler("xyz", (8, -5, 20), degrees=True).as_matrix(), 7)
@@ -110,11 +117,11 @@ def test_surroundings_are_compared_along_the_axes_of_the_template(voxel_size, de
     for number, (_, distance) in enumerate(SURROUNDINGS[:2]):
         first = len(BLURS) + DIFFERENCES * number
         steepness = (slope + place @ curvature) @ rotation.T / 2
-        slopes = core_of(seen)[..., first : first + 3]
+        slopes = core_of(seen)[..., first : first + 3] / DIFFERENCE_SCALE
         np.testing.assert_allclose(slopes, core_of(2 * distance * steepness), atol=2e-3)
         bends = rotation @ curvature @ rotation.T / 4 * distance**2
         expected = [*np.diag(bends), *(2 * bends[np.triu_indices(3, 1)])]
-        seconds = core_of(seen)[..., first + 3 : first + DIFFERENCES]
+        seconds = core_of(seen)[..., first + 3 : first + DIFFERENCES] / DIFFERENCE_SCALE
         np.testing.assert_allclose(seconds, np.broadcast_to(expected, seconds.shape), atol=2e-3)
 
 

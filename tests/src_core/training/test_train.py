@@ -118,8 +118,8 @@ def test_another_protocol_can_share_examples_fits_and_the_template_network(
         template=training.output,
         cache=shelf,
     )
-    for name in ("make_example", "Fit"):
-        monkeypatch.setattr(train_module, name, lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(train_module.Maker, "make", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(train_module, "Fit", lambda *_: pytest.fail("fitted again"))
     train(settings)
     model, before = load_model(settings.output), load_model(training.output)
     assert [structure.name for structure in model.protocol.structures] == ["Grey", "White"]
