@@ -208,7 +208,8 @@ def test_a_sample_gives_nearly_the_exact_volumes_and_overlaps(session) -> None:
     exact = session.tally(0)
     whole = sum(exact.volumes.values())
     for id, volume in exact.volumes.items():
-        assert estimate.volumes[id] == pytest.approx(volume, abs=0.01 * whole)
+        # Of 4,348 voxels: three standard deviations of the share of a structure are 2 %.
+        assert estimate.volumes[id] == pytest.approx(volume, abs=0.02 * whole)
         assert estimate.dice[id] == pytest.approx(exact.dice[id], abs=0.06)
     assert estimate.mean_dice == pytest.approx(exact.mean_dice, abs=0.03)
 

@@ -53,8 +53,9 @@ def timeline(qtbot: QtBot, job: SlowJob) -> Timeline:
     timeline = Timeline(job)
     timeline.resize(362, timeline.sizeHint().height())
     qtbot.addWidget(timeline)
-    timeline.show()
-    timeline.activateWindow()
+    with qtbot.waitActive(timeline, timeout=10_000):  # keys reach the active window only
+        timeline.show()
+        timeline.activateWindow()
     return timeline
 
 
