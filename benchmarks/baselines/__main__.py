@@ -11,59 +11,26 @@ from __future__ import annotations
 
 import argparse
 import sys
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from benchmarks.baselines.data import Task
 from benchmarks.baselines.method import Method
+from benchmarks.baselines.methods import METHODS, begin
 from benchmarks.baselines.model_file import ModelFile
 from benchmarks.baselines.score import score
 from benchmarks.baselines.table import write_table
 from src_core.errors import InputError
-from src_core.training.cache import claim
-
-# By name, so that only the U-Nets need MONAI.
-METHODS = {
-    "pointwise": "pointwise.Pointwise",
-    "unet2d": "unet.UNet2d",
-    "unet3d": "unet.UNet3d",
-    "nisf": "nisf.Nisf",
-    "siren-random": "fitted.FittedFromRandom",
-    "siren-images": "fitted.FittedFromImages",
-}
-
-
-def trainable(name: str, task: Task, **settings: int | None) -> Method:
-    """A method that is not trained yet.
-
-    Parameters
-    ----------
-    name : str
-        One of `METHODS`.
-    task : Task
-    **settings
-        Of the method; None: its own default.
-    """
-    module, kind = METHODS[name].split(".")
-    given = {key: value for key, value in settings.items() if value is not None}
-    make: Any = getattr(import_module(f"benchmarks.baselines.{module}"), kind)
-    try:
-        return make(task, **given)
-    except TypeError as error:
-        raise InputError(f"{name} has no setting of this kind ({error}); leave it out") from error
 
 
 def _run(args: argparse.Namespace) -> None:
     cache = args.cache or args.results / "cache"
     task = Task.of(args.data, args.protocol, cache, args.learn.split(",") if args.learn else ())
-    settings = {name: getattr(args, name) for name in ("steps", "iterations", "outer_steps")}
-    method = trainable(args.method, task, **settings)
-    folder = args.results / args.protocol / args.method
-    work = folder / "training"
-    claim(work, settings | {"learned": [scan.name for scan in task.of_split("train")]})
+    given = {name: getattr(args, name) for name in ("steps", "iterations", "outer_steps")}
+    settings = {name: value for name, value in given.items() if value is not None}
+    work = args.results / args.protocol / args.method / "training"
+    method = begin(args.method, task, settings, work)
     _score(args, method, args.method, task, method.train(work))
 
 
