@@ -40,11 +40,14 @@ class LabelledPoints:
     ----------
     name : str
         Of the scan, with the number of the variant.
+    unchanged : bool
+        The scan is as it came, or mirrored.
     points : BrainPoints
     classes : Tensor, shape (N,), uint8
     """
 
     name: str
+    unchanged: bool
     points: BrainPoints
     classes: Tensor
 
@@ -117,7 +120,13 @@ class Task:
     def _examples(self) -> Path:
         folder = self.cache / "examples"
         # What a training of this project claims for its examples, so that both can share them.
-        seen = {"data": self.data, "examples": _EXAMPLES, "template": None, "seed": SEED}
+        seen = {
+            "data": self.data,
+            "scans": {scan.name: scan.split for scan in self.scans if scan.split != "test"},
+            "examples": _EXAMPLES,
+            "template": None,
+            "seed": SEED,
+        }
         claim(folder, to_json(seen))
         return folder
 
@@ -145,7 +154,9 @@ class Task:
                 path = self._examples / f"{scan.name}-{variant}.pt"
                 made: list[Example] = load_or_make(path, partial(maker.make, scan, variant))
                 found += [
-                    LabelledPoints(e.name, e.points, e.classes(self.mapping, self.protocol))
+                    LabelledPoints(
+                        e.name, variant < 2, e.points, e.classes(self.mapping, self.protocol)
+                    )
                     for e in made
                 ]
         return found

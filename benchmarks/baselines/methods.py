@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +42,10 @@ def untrained(name: str, task: Task, settings: dict[str, int]) -> Method:
     """
     module, kind = METHODS[name].split(".")
     make: Any = getattr(import_module(f"benchmarks.baselines.{module}"), kind)
-    try:
-        return make(task, **settings)
-    except TypeError as error:
-        raise InputError(f"{name} has no setting of this kind ({error}); leave it out") from error
+    unknown = settings.keys() - signature(make).parameters.keys()
+    if unknown:
+        raise InputError(f"{name} has no {', '.join(sorted(unknown))}; leave that out")
+    return make(task, **settings)
 
 
 def begin(name: str, task: Task, settings: dict[str, int], folder: Path) -> Method:

@@ -86,8 +86,8 @@ class Pointwise(Method):
         optimise("pointwise", work, parameters, self.loop, SEED, losses, score)
         return logged_seconds(work / "pointwise.csv")
 
-    @torch.no_grad()
     def label(self, scan: Scan, brain: np.ndarray) -> np.ndarray:
         points = self.task.points(scan, brain).take(slice(None))
-        found = torch.cat([self.network(piece).argmax(1) for piece in points.split(_PIECE)])
-        return self.task.label_map(brain, found.numpy())
+        with torch.no_grad():
+            found = [self.network(piece).argmax(1) for piece in points.split(_PIECE)]
+        return self.task.label_map(brain, torch.cat(found).numpy())

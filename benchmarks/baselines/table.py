@@ -12,6 +12,7 @@ import numpy as np
 
 from src_core.errors import InputError
 from src_core.files import complete_files
+from src_core.labels import PROTOCOLS
 
 HEADLINES = {"tissue4": ("tissue4", ()), "fs32": ("fs31 (fs32 without the vermis)", (172,))}
 """By protocol: what it is called in the table, and the ids that are left out."""
@@ -47,7 +48,8 @@ def write_table(results: Path, output: Path) -> None:
         There are no such files.
     """
     scored: dict[tuple[str, str], dict[str, Rows]] = defaultdict(lambda: defaultdict(list))
-    for path in sorted(results.glob("*/*/*.json")):
+    paths = (path for name in PROTOCOLS for path in results.glob(f"{name}/*/*.json"))
+    for path in sorted(paths):
         row = json.loads(path.read_text())
         scored[row["split"], row["protocol"]][row["method"]].append(row)
     if not scored:

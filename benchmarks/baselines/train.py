@@ -17,6 +17,9 @@ from src_core.training.losses import dice_per_class, segmentation_loss
 JUDGED_POINTS = 40_000
 """Of each scan that is not trained on."""
 
+UNCHANGED = 0.6
+"""Share of scans as they came or mirrored, as in the training of this project's heads."""
+
 Logits = Callable[[LabelledPoints, Points], Tensor]
 """Class scores (N, classes) of some points of an example."""
 
@@ -24,9 +27,13 @@ Logits = Callable[[LabelledPoints, Points], Tensor]
 def some(
     examples: Sequence[LabelledPoints], count: int, generator: torch.Generator
 ) -> list[LabelledPoints]:
-    """Random examples, with repetition."""
-    chosen = torch.randint(len(examples), (count,), generator=generator)
-    return [examples[place] for place in chosen.tolist()]
+    """Random examples, with repetition, `UNCHANGED` of them unchanged if there are others."""
+    unchanged = [example for example in examples if example.unchanged]
+    changed = [example for example in examples if not example.unchanged] or unchanged
+    plain = (torch.rand(count, generator=generator) < UNCHANGED).tolist()
+    numbers = torch.randint(2**31, (count,), generator=generator).tolist()
+    pools = [unchanged if own else changed for own in plain]
+    return [pool[number % len(pool)] for pool, number in zip(pools, numbers, strict=True)]
 
 
 def label_loss(

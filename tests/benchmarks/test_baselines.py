@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.baselines.data import Task
 from benchmarks.baselines.grids import Grid
+from benchmarks.baselines.methods import begin, untrained
 from benchmarks.baselines.patches import ChangeSettings, LabelledVolume, cut
 from benchmarks.baselines.pointwise import PointwiseNetwork
 from benchmarks.baselines.table import write_table
@@ -159,3 +161,20 @@ def test_the_table_leaves_the_vermis_out_and_the_best_method_comes_last(tmp_path
 def test_a_folder_without_scores_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no scores"):
         write_table(tmp_path, tmp_path / "table.md")
+
+
+def test_a_setting_that_a_method_lacks_is_refused(tmp_path: Path) -> None:
+    task = Task.of(tmp_path, "tissue4", tmp_path)
+    with pytest.raises(InputError, match="pointwise has no iterations"):
+        untrained("pointwise", task, {"iterations": 5})
+
+
+def test_a_folder_of_one_training_is_not_used_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Task, "of_split", lambda task, split: [])
+    task = Task.of(tmp_path, "tissue4", tmp_path)
+    begin("pointwise", task, {"steps": 5}, tmp_path / "work")
+    begin("pointwise", task, {"steps": 5}, tmp_path / "work")
+    with pytest.raises(InputError, match="other settings"):
+        begin("pointwise", task, {"steps": 6}, tmp_path / "work")
