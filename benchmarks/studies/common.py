@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,16 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     made.add_argument("--scans", help="names with commas; default: those of the test split")
     made.add_argument("--threads", type=int)
     return made
+
+
+def run(main: Callable[[], None]) -> int:
+    """Run a study; what the user can mend is said in one line. Returns the exit code."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 def chosen_scans(args: argparse.Namespace) -> list[LabelledScan]:

@@ -29,6 +29,7 @@ from benchmarks.studies.common import (
     mean_dice,
     parser,
     read_case,
+    run,
     save_picture,
 )
 from src_core.errors import InputError
@@ -69,7 +70,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     return figure
 
 
-def main() -> int:
+def main() -> None:
     """Measure, and write downsampling.png; what was measured is kept per method and scan."""
     arguments = parser(__doc__)
     arguments.add_argument("methods", nargs="+", help="models, or baselines of the results")
@@ -96,8 +97,7 @@ def main() -> int:
     for row in averaged(rows, ("method", "factor")):
         print(row)
     save_picture(draw(rows), args.output / "downsampling.png")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -25,6 +25,7 @@ from benchmarks.studies.common import (
     mean_dice,
     parser,
     read_case,
+    run,
     save_picture,
 )
 from src_core.decode import decode_all
@@ -80,7 +81,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     return figure
 
 
-def main() -> int:
+def main() -> None:
     """Measure, and write emergence.png; what was measured is kept per model and scan."""
     arguments = parser(__doc__)
     arguments.add_argument("models", nargs="+", help="bundled models or files")
@@ -97,8 +98,7 @@ def main() -> int:
     for row in averaged(rows, ("model", "iteration")):
         print(row)
     save_picture(draw(rows), args.output / "emergence.png")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 
-from benchmarks.studies.common import Case, chosen_scans, parser, read_case, save_picture
+from benchmarks.studies.common import Case, chosen_scans, parser, read_case, run, save_picture
 from src_core.decode import decode
 from src_core.fit import Fit
 from src_core.measure import psnr
@@ -119,7 +119,7 @@ def draw(case: Case, models: list[Model], iterations: int) -> Figure:
     return figure
 
 
-def main() -> int:
+def main() -> None:
     """Write features-<scan>.png for each scan."""
     arguments = parser(__doc__)
     arguments.add_argument("models", nargs="+", help="bundled models or files")
@@ -130,8 +130,7 @@ def main() -> int:
         case = read_case(labelled, args.data, models[0].protocol)
         figure = draw(case, models, args.iterations)
         save_picture(figure, args.output / f"features-{case.name}.png")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))

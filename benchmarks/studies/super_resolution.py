@@ -24,6 +24,7 @@ from benchmarks.studies.common import (
     mean_dice,
     parser,
     read_case,
+    run,
     save_picture,
 )
 from src_core.decode import decode_all
@@ -40,8 +41,8 @@ INTERPOLATED, PROBABILITIES = "interpolated scan fitted", "interpolated probabil
 def compared(model: Model, case: Case) -> list[dict[str, Any]]:
     """PSNR (dB) and mean Dice at the original voxels, for each way to get there."""
     coarse = every_second(case)
-    run = partial(segment, model=model, device="cpu")
-    result = run(coarse.scan, mask=coarse.brain)
+    fitted = partial(segment, model=model, device="cpu")
+    result = fitted(coarse.scan, mask=coarse.brain)
     picture = interpolated(coarse.scan.voxels, coarse.scan, case.scan)
     shown = scan_from_array(np.where(case.brain, picture, 0), case.scan.affine, case.name)
     # What the head sees at a voxel that was left out can only come from its neighbours.
@@ -53,11 +54,11 @@ def compared(model: Model, case: Case) -> list[dict[str, Any]]:
     scale = result.points.scale
     truth = scale.normalise(case.scan.voxels[case.brain])
     trilinear = psnr(scale.normalise(shown.voxels[case.brain]), truth, peak=1.0)
-    whole = run(case.scan, mask=case.brain)
+    whole = fitted(case.scan, mask=case.brain)
     label_maps = {
         REFERENCE: (whole.labels, whole.report["psnr"]),
         NETWORK: (model.protocol.to_ids(classes), psnr(found["intensity"], truth, peak=1.0)),
-        INTERPOLATED: (run(shown, mask=case.brain).labels, trilinear),
+        INTERPOLATED: (fitted(shown, mask=case.brain).labels, trilinear),
         PROBABILITIES: (_most_probable(result, case), trilinear),
     }
     return [
@@ -103,7 +104,7 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     return figure
 
 
-def main() -> int:
+def main() -> None:
     """Measure, and write super_resolution.png; what was measured is kept per model and scan."""
     arguments = parser(__doc__)
     arguments.add_argument("models", nargs="+", help="bundled models or files")
@@ -118,8 +119,7 @@ def main() -> int:
     for row in averaged(rows, ("model", "way")):
         print(row)
     save_picture(draw(rows), args.output / "super_resolution.png")
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(main))
