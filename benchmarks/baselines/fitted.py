@@ -47,6 +47,7 @@ class FittedFromRandom(Method):
         Of each fit.
     """
 
+    name: ClassVar[str] = "siren-random"
     title = "SIREN from random weights, head on its features"
     variants: ClassVar[int] = 2
 
@@ -117,7 +118,7 @@ class FittedFromRandom(Method):
     def _card(self) -> dict:
         return {
             "format": FORMAT,
-            "name": type(self).__name__,
+            "name": self.name,
             "description": self.title,
             "family": "siren",
             "architecture": asdict(self.network.settings),
@@ -149,6 +150,7 @@ class FittedFromImages(FittedFromRandom):
         Of Reptile.
     """
 
+    name = "siren-images"
     title = "SIREN meta-learned for images only (Reptile), head on its features"
 
     def __init__(

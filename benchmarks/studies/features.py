@@ -109,7 +109,7 @@ def draw(case: Case, models: list[Model], iterations: int) -> Figure:
             ratio = fitted(network, prepared, model, iterations)
             image = cut.picture(colours(network, prepared, cut.voxels))
             panels.append((f"{title}\n{iterations} iterations, {ratio:.1f} dB", image))
-    figure = Figure(figsize=(3 * len(panels), 3.4), layout="constrained")
+    figure = Figure(figsize=(3 * len(panels), 3.9), layout="constrained")
     for panel, (title, image) in zip(
         figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True
     ):

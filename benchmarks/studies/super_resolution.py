@@ -39,7 +39,10 @@ INTERPOLATED, PROBABILITIES = "interpolated scan fitted", "interpolated probabil
 
 
 def compared(model: Model, case: Case) -> list[dict[str, Any]]:
-    """PSNR (dB) and mean Dice at the original voxels, for each way to get there."""
+    """PSNR (dB) and mean Dice at the original voxels, for each way to get there.
+
+    Where something was interpolated, the PSNR is that of the interpolated scan.
+    """
     coarse = every_second(case)
     fitted = partial(segment, model=model, device="cpu")
     result = fitted(coarse.scan, mask=coarse.brain)
@@ -100,7 +103,8 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
             panel.bar(np.arange(len(models)) + 0.2 * place, heights, 0.18, label=way)
         panel.set_xticks(np.arange(len(models)) + 0.3, models)
         panel.set_title(title)
-    figure.legend(loc="outside lower center", ncols=4, fontsize="small")
+    handles, ways = panel.get_legend_handles_labels()
+    figure.legend(handles, ways, loc="outside lower center", ncols=4, fontsize="small")
     return figure
 
 
