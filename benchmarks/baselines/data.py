@@ -1,0 +1,175 @@
+"""The scans that all methods learn from, in the form of points with classes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from src_core.alignment import align
+from src_core.errors import InputError
+from src_core.intensity import IntensityRule
+from src_core.labels import Protocol, protocol
+from src_core.points import BrainPoints, Points, brain_points
+from src_core.scan import Scan
+from src_core.template import TemplateImage
+from src_core.training.augment import Tissues
+from src_core.training.cache import claim, load_or_make
+from src_core.training.config import to_json
+from src_core.training.data import LabelledScan, read_mapping, read_scans
+from src_core.training.examples import Example, Maker, volume_rule
+from src_core.training.settings import DataSettings, ExampleSettings
+
+# The very picture that the models of this project are aligned to when they are trained.
+from src_core.training.train import _reference as template_space
+
+SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPoints:
+    """Points of one scan, or of a changed one, with their classes.
+
+    Attributes
+    ----------
+    name : str
+        Of the scan, with the number of the variant.
+    unchanged : bool
+        The scan is as it came, or mirrored.
+    points : BrainPoints
+    classes : Tensor, shape (N,), uint8
+    """
+
+    name: str
+    unchanged: bool
+    points: BrainPoints
+    classes: Tensor
+
+    def draw(self, count: int, generator: torch.Generator) -> tuple[Points, Tensor]:
+        """Random points and their classes."""
+        which = torch.randint(len(self.points), (count,), generator=generator)
+        return self.points.take(which), self.classes[which]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What is learned from which scans.
+
+    Attributes
+    ----------
+    data : DataSettings
+    protocol : Protocol
+    cache : Path
+        Folder of the points of the scans; may be that of a training of this project with the same
+        examples.
+    learned : tuple of str
+        Names of the training scans that are used; empty: all.
+    """
+
+    data: DataSettings
+    protocol: Protocol
+    cache: Path
+    learned: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, folder: Path, name: str, cache: Path, learned: Sequence[str] = ()) -> Task:
+        """The task of a folder of labelled scans and one of the package's protocols."""
+        return cls(DataSettings(folder), protocol(name), cache, tuple(learned))
+
+    @cached_property
+    def mapping(self) -> np.ndarray:
+        """Class by label id."""
+        return read_mapping(self.data, self.protocol)
+
+    @cached_property
+    def scans(self) -> list[LabelledScan]:
+        """Of all splits."""
+        return read_scans(self.data)
+
+    def of_split(self, split: str) -> list[LabelledScan]:
+        """The scans of "train", as far as they are used, of "val" or of "test"."""
+        found = [scan for scan in self.scans if scan.split == split]
+        if split != "train" or not self.learned:
+            return found
+        unknown = set(self.learned) - {scan.name for scan in found}
+        if unknown:
+            raise InputError(f"{', '.join(sorted(unknown))}: no training scans; see subjects.csv")
+        return [scan for scan in found if scan.name in self.learned]
+
+    @cached_property
+    def reference(self) -> TemplateImage:
+        """What scans are aligned to."""
+        return template_space()
+
+    @cached_property
+    def rule(self) -> IntensityRule:
+        """Intensity rule of all training scans."""
+        path = self._examples / "intensity.json"
+        if not path.exists():
+            goals = volume_rule([scan for scan in self.scans if scan.split == "train"]).goals
+            path.write_text(json.dumps(goals))
+        return IntensityRule(tuple(json.loads(path.read_text())))
+
+    @cached_property
+    def _examples(self) -> Path:
+        folder = self.cache / "examples"
+        # What a training of this project claims for its examples, so that both can share them.
+        seen = {
+            "data": self.data,
+            "scans": {scan.name: scan.split for scan in self.scans if scan.split != "test"},
+            "examples": _EXAMPLES,
+            "template": None,
+            "seed": SEED,
+        }
+        claim(folder, to_json(seen))
+        return folder
+
+    def examples(self, split: str, variants: int = 1) -> list[LabelledPoints]:
+        """Scans of a split as points, each in some variants.
+
+        Parameters
+        ----------
+        split : {"train", "val"}
+        variants : int
+            1: as they are, 2: also mirrored, more: also changed at random.
+        """
+        tissues = protocol(_EXAMPLES.tissues)
+        maker = Maker(
+            self.reference,
+            self.reference,
+            self.rule,
+            Tissues.of(tissues, read_mapping(self.data, tissues)),
+            _EXAMPLES,
+            SEED,
+        )
+        found: list[LabelledPoints] = []
+        for scan in self.of_split(split):
+            for variant in range(variants):
+                path = self._examples / f"{scan.name}-{variant}.pt"
+                made: list[Example] = load_or_make(path, partial(maker.make, scan, variant))
+                found += [
+                    LabelledPoints(
+                        e.name, variant < 2, e.points, e.classes(self.mapping, self.protocol)
+                    )
+                    for e in made
+                ]
+        return found
+
+    def points(self, scan: Scan, brain: np.ndarray) -> BrainPoints:
+        """All brain voxels of a scan, in template space."""
+        return brain_points(scan, brain, align(scan, brain, self.reference).matrix, self.rule)
+
+    def label_map(self, brain: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Label ids (I, J, K) from the classes of the brain voxels (N,)."""
+        volume = np.zeros(brain.shape, np.uint8)
+        volume[brain] = classes
+        return self.protocol.to_ids(volume)
+
+
+_EXAMPLES = ExampleSettings(tissues="fs32")

@@ -1,0 +1,93 @@
+"""The control that every network must beat: each voxel by itself, without any fit or warp.
+
+A dense network reads where the voxel lies after the affine alignment and what is seen at and
+around it, the same that the head of the `warped` family reads.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.baselines.data import SEED, LabelledPoints, Task
+from benchmarks.baselines.method import Method
+from benchmarks.baselines.train import count, judge, label_loss, logged_seconds, some
+from src_core.networks.head import Head
+from src_core.points import SEEN, Points
+from src_core.scan import Scan
+from src_core.training.loop import LoopSettings, optimise
+
+WAVELENGTHS = (256.0, 128.0, 64.0, 32.0, 16.0)
+"""Of the sines and cosines of a position, mm; shorter ones than a brain differs from others by
+would tell nothing."""
+_PIECE = 16384
+
+
+class PointwiseNetwork(nn.Module):
+    """Fourier code of a position and what is seen there -> class scores.
+
+    Parameters
+    ----------
+    classes : int
+    hidden : tuple of int
+    """
+
+    def __init__(self, classes: int, hidden: tuple[int, ...] = (480, 480)):
+        super().__init__()
+        self.head = Head(6 * len(WAVELENGTHS) + SEEN, hidden, classes)
+
+    def forward(self, points: Points) -> Tensor:
+        """Class scores (N, classes)."""
+        turns = points.positions[:, :, None] * (2 * math.pi / torch.tensor(WAVELENGTHS))
+        turns = turns.flatten(1)
+        return self.head(torch.cat([turns.sin(), turns.cos(), points.seen], 1))
+
+
+class Pointwise(Method):
+    """`PointwiseNetwork`, trained as the heads of this project's models are.
+
+    Parameters
+    ----------
+    task : Task
+    steps : int
+    """
+
+    title = "pointwise classifier (affine position and what is seen), no fit, no warp"
+
+    def __init__(self, task: Task, steps: int = 4500):
+        torch.manual_seed(SEED)
+        self.task = task
+        self.loop = LoopSettings(steps, rate=2e-3)
+        self.variants = 6
+        self.network = PointwiseNetwork(len(task.protocol.ids))
+
+    @property
+    def size(self) -> int:
+        return count(self.network)
+
+    def train(self, work: Path) -> float:
+        train, val = self.task.examples("train", self.variants), self.task.examples("val")
+
+        def logits(_: LabelledPoints, points: Points) -> Tensor:
+            return self.network(points)
+
+        def losses(generator: torch.Generator) -> dict[str, Tensor]:
+            chosen = some(train, self.loop.scans, generator)
+            return {"loss": label_loss(chosen, self.loop.points, generator, logits)}
+
+        def score() -> dict[str, float]:
+            return judge(val, len(self.task.protocol.ids), logits)
+
+        parameters = list(self.network.parameters())
+        optimise("pointwise", work, parameters, self.loop, SEED, losses, score)
+        return logged_seconds(work / "pointwise.csv")
+
+    def label(self, scan: Scan, brain: np.ndarray) -> np.ndarray:
+        points = self.task.points(scan, brain).take(slice(None))
+        with torch.no_grad():
+            found = [self.network(piece).argmax(1) for piece in points.split(_PIECE)]
+        return self.task.label_map(brain, torch.cat(found).numpy())

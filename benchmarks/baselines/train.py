@@ -1,0 +1,71 @@
+"""What the trainings of several methods share."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.baselines.data import LabelledPoints
+from src_core.points import Points
+from src_core.training.losses import dice_per_class, segmentation_loss
+
+JUDGED_POINTS = 40_000
+"""Of each scan that is not trained on."""
+
+UNCHANGED = 0.6
+"""Share of scans as they came or mirrored, as in the training of this project's heads."""
+
+Logits = Callable[[LabelledPoints, Points], Tensor]
+"""Class scores (N, classes) of some points of an example."""
+
+
+def some(
+    examples: Sequence[LabelledPoints], count: int, generator: torch.Generator
+) -> list[LabelledPoints]:
+    """Random examples, with repetition, `UNCHANGED` of them unchanged if there are others."""
+    unchanged = [example for example in examples if example.unchanged]
+    changed = [example for example in examples if not example.unchanged] or unchanged
+    plain = (torch.rand(count, generator=generator) < UNCHANGED).tolist()
+    numbers = torch.randint(2**31, (count,), generator=generator).tolist()
+    pools = [unchanged if own else changed for own in plain]
+    return [pool[number % len(pool)] for pool, number in zip(pools, numbers, strict=True)]
+
+
+def label_loss(
+    examples: Sequence[LabelledPoints], points: int, generator: torch.Generator, logits: Logits
+) -> Tensor:
+    """Mean segmentation loss on random points of each example."""
+    losses = []
+    for example in examples:
+        drawn, classes = example.draw(points, generator)
+        losses.append(segmentation_loss(logits(example, drawn), classes))
+    return torch.stack(losses).mean()
+
+
+@torch.no_grad()
+def judge(examples: Sequence[LabelledPoints], classes: int, logits: Logits) -> dict[str, float]:
+    """Mean foreground Dice on points of each example, and the mean of these; nothing of none."""
+    means = {}
+    for example in examples:
+        points = example.points.take(slice(0, JUDGED_POINTS))
+        found = logits(example, points).argmax(1)
+        means[example.name] = float(
+            np.nanmean(dice_per_class(found, example.classes[: len(points)], classes))
+        )
+    return means | {"mean": float(np.mean(list(means.values())))} if means else {}
+
+
+def logged_seconds(log: Path) -> float:
+    """Time that a training has taken, by its log."""
+    with log.open(newline="") as file:
+        return float(list(csv.DictReader(file))[-1]["seconds"])
+
+
+def count(network: nn.Module) -> int:
+    """Number of weights."""
+    return sum(parameter.numel() for parameter in network.parameters())

@@ -1,0 +1,141 @@
+"""What the studies share."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from src_core.brain import brain_mask
+from src_core.errors import InputError
+from src_core.export import write_json
+from src_core.files import complete_files
+from src_core.labels import Protocol
+from src_core.measure import dice
+from src_core.scan import Scan
+from src_core.training.data import (
+    IGNORED,
+    LabelledScan,
+    read_example,
+    read_mapping,
+    read_mask,
+    read_scans,
+)
+from src_core.training.settings import DataSettings
+
+VERMIS = 172
+"""Structure of fs32 that does not enter its mean."""
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A labelled scan.
+
+    Attributes
+    ----------
+    name : str
+    scan : Scan
+    brain : ndarray of bool, shape (I, J, K)
+    classes : ndarray of uint8, shape (I, J, K)
+        `IGNORED` where they take no part.
+    """
+
+    name: str
+    scan: Scan
+    brain: np.ndarray
+    classes: np.ndarray
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Arguments that all studies have."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    made.add_argument("data", type=Path, help="folder of labelled scans")
+    made.add_argument("output", type=Path, help="folder")
+    made.add_argument("--scans", help="names with commas; default: those of the test split")
+    made.add_argument("--threads", type=int)
+    return made
+
+
+def run(main: Callable[[], None]) -> int:
+    """Run a study; what the user can mend is said in one line. Returns the exit code."""
+    try:
+        main()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def chosen_scans(args: argparse.Namespace) -> list[LabelledScan]:
+    """The scans asked for, with the threads set and the folder made."""
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    args.output.mkdir(parents=True, exist_ok=True)
+    scans = read_scans(DataSettings(args.data), needed=())
+    if not args.scans:
+        return [scan for scan in scans if scan.split == "test"]
+    by_name = {scan.name: scan for scan in scans}
+    unknown = [name for name in args.scans.split(",") if name not in by_name]
+    if unknown:
+        raise InputError(f"{args.data}: no scan {', '.join(unknown)}; see its subjects.csv")
+    return [by_name[name] for name in args.scans.split(",")]
+
+
+def read_case(labelled: LabelledScan, data: Path, protocol: Protocol) -> Case:
+    """Read a scan with its classes in a protocol."""
+    scan, classes = read_example(labelled, read_mapping(DataSettings(data), protocol))
+    return Case(labelled.name, scan, brain_mask(scan, read_mask(labelled, scan)), classes)
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What a JSON file holds, measured first if it is not there: so a study can be interrupted."""
+    if not path.exists():
+        write_json({"found": make()}, path)
+    return json.loads(path.read_text())["found"]
+
+
+def mean_dice(labels: np.ndarray, classes: np.ndarray, protocol: Protocol) -> float:
+    """Mean foreground Dice, without the vermis.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (I, J, K)
+        Label ids.
+    classes : ndarray of uint8, shape (I, J, K)
+        Manual ones.
+    protocol : Protocol
+    """
+    known = classes != IGNORED
+    reference = protocol.to_ids(np.where(known, classes, np.uint8(0)))
+    ids = [structure.id for structure in protocol.structures if structure.id != VERMIS]
+    return float(np.nanmean(list(dice(labels * known, reference, ids).values())))
+
+
+def save_picture(figure: Any, path: Path) -> None:
+    """Write a matplotlib figure as PNG, replacing what is there."""
+    with complete_files([path], overwrite=True) as (file,):
+        figure.savefig(file, format="png", dpi=120)
+
+
+def averaged(rows: list[dict[str, Any]], by: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Means of the numbers in rows that agree in some columns, in order of appearance."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in by), []).append(row)
+    for key, members in groups.items():
+        numbers = [
+            name
+            for name, value in members[0].items()
+            if name not in by and isinstance(value, int | float)
+        ]
+        means = {name: float(np.mean([row[name] for row in members])) for name in numbers}
+        yield dict(zip(by, key, strict=True)) | means
