@@ -24,10 +24,9 @@ from src_core.training.cache import claim, load_or_make
 from src_core.training.config import to_json
 from src_core.training.data import LabelledScan, read_mapping, read_scans
 from src_core.training.examples import Example, Maker, volume_rule
-from src_core.training.settings import DataSettings, ExampleSettings
 
 # The very picture that the models of this project are aligned to when they are trained.
-from src_core.training.train import _reference as template_space
+from src_core.training.settings import DataSettings, ExampleSettings
 
 SEED = 0
 
@@ -105,7 +104,7 @@ class Task:
     @cached_property
     def reference(self) -> TemplateImage:
         """What scans are aligned to."""
-        return template_space()
+        return mni152_reference()
 
     @cached_property
     def rule(self) -> IntensityRule:

@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src_core.alignment import align
+from src_core.alignment import SEARCH_SPACING, align
 from src_core.brain import brain_mask
 from src_core.errors import InputError
 from src_core.intensity import LEVELS, IntensityRule
 from src_core.labels import Protocol, protocol
 from src_core.points import BrainPoints, brain_points
+from src_core.sample import mni152_t1
 from src_core.scan import Scan, read_label_map, read_on_grid, read_scan
 from src_core.template import TemplateImage
 from src_core.training.augment import Tissues, augment, mirror, mirrored_classes
@@ -76,6 +77,19 @@ class Example:
             swapped[: len(target.ids)] = mirrored_classes(target)
             classes = swapped[classes]
         return torch.from_numpy(classes)
+
+
+def mni152_reference() -> TemplateImage:
+    """The MNI152 picture that fixes template space, ready for `align`."""
+    scan = mni152_t1()
+    bright = np.quantile(scan.voxels[scan.voxels > 0], 0.99)
+    values = np.where(scan.voxels > 0, np.clip(scan.voxels / bright, 0, 1) + 0.1, 0)
+    image = TemplateImage(
+        torch.from_numpy(values.astype(np.float32))[None], tuple(scan.affine[:3, 3].tolist()), 1.0
+    )
+    while image.spacing < SEARCH_SPACING:
+        image = image.coarser()
+    return image
 
 
 def volume_rule(scans: list[LabelledScan]) -> IntensityRule:

@@ -22,7 +22,6 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from src_core.alignment import SEARCH_SPACING
 from src_core.decode import decode
 from src_core.device import choose_device
 from src_core.errors import InputError
@@ -34,14 +33,19 @@ from src_core.networks.sine import CHUNK
 from src_core.networks.siren import SirenNetwork
 from src_core.networks.warped import WarpedNetwork
 from src_core.points import BLURS, Points
-from src_core.sample import mni152_t1
 from src_core.template import TemplateImage
 from src_core.training import distributed
 from src_core.training.augment import Tissues
 from src_core.training.cache import claim, load_or_make
 from src_core.training.config import to_json
 from src_core.training.data import check, read_mapping, read_scans
-from src_core.training.examples import Example, Maker, slice_rule, volume_rule
+from src_core.training.examples import (
+    Example,
+    Maker,
+    mni152_reference,
+    slice_rule,
+    volume_rule,
+)
 from src_core.training.group import GridTemplate, GroupMean
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, segmentation_loss
@@ -109,7 +113,7 @@ class _Training:
         self.work = settings.work or settings.output.with_suffix(".training")
         self.shelf = settings.cache or self.work
         self._claim_folders()
-        self.reference = _reference()
+        self.reference = mni152_reference()
         self.rule = self._rule()
         self.train: list[Example] = []
         self.val: list[Example] = []
@@ -471,16 +475,3 @@ def _some(examples: list[Example], count: int, generator: torch.Generator) -> li
 
 def _numbers(below: int, count: int, generator: torch.Generator) -> Tensor:
     return torch.randint(below, (count,), generator=generator)
-
-
-def _reference() -> TemplateImage:
-    """The MNI152 picture that fixes template space, ready for `align`."""
-    scan = mni152_t1()
-    bright = np.quantile(scan.voxels[scan.voxels > 0], 0.99)
-    values = np.where(scan.voxels > 0, np.clip(scan.voxels / bright, 0, 1) + 0.1, 0)
-    image = TemplateImage(
-        torch.from_numpy(values.astype(np.float32))[None], tuple(scan.affine[:3, 3].tolist()), 1.0
-    )
-    while image.spacing < SEARCH_SPACING:
-        image = image.coarser()
-    return image
