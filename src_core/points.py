@@ -43,6 +43,10 @@ class Points:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def to(self, device: torch.device) -> "Points":
+        """The same points on another device."""
+        return Points(self.positions.to(device), self.seen.to(device))
+
     def split(self, size: int) -> list["Points"]:
         """Consecutive pieces of at most `size` points."""
         pieces = zip(self.positions.split(size), self.seen.split(size), strict=True)

@@ -28,14 +28,17 @@ def save_whole(value: Any, path: Path) -> None:
         file.write_bytes(content.getbuffer())
 
 
+def ensure(path: Path, make: Callable[[], Any]) -> None:
+    """Make what a file is to hold and put it there, if there is none."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_whole(make(), path)
+
+
 def load_or_make(path: Path, make: Callable[[], Made]) -> Made:
     """What a file holds, made and put there if there is none."""
-    if path.exists():
-        return torch.load(path, weights_only=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = make()
-    save_whole(made, path)
-    return made
+    ensure(path, make)
+    return torch.load(path, weights_only=False)
 
 
 def claim(folder: Path, configuration: dict[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from src_core.points import BrainPoints, brain_points
 from src_core.sample import mni152_t1
 from src_core.scan import Scan, read_label_map, read_on_grid, read_scan
 from src_core.template import TemplateImage
-from src_core.training.augment import Tissues, augment, mirror, mirrored_classes
+from src_core.training.augment import AugmentSettings, Tissues, augment, mirror, mirrored_classes
 from src_core.training.data import IGNORED, LabelledScan, read_mask
 from src_core.training.settings import ExampleSettings, SliceSettings
 from src_core.training.slices import coronal_axis, cut_slice, slice_planes
@@ -77,6 +76,17 @@ class Example:
             swapped[: len(target.ids)] = mirrored_classes(target)
             classes = swapped[classes]
         return torch.from_numpy(classes)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What all examples of one variant of a scan have in common; see `Example`."""
+
+    name: str
+    split: str
+    variant: int
+    mirrored: bool
+    synthetic: bool = False
 
 
 def mni152_reference() -> TemplateImage:
@@ -187,18 +197,9 @@ class Maker:
         mirrored = variant == 1 or (variant > 1 and random.random() < 0.5)
         if mirrored:
             scan = mirror(scan)
-        alignment = align(scan, mask, self.reference).matrix
-        planes = self._planes(scan, alignment, random)
-        if variant > 1:
-            changes = self.settings.augment
-            scan, mask, labels = augment(scan, mask, labels, self.tissues, random, changes)
-        kind = {
-            "name": labelled.name,
-            "split": labelled.split,
-            "variant": variant,
-            "mirrored": mirrored,
-        }
-        return self._examples(kind, scan, mask, labels, alignment, planes, random)
+        kind = _Kind(labelled.name, labelled.split, variant, mirrored)
+        changes = self.settings.augment if variant > 1 else None
+        return self._examples(kind, scan, mask, labels, self.tissues, changes, random)
 
     def synthesise(self, path: Path, variant: int) -> list[Example]:
         """Make up a scan for a label map of a whole head, with FreeSurfer's ids.
@@ -228,21 +229,12 @@ class Maker:
         mirrored = random.random() < 0.5
         if mirrored:
             scan = mirror(scan)
-        alignment = align(scan, mask, self.reference).matrix
-        planes = self._planes(scan, alignment, random)
         # Intensities, mask and age are made up already.
         changes = replace(self.settings.augment, bias=0.0, noise=0.0, mask=0.0, ageing=0.0)
         known = protocol("fs32")
         tissues = Tissues.of(known, freesurfer_classes(known))
-        scan, mask, labels = augment(scan, mask, labels, tissues, random, changes)
-        kind = {
-            "name": name,
-            "split": "train",
-            "variant": variant,
-            "mirrored": mirrored,
-            "synthetic": True,
-        }
-        return self._examples(kind, scan, mask, labels, alignment, planes, random)
+        kind = _Kind(name, "train", variant, mirrored, synthetic=True)
+        return self._examples(kind, scan, mask, labels, tissues, changes, random)
 
     def _planes(self, scan: Scan, alignment: np.ndarray, random: np.random.Generator) -> list[int]:
         """Which slices are cut out of a volume."""
@@ -254,15 +246,19 @@ class Maker:
 
     def _examples(
         self,
-        kind: dict[str, Any],
+        kind: "_Kind",
         scan: Scan,
         mask: np.ndarray,
         labels: np.ndarray,
-        alignment: np.ndarray,
-        planes: list[int],
+        tissues: Tissues,
+        changes: AugmentSettings | None,
         random: np.random.Generator,
     ) -> list[Example]:
-        """The volume as one example, or each of the slices."""
+        """The volume, changed at random, as one example, or each of its slices."""
+        alignment = align(scan, mask, self.reference).matrix
+        planes = self._planes(scan, alignment, random)
+        if changes is not None:
+            scan, mask, labels = augment(scan, mask, labels, tissues, random, changes)
         pieces = [("", scan, mask, labels, alignment)]
         if self.settings.slices is not None:
             axis = coronal_axis(scan, alignment)
@@ -280,10 +276,14 @@ class Maker:
             size = abs(np.linalg.det((alignment @ scan.affine)[:3, :3]))
             examples.append(
                 Example(
-                    points=replace(points, indices=points.indices[which], seen=points.seen[which]),
-                    labels=torch.from_numpy(labels[mask])[which],
-                    volume=float(size) * len(points) / count,
-                    **kind | {"name": f"{kind['name']}-{kind['variant']}{suffix}"},
+                    f"{kind.name}-{kind.variant}{suffix}",
+                    kind.split,
+                    kind.variant,
+                    replace(points, indices=points.indices[which], seen=points.seen[which]),
+                    torch.from_numpy(labels[mask])[which],
+                    kind.mirrored,
+                    float(size) * len(points) / count,
+                    kind.synthetic,
                 )
             )
         return examples

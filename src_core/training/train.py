@@ -36,7 +36,7 @@ from src_core.points import BLURS, Points
 from src_core.template import TemplateImage
 from src_core.training import distributed
 from src_core.training.augment import Tissues
-from src_core.training.cache import claim, load_or_make
+from src_core.training.cache import claim, ensure, load_or_make
 from src_core.training.config import to_json
 from src_core.training.data import check, read_mapping, read_scans
 from src_core.training.examples import (
@@ -206,7 +206,7 @@ class _Training:
             for variant in range(2, 2 + settings.synthetic)
         ]
         for name, make in _bar(distributed.own(makers), "examples"):
-            load_or_make(self.shelf / "examples" / f"{name}.pt", make)
+            ensure(self.shelf / "examples" / f"{name}.pt", make)
         distributed.wait()
         for name, make in makers:
             for example in load_or_make(self.shelf / "examples" / f"{name}.pt", make):
@@ -217,7 +217,7 @@ class _Training:
         """The mean of the plain and mirrored training scans, warped onto it round by round."""
         path = self.shelf / "group.pt"
         if distributed.rank() == 0:
-            load_or_make(path, self._group)
+            ensure(path, self._group)
         distributed.wait()
         self.image, self.places = load_or_make(path, self._group)
         self._inside = torch.nonzero(self.image.values[0] > 0.05)
@@ -339,10 +339,15 @@ class _Training:
             parameter.requires_grad_(False)
         head = cast(Any, self.network).head
         loop = self.settings.head
+        plain = [example for example in self.train if example.variant < 2]
+        changed = [example for example in self.train if example.variant >= 2]
+        share = self.settings.unchanged if changed else 1.0
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
             labels = []
-            for example in self._mixture(loop.scans, generator):
+            several = int((torch.rand(loop.scans, generator=generator) < share).sum())
+            chosen = _some(plain, several, generator)
+            for example in chosen + _some(changed, loop.scans - several, generator):
                 self.network.load_fitted(self.weights[example.name])
                 which, points = self._draw(example, loop.points, generator)
                 labels.append(self._label_loss(example, which, points))
@@ -353,21 +358,13 @@ class _Training:
         self.scores = self._card_scores()
         self.network.load_fitted(begin)
 
-    def _mixture(self, count: int, generator: torch.Generator) -> list[Example]:
-        """Random training examples, of which a share is unchanged."""
-        changed = [example for example in self.train if example.variant >= 2]
-        plain = [example for example in self.train if example.variant < 2]
-        share = self.settings.unchanged if changed else 1.0
-        several = int((torch.rand(count, generator=generator) < share).sum())
-        return _some(plain, several, generator) + _some(changed, count - several, generator)
-
     def _draw(
         self, example: Example, count: int, generator: torch.Generator
     ) -> tuple[Tensor, Points]:
         """Random points of an example, and their numbers."""
         which = _numbers(len(example.points), count, generator)
         points = example.points.take(which)
-        return which, Points(points.positions.to(self.device), points.seen.to(self.device))
+        return which, points.to(self.device)
 
     def _label_loss(self, example: Example, which: Tensor, points: Points) -> Tensor:
         classes = self.classes[example.name][which].to(self.device)
@@ -387,9 +384,7 @@ class _Training:
             self.network.load_fitted(self.weights[example.name])
             points = example.points.take(slice(0, JUDGED_POINTS))
             found = [
-                self.network.logits(
-                    Points(piece.positions.to(self.device), piece.seen.to(self.device))
-                ).argmax(1)
+                self.network.logits(piece.to(self.device)).argmax(1)
                 for piece in points.split(CHUNK)
             ]
             truth = self.classes[example.name][: len(points)]
