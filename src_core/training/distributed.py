@@ -6,6 +6,7 @@ gradients; the first one keeps checkpoints and logs.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Sequence
 from typing import TypeVar
@@ -42,6 +43,8 @@ def join(device: torch.device) -> torch.device:
     """
     if size() > 1 and not torch_distributed.is_initialized():
         torch_distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        # A process that ends while the group's threads still run is aborted now and then.
+        atexit.register(torch_distributed.destroy_process_group)
     if device.type == "cuda" and size() > 1:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
         torch.cuda.set_device(device)

@@ -230,8 +230,8 @@ class TrainingSettings:
     fit : FitSettings
         As at test time; stands in the card.
     template : Path or None
-        Model whose template network and intensity rule are taken over (warped family); None: they
-        are made in the stages group and start.
+        Model whose intensity rule and template network are taken over (siren family: the picture
+        that this network shows); None: they are made of the scans.
     rounds : int
         How often the scans are warped onto their mean picture (warped family).
     meta : MetaSettings or None
@@ -291,7 +291,7 @@ class TrainingSettings:
                 f"protocol: {self.protocol} is one of the package; give your own structures another"
                 " name"
             )
-        if self.examples.slices and self.family == "warped" and self.template is None:
+        if self.examples.slices and self.template is None:
             raise InputError(
                 "template: give the model for volumes whose template slices are put in"
             )

@@ -80,9 +80,10 @@ def train(settings: TrainingSettings) -> None:
     torch.manual_seed(settings.seed)
     training = _Training(settings, device)
     training.examples()
-    if settings.template is None:
-        if settings.family == "warped":
-            training.group()
+    if settings.family == "siren":
+        training.start()
+    elif settings.template is None:
+        training.group()
         training.start()
     if settings.meta:
         training.meta(settings.meta)
@@ -108,13 +109,19 @@ class _Training:
         architecture = {"classes": len(self.protocol.ids)} | settings.network.chosen()
         self.network = build_network(settings.family, architecture).to(device)
         self.template = load_model(settings.template) if settings.template else None
-        if self.template:
+        if self.template and settings.family == "warped":
             self._take_over(self.template)
         self.work = settings.work or settings.output.with_suffix(".training")
         self.shelf = settings.cache or self.work
         self._claim_folders()
         self.reference = mni152_reference()
         self.rule = self._rule()
+        # What single slices are put in, and what a network of the siren family starts from.
+        self.picture = (
+            template_image(self.template.network())
+            if self.template
+            else _normalised(self.reference, self.rule)
+        )
         self.train: list[Example] = []
         self.val: list[Example] = []
         self.classes: dict[str, Tensor] = {}
@@ -124,13 +131,13 @@ class _Training:
 
     def _claim_folders(self) -> None:
         settings = self.settings
-        # What another template would change in examples is where slices are put.
-        aligned = settings.template is not None and settings.examples.slices is not None
+        template = self.template.sha256 if self.template else None
         seen = {
             "data": dataclasses.replace(settings.data, mapping=None, mapping_column=None),
             "scans": {scan.name: scan.split for scan in self.scans},
             "examples": settings.examples,
-            "template": self._fingerprint(self.network.fitted_vector()) if aligned else None,
+            # What another template would change in examples is where slices are put.
+            "template": template if settings.examples.slices else None,
             "seed": settings.seed,
         }
         trained = {
@@ -140,7 +147,7 @@ class _Training:
             "architecture": cast(Any, self.network).settings,
             "fit": settings.fit,
             "rounds": settings.rounds,
-            "template": self._fingerprint(self.network.fitted_vector()) if self.template else None,
+            "template": template,
             "start": settings.start,
             "meta": settings.meta,
             "outer": settings.outer,
@@ -188,7 +195,7 @@ class _Training:
         tissues = Tissues.of(known, read_mapping(self.settings.data, known))
         maker = Maker(
             self.reference,
-            template_image(self.network) if self.template else self.reference,
+            self.picture,
             self.rule,
             tissues,
             settings,
@@ -220,7 +227,6 @@ class _Training:
             ensure(path, self._group)
         distributed.wait()
         self.image, self.places = load_or_make(path, self._group)
-        self._inside = torch.nonzero(self.image.values[0] > 0.05)
 
     def _group(self) -> tuple[TemplateImage, dict[str, Tensor]]:
         """The mean picture, and where in it the points of each example lie at last."""
@@ -266,25 +272,32 @@ class _Training:
                 else:
                     errors.append(self.network.error(points, 1).loss)
                 labels.append(self._label_loss(example, which, points))
-            if self.image is not None:
-                errors.append(self._picture_error(self.image, generator))
+            errors.append(self._picture_error(generator))
             squared, entropy = torch.stack(errors).mean(), torch.stack(labels).mean()
             loss = TEMPLATE_WEIGHT * squared + entropy
             return {"loss": loss, "squared_error": squared, "labels": entropy}
 
         optimise("start", self.work, shared, loop, self.settings.seed, losses)
 
-    def _picture_error(self, image: TemplateImage, generator: torch.Generator) -> Tensor:
-        """Of the template network, half of the points in the brain and half anywhere."""
+    def _picture_error(self, generator: torch.Generator) -> Tensor:
+        """Of what the network shows at its start, half of the places in the brain."""
+        image = self.image or self.picture
         count = TEMPLATE_POINTS * self.settings.start.points // 2
         origin = torch.tensor(image.origin)
         size = torch.tensor(image.values.shape[1:])
-        chosen = self._inside[_numbers(len(self._inside), count, generator)]
+        inside = torch.nonzero(image.values[0] > 0.05)
+        chosen = inside[_numbers(len(inside), count, generator)]
         anywhere = torch.rand(count, 3, generator=generator) * (size - 1)
         jitter = torch.rand(count, 3, generator=generator) - 0.5
         where = torch.cat([chosen + jitter, anywhere]) * image.spacing + origin
-        template = cast(WarpedNetwork, self.network).template(where.to(self.device))
-        return (template - image.sample(where).to(self.device)).square().mean()
+        shown = self._shown(where.to(self.device))
+        return (shown - image.sample(where).to(self.device)).square().mean()
+
+    def _shown(self, positions: Tensor) -> Tensor:
+        """What the network takes for the template, shape (N, channels)."""
+        if isinstance(self.network, WarpedNetwork):
+            return self.network.template(positions)
+        return self.network.template_intensity(positions)[:, None]
 
     def meta(self, settings: MetaSettings) -> None:
         """Move the start to where a few steps of a fit lead to good features."""
@@ -448,6 +461,15 @@ class _Training:
         if settings.examples.slices:
             card["slice"] = to_json(settings.examples.slices.where)
         write_model(self.network, card, settings.output)
+
+
+def _normalised(image: TemplateImage, rule: IntensityRule) -> TemplateImage:
+    """A picture with intensities as the rule gives them to scans."""
+    shown = image.values.numpy()
+    brain = shown > 0
+    values = np.zeros_like(shown)
+    values[brain] = rule.fit(shown[brain]).normalise(shown[brain])
+    return dataclasses.replace(image, values=torch.from_numpy(values))
 
 
 def _bar(items: Sequence[Any], name: str) -> Any:
