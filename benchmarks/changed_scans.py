@@ -15,7 +15,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 from src_core.scan import Scan, scan_from_array
-from src_core.training.data import IGNORED
+from src_core.training.mapping import IGNORED
 
 TURN = 15.0
 """Degrees."""

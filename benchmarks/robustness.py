@@ -43,7 +43,7 @@ from src_core.measure import dice, volumes
 from src_core.model import Model, load_model
 from src_core.scan import Scan, read_on_grid
 from src_core.segment import Segmentation, segment
-from src_core.training.data import IGNORED, read_mapping
+from src_core.training.mapping import IGNORED, read_mapping
 from src_core.training.settings import DataSettings
 
 COURSE = (0, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 65, 80, 100, 120, 150, 200, 250, 300, 400)

@@ -297,7 +297,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     )
     from src_core.model import load_model
     from src_core.training.config import read_config
-    from src_core.training.data import read_mapping
+    from src_core.training.mapping import read_mapping
     from src_core.training.settings import DataSettings
 
     models = [load_model(name) for name in args.models]

@@ -18,14 +18,9 @@ from src_core.measure import compare, dice, generalised_dice, volume_similarity,
 from src_core.model import Model
 from src_core.scan import Scan, slice_of
 from src_core.segment import Segmentation, psnr_inside, segment
-from src_core.training.data import (
-    IGNORED,
-    LabelledScan,
-    read_example,
-    read_mapping,
-    read_mask,
-    read_scans,
-)
+from src_core.training.data import read_scans
+from src_core.training.labelled import LabelledScan, read_example, read_mask
+from src_core.training.mapping import IGNORED, read_mapping
 from src_core.training.settings import DataSettings
 
 MEASURES = ("dice", "hd95_mm", "assd_mm", "volume_similarity")

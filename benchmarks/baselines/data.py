@@ -22,10 +22,12 @@ from src_core.template import TemplateImage
 from src_core.training.augment import Tissues
 from src_core.training.cache import claim, load_or_make
 from src_core.training.config import to_json
-from src_core.training.data import LabelledScan, read_mapping, read_scans
+from src_core.training.data import read_scans
 
 # The very picture that the models of this project are aligned to when they are trained.
 from src_core.training.examples import Example, Maker, mni152_reference, volume_rule
+from src_core.training.labelled import LabelledScan
+from src_core.training.mapping import read_mapping
 from src_core.training.settings import DataSettings, ExampleSettings
 
 SEED = 0

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from src_core.template import sample_grid
-from src_core.training.data import IGNORED
+from src_core.training.mapping import IGNORED
 
 
 @dataclass(frozen=True)

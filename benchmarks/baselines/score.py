@@ -15,7 +15,8 @@ from benchmarks.baselines.method import Method
 from src_core.brain import brain_mask
 from src_core.export import write_json
 from src_core.measure import compare
-from src_core.training.data import IGNORED, LabelledScan, read_example, read_mask
+from src_core.training.labelled import LabelledScan, read_example, read_mask
+from src_core.training.mapping import IGNORED
 
 
 def score(

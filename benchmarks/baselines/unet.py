@@ -24,9 +24,10 @@ from benchmarks.baselines.train import count, logged_seconds
 from src_core.brain import brain_mask
 from src_core.scan import Scan
 from src_core.training.augment import mirrored_classes
-from src_core.training.data import IGNORED, LabelledScan, read_example, read_mask
+from src_core.training.labelled import LabelledScan, read_example, read_mask
 from src_core.training.loop import LoopSettings, optimise
 from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.mapping import IGNORED
 
 
 class UNet3d(Method):

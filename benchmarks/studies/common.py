@@ -20,14 +20,9 @@ from src_core.files import complete_files
 from src_core.labels import Protocol
 from src_core.measure import dice
 from src_core.scan import Scan
-from src_core.training.data import (
-    IGNORED,
-    LabelledScan,
-    read_example,
-    read_mapping,
-    read_mask,
-    read_scans,
-)
+from src_core.training.data import read_scans
+from src_core.training.labelled import LabelledScan, read_example, read_mask
+from src_core.training.mapping import IGNORED, read_mapping
 from src_core.training.settings import DataSettings
 
 VERMIS = 172

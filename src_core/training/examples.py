@@ -17,7 +17,8 @@ from src_core.sample import mni152_t1
 from src_core.scan import Scan, read_label_map, read_on_grid, read_scan
 from src_core.template import TemplateImage
 from src_core.training.augment import AugmentSettings, Tissues, augment, mirror, mirrored_classes
-from src_core.training.data import IGNORED, LabelledScan, read_mask
+from src_core.training.labelled import LabelledScan, read_mask
+from src_core.training.mapping import IGNORED
 from src_core.training.settings import ExampleSettings, SliceSettings
 from src_core.training.slices import coronal_axis, cut_slice, slice_planes
 from src_core.training.synthesis import freesurfer_classes, synthesise

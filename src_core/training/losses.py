@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from src_core.training.data import IGNORED
+from src_core.training.mapping import IGNORED
 
 
 def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ class DataSettings:
         Folder or table; see `src_core.training.data.read_scans`.
     mapping : Path or dict or None
         Id in the protocol, or "ignore", by id in the label maps: a table or the pairs themselves;
-        see `src_core.training.data.read_mapping`. None: ``label_mapping.csv`` in the folder or
+        see `src_core.training.mapping.read_mapping`. None: ``label_mapping.csv`` in the folder or
         beside the table; without one the label maps hold the protocol's own ids.
     mapping_column : str or None
         The table's column of ids in the protocol; None: the one that is named as the protocol.

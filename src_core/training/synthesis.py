@@ -14,7 +14,7 @@ from src_core.errors import InputError
 from src_core.labels import Protocol, protocol
 from src_core.scan import Scan, scan_from_array
 from src_core.training.augment import bias_field, box_around, smooth_field
-from src_core.training.data import IGNORED
+from src_core.training.mapping import IGNORED
 
 VERMIS = 172
 """Id given to cerebellar cortex that may be vermis."""

@@ -38,7 +38,7 @@ from src_core.training import distributed
 from src_core.training.augment import Tissues
 from src_core.training.cache import claim, ensure, load_or_make
 from src_core.training.config import to_json
-from src_core.training.data import check, read_mapping, read_scans
+from src_core.training.data import read_scans
 from src_core.training.examples import (
     Example,
     Maker,
@@ -47,8 +47,10 @@ from src_core.training.examples import (
     volume_rule,
 )
 from src_core.training.group import GridTemplate, GroupMean
+from src_core.training.labelled import check
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.mapping import read_mapping
 from src_core.training.meta import meta_train
 from src_core.training.plots import write_curves
 from src_core.training.settings import MetaSettings, TrainingSettings

@@ -19,7 +19,7 @@ from src_core.errors import InputError
 from src_core.points import SEEN, Points
 from src_core.sample import phantom
 from src_core.scan import Scan, scan_from_array
-from src_core.training.data import IGNORED
+from src_core.training.mapping import IGNORED
 
 
 @pytest.fixture(scope="module")

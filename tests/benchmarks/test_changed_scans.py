@@ -13,7 +13,7 @@ from src_core.brain import brain_mask
 from src_core.measure import dice
 from src_core.sample import phantom
 from src_core.scan import scan_from_array
-from src_core.training.data import IGNORED
+from src_core.training.mapping import IGNORED
 
 IDS = (1, 2, 3, 4)
 

@@ -26,7 +26,7 @@ from src_core.evaluation import (
 from src_core.labels import protocol
 from src_core.model import Model, load_model
 from src_core.segment import segment
-from src_core.training.data import IGNORED, read_mapping
+from src_core.training.mapping import IGNORED, read_mapping
 from src_core.training.settings import DataSettings
 
 TISSUES = protocol("tissue4")

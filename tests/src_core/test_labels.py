@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from src_core.errors import InputError
-from src_core.labels import PROTOCOLS, Protocol, Structure, protocol
+from src_core.export import companion, write_labels
+from src_core.labels import PROTOCOLS, Protocol, Structure, protocol, read_protocol
 
 
 def test_each_protocol_has_its_structures() -> None:
@@ -121,3 +124,58 @@ def test_damaged_protocol_is_refused_in_one_line(structures: object) -> None:
 def test_protocol_without_its_parts_is_refused(values: object) -> None:
     with pytest.raises(InputError):
         Protocol.from_json(values)
+
+
+# Own structures
+
+
+def test_own_structures_come_from_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "own.csv"
+    table.write_text("id,name,color,abbreviation\n0,Background,,\n7,Core,#ff8000,CO\n9,Rim,,\n")
+    own = read_protocol(table, "tumour")
+    assert own.name == "tumour"
+    assert [(s.id, s.name, s.abbreviation) for s in own.structures] == [
+        (7, "Core", "CO"),
+        (9, "Rim", ""),
+    ]
+    assert own.structures[0].color == (255, 128, 0)
+
+
+def test_structures_without_a_colour_get_different_ones(tmp_path: Path) -> None:
+    table = tmp_path / "own.csv"
+    table.write_text("id,name\n" + "".join(f"{id},s{id}\n" for id in range(1, 60)))
+    colors = [structure.color for structure in read_protocol(table, "own").structures]
+    assert len(set(colors)) == len(colors)
+
+
+@pytest.mark.parametrize(
+    "known", [protocol("tissue4"), protocol("fs32")], ids=lambda known: known.name
+)
+def test_the_table_beside_a_label_map_is_a_protocol(brain, tmp_path: Path, known: Protocol) -> None:
+    output = tmp_path / "brain_dseg.nii.gz"
+    write_labels(known.ids[brain.labels], brain.scan, output, protocol=known, details={})
+    assert read_protocol(companion(output, ".tsv"), known.name) == known
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id,name\n", "needs a column 'id' or 'index' and a row"),
+        ("number,name\n1,Core\n", "needs a column 'id' or 'index'"),
+        ("id,label\n1,Core\n", "column 'name' is missing"),
+        ("id,name\none,Core\n", "the id of 'Core' is 'one'"),
+        ("id,name\n1,\n", "structure 1 needs a name"),
+        ("id,name\n1,Core\n1,Rim\n", "two structures with the same id"),
+        ("id,name,color\n1,Core,red\n", "colour 'red' is not like #1a2b3c"),
+        ("id,name,mapping\n1,Core,GM\n", "structure 1: the BIDS mapping is 'GM'"),
+        ("id,name\n0,Background\n", "needs 1 to 254 structures"),
+    ],
+)
+def test_a_table_of_structures_that_cannot_be_used_is_refused(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    table = tmp_path / "own.csv"
+    table.write_text(text)
+    with pytest.raises(InputError, match=re.escape(said)) as refusal:
+        read_protocol(table, "own")
+    assert str(table) in str(refusal.value)

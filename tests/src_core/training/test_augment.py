@@ -20,7 +20,7 @@ from src_core.training.augment import (
     mirrored_classes,
     smooth_field,
 )
-from src_core.training.data import IGNORED
+from src_core.training.mapping import IGNORED
 
 CHANGES = (
     *("gamma", "bias", "noise", "blur", "thick_slices"),

@@ -17,8 +17,10 @@ from src_core.sample import phantom
 from src_core.scan import read_on_grid, read_scan
 from src_core.slices import SliceRange
 from src_core.training.augment import Tissues
-from src_core.training.data import IGNORED, LabelledScan, read_mapping, read_scans
+from src_core.training.data import read_scans
 from src_core.training.examples import Example, Maker, slice_rule, volume_rule
+from src_core.training.labelled import LabelledScan
+from src_core.training.mapping import IGNORED, read_mapping
 from src_core.training.settings import DataSettings, ExampleSettings, SliceSettings
 
 CORONAL = SliceSettings(SliceRange("y", (-40.0, 20.0)), count=3)

@@ -11,7 +11,7 @@ from src_core.brain import brain_mask
 from src_core.errors import InputError
 from src_core.labels import Protocol, Structure, protocol
 from src_core.sample import phantom
-from src_core.training.data import IGNORED
+from src_core.training.mapping import IGNORED
 from src_core.training.synthesis import (
     SUSPICIOUS,
     VERMIS,
