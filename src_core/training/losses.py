@@ -10,7 +10,7 @@ from src_core.training.mapping import IGNORED
 
 
 def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
-    """Cross-entropy plus one minus the soft Dice, means over the classes present.
+    """Cross-entropy plus one minus the smoothed soft Dice, mean over the foreground classes.
 
     Parameters
     ----------
@@ -25,10 +25,9 @@ def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
     chance = logits.softmax(1)
     overlap = 2 * (chance * truth).sum(0)
     total = chance.sum(0) + truth.sum(0)
-    present = truth.sum(0) > 0
-    present[0] = False
-    dice = (overlap / total.clamp(min=1e-6))[present]
-    return entropy + (1 - dice.mean() if len(dice) else torch.zeros(()))
+    # One point more on both sides: a structure that is not there should not be found, either.
+    dice = (overlap + 1) / (total + 1)
+    return entropy + 1 - dice[1:].mean()
 
 
 def focal_loss(logits: Tensor, classes: Tensor, gamma: float) -> Tensor:

@@ -36,6 +36,15 @@ def test_a_piece_of_background_alone_has_a_loss() -> None:
     assert math.isfinite(segmentation_loss(torch.zeros(5, 4), background).item())
 
 
+def test_a_structure_that_is_not_there_should_not_be_found() -> None:
+    nothing, something = (torch.zeros(8, 4) for _ in range(2))
+    nothing[:, 3], something[:, 3] = -10, -10
+    something[7, 3] = 10
+    blamed = segmentation_loss(something, CLASSES) - segmentation_loss(nothing, CLASSES)
+    entropy = focal_loss(something, CLASSES, 0.0) - focal_loss(nothing, CLASSES, 0.0)
+    assert blamed > entropy + 0.1
+
+
 def test_dice_counts_each_class_by_itself() -> None:
     found = torch.tensor([0, 1, 1, 1, 0, 2, 2, 0])
     assert dice_per_class(found, CLASSES, 3) == [pytest.approx(2 / 3), 1.0]
