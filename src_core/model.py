@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 import torch
@@ -259,24 +259,32 @@ def _slices(values: Any, network: CoordinateNetwork) -> SliceRange:
     return slices
 
 
-def write_model(network: CoordinateNetwork, card: dict[str, Any], path: Path) -> None:
+def write_model(
+    network: CoordinateNetwork,
+    card: dict[str, Any],
+    path: Path,
+    precision: Literal["float32", "float16"] = "float32",
+) -> None:
     """Write a model file, checked and complete or not at all.
 
     Parameters
     ----------
     network : CoordinateNetwork
-        Whose shared weights are written, float32.
+        Whose shared weights are written.
     card : dict
         All fields that a card must have.
     path : Path
         Ends in .safetensors; replaced if it exists.
+    precision : {"float32", "float16"}
+        Of the weights in the file; half the size with float16.
 
     Raises
     ------
     InputError
         The card is not complete, or the file can't be written.
     """
-    weights = {name: value.contiguous() for name, value in network.shared_state().items()}
+    kind = getattr(torch, precision)
+    weights = {name: value.to(kind).contiguous() for name, value in network.shared_state().items()}
     _checked(card, weights, "")
     with complete_files([path], overwrite=True) as (file,):
         save_file(weights, file, metadata={"card": json.dumps(card)})

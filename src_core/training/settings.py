@@ -220,6 +220,8 @@ class TrainingSettings:
         For the card; by default made of the protocol.
     licence : str
         Of the weights, for the card.
+    precision : {"float32", "float16"}
+        Of the weights in the model file.
     family : {"warped", "siren"}
     protocol : str
         One of the package by its name, or a name for the own `structures`.
@@ -262,6 +264,7 @@ class TrainingSettings:
     name: str = ""
     description: str = ""
     licence: str = "not stated; that of the label maps may bind"
+    precision: Literal["float32", "float16"] = "float32"
     family: Literal["warped", "siren"] = "warped"
     protocol: str = "tissue4"
     structures: Path | None = None

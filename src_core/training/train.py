@@ -462,7 +462,7 @@ class _Training:
         }
         if settings.examples.slices:
             card["slice"] = to_json(settings.examples.slices.where)
-        write_model(self.network, card, settings.output)
+        write_model(self.network, card, settings.output, settings.precision)
 
 
 def _normalised(image: TemplateImage, rule: IntensityRule) -> TemplateImage:

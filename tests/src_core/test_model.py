@@ -65,6 +65,22 @@ def test_a_model_comes_back_as_it_was_written(tiny_model: Path, content: Content
     assert all(torch.equal(state[name], weights[name]) for name in weights)
 
 
+def test_a_model_of_half_the_size_has_almost_the_same_weights(
+    content: Content, tmp_path: Path
+) -> None:
+    card, weights = content
+    network = build_network(card["family"], card["architecture"])
+    network.load_state_dict(weights, strict=False)
+    sizes = []
+    for precision in ("float32", "float16"):
+        write_model(network, card, path := tmp_path / f"{precision}.safetensors", precision)
+        sizes.append(path.stat().st_size - len(json.dumps(card)))
+    again = load_model(path).weights
+    assert sizes[1] < 0.6 * sizes[0]
+    for name, weight in weights.items():
+        torch.testing.assert_close(again[name], weight, rtol=1e-3, atol=1e-6)
+
+
 @pytest.mark.parametrize("family", ["warped", "siren"])
 def test_both_families_can_be_written(content: Content, tmp_path: Path, family: str) -> None:
     torch.manual_seed(1)
@@ -202,6 +218,17 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
         load_model("brain4d")
 
 
+BUNDLED_PROTOCOLS = {"tissue": "tissue4", "fs24": "fs24-2d", "fs32": "fs32"}
+MOST_WEIGHTS = {
+    "brain3d-tissue": 350_000,
+    "brain2d-tissue": 200_000,
+    "brain2d-fs24": 1_060_000,
+    "paper3d-tissue": 330_000,
+    "paper2d-tissue": 83_000,
+    "paper2d-fs24": 1_060_000,
+}
+
+
 def test_a_file_or_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     assert "no such model file" in refusal(tmp_path / "missing.safetensors")
     (folder := tmp_path / "folder.safetensors").mkdir()
@@ -209,10 +236,14 @@ def test_a_file_or_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", bundled_models())
-def test_a_bundled_model_loads_by_its_name(name: str) -> None:
+def test_a_bundled_model_is_what_its_name_says_and_small(name: str) -> None:
     model = load_model(name)
     assert model.name == name
-    assert model.size <= (350_000 if name == "brain3d-tissue" else 1_100_000)
+    kind, protocol = name.split("-")
+    assert model.protocol.name == BUNDLED_PROTOCOLS[protocol]
+    assert model.card["family"] == ("siren" if kind.startswith("paper") else "warped")
+    assert (model.slices is not None) == kind.endswith("2d")
+    assert model.size <= MOST_WEIGHTS.get(name, 1_100_000)
     assert "CC BY-NC 4.0" in model.card["licence"]
 
 
