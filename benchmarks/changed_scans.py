@@ -105,7 +105,7 @@ def _resampled(original: Original, move: np.ndarray) -> Changed:
 def _thick_slices(original: Original) -> Changed:
     """Axial slices of `THICK` voxels: means of the intensities, majority of the labels."""
     scan = original.scan
-    axis = next(axis for axis, code in enumerate(scan.orientation) if code in "SI")
+    axis = scan.axis_along("SI")
     count = scan.shape[axis] // THICK
 
     def blocks(values: np.ndarray) -> np.ndarray:

@@ -212,7 +212,7 @@ def coronal_slices(volume: LabelledImage, thalami: np.ndarray) -> list[LabelledI
         that of the slice's own place.
     """
     scan, mask = volume.scan, volume.mask
-    axis = next(axis for axis, code in enumerate(scan.orientation) if code in "AP")
+    axis = scan.axis_along("AP")
     forward = 1 if scan.orientation[axis] == "A" else -1
     others = tuple(other for other in range(3) if other != axis)
     extent = np.count_nonzero(thalami, axis=others)

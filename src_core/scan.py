@@ -84,6 +84,10 @@ class Scan:
         """World direction that each axis is closest to, such as ``"LAS"``."""
         return "".join(nib.aff2axcodes(self.affine))
 
+    def axis_along(self, directions: str) -> int:
+        """Number of the axis that is closest to a pair of world directions, such as ``"AP"``."""
+        return next(axis for axis, code in enumerate(self.orientation) if code in directions)
+
     @property
     def is_slice(self) -> bool:
         """Whether the scan is a single slice."""

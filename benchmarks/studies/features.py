@@ -39,7 +39,7 @@ class Slice:
     def __init__(self, prepared: Preparation):
         scan, mask = prepared.scan, prepared.mask
         self._orientation = scan.orientation
-        self._axis = next(axis for axis, code in enumerate(scan.orientation) if code in "AP")
+        self._axis = scan.axis_along("AP")
         indices = np.argwhere(mask)
         self._index = round(float(indices[:, self._axis].mean()))
         self.mask = mask.take(self._index, self._axis)

@@ -176,6 +176,7 @@ def test_anatomy_stays_in_place_in_every_geometry(
 ) -> None:
     scan = read_scan(write_variant(voxels, affine, variant, tmp_path / "scan.nii"))
     assert scan.orientation == variant.orientation
+    assert variant.orientation[scan.axis_along("AP")] in "AP"
     np.testing.assert_allclose(scan.voxel_size, variant.voxel_size, rtol=0.03)
     centre, expected = (
         apply_affine(a, np.average(np.argwhere(v), axis=0, weights=v[v != 0]))
