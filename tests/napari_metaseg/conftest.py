@@ -13,13 +13,14 @@ from napari.layers import Labels
 from nibabel.affines import apply_affine
 
 from napari_metaseg.session import Session
-from src_core.intensity import LEVELS, IntensityRule
+from src_core.intensity import IntensityRule
 from src_core.labels import protocol
-from src_core.model import FORMAT, build_network, write_model
+from src_core.networks.warped import WarpedNetwork, WarpedSettings
 from src_core.points import brain_points
 from src_core.preparation import Preparation, prepare
 from src_core.sample import phantom
 from src_core.scan import Scan, scan_from_array
+from tests.small_models import GOALS, write_small_model
 
 VOXEL_SIZE = 4.0
 ITERATIONS = 12
@@ -72,20 +73,18 @@ def brain() -> Brain:
 def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Model of a small random network whose head has seen another phantom: quick, and fair."""
     torch.manual_seed(0)
-    tissues = protocol("tissue4")
-    architecture = {
-        "classes": len(tissues.ids),
-        "width": 16,
-        "depth": 2,
-        "hidden": (32,),
-        "spacings": (24.0,),
-        "warp_iterations": 8,
-    }
-    goals = tuple((i + 1) / len(LEVELS) for i in range(len(LEVELS)))
-    network = build_network("warped", architecture)
+    settings = WarpedSettings(
+        classes=len(protocol("tissue4").ids),
+        width=16,
+        depth=2,
+        hidden=(32,),
+        spacings=(24.0,),
+        warp_iterations=8,
+    )
+    network = WarpedNetwork(settings)
     scan, labels = phantom(VOXEL_SIZE, seed=1)
     mask = scan.voxels > 0
-    points = brain_points(scan, mask, np.eye(4), IntensityRule(goals)).take(slice(None))
+    points = brain_points(scan, mask, np.eye(4), IntensityRule(GOALS)).take(slice(None))
     hidden: list[torch.Tensor] = []
     last = network.head.layers[-1]
     hook = last.register_forward_hook(lambda module, inputs, output: hidden.append(inputs[0]))
@@ -99,23 +98,8 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         solution = torch.linalg.lstsq(rare * known, rare * wanted).solution
         last.weight.copy_(10 * solution[:-1].T)
         last.bias.copy_(10 * solution[-1])
-    card = {
-        "format": FORMAT,
-        "name": "small",
-        "description": "for tests",
-        "family": "warped",
-        "architecture": dataclasses.asdict(network.settings),
-        "protocol": tissues.to_json(),
-        "space": "MNI152, mm (RAS)",
-        "intensity_goals": list(goals),
-        "fit": {"iterations": ITERATIONS, "points": 256},
-        "training": {},
-        "scores": {},
-        "licence": "none",
-    }
     path = tmp_path_factory.mktemp("models") / "small.safetensors"
-    write_model(network, card, path)
-    return path
+    return write_small_model(network, ITERATIONS, path)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,9 @@ import torch
 from nibabel.affines import apply_affine
 
 from src_core.fit import FitSettings
-from src_core.intensity import LEVELS, IntensityRule
+from src_core.intensity import IntensityRule
 from src_core.labels import protocol
-from src_core.model import FORMAT, build_network, write_model
+from src_core.networks.warped import WarpedNetwork, WarpedSettings
 from src_core.points import BrainPoints, brain_points
 from src_core.sample import phantom
 from src_core.scan import Scan
@@ -29,6 +28,7 @@ from src_core.training.settings import (
     TrainingSettings,
 )
 from src_core.training.train import train
+from tests.small_models import write_small_model
 
 VOXEL_SIZE = 4.0
 
@@ -86,33 +86,16 @@ def points(brain: Brain, rule: IntensityRule) -> BrainPoints:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Model file of a small random network for the protocol tissue4: quick, and knows nothing."""
     torch.manual_seed(0)
-    tissues = protocol("tissue4")
-    architecture = {
-        "classes": len(tissues.ids),
-        "width": 16,
-        "depth": 2,
-        "hidden": (16,),
-        "spacings": (48.0,),
-        "warp_iterations": 4,
-    }
-    network = build_network("warped", architecture)
-    card = {
-        "format": FORMAT,
-        "name": "tiny",
-        "description": "random weights",
-        "family": "warped",
-        "architecture": dataclasses.asdict(network.settings),
-        "protocol": tissues.to_json(),
-        "space": "MNI152, mm (RAS)",
-        "intensity_goals": [(i + 1) / len(LEVELS) for i in range(len(LEVELS))],
-        "fit": {"iterations": 6, "points": 256},
-        "training": {},
-        "scores": {},
-        "licence": "none",
-    }
+    settings = WarpedSettings(
+        classes=len(protocol("tissue4").ids),
+        width=16,
+        depth=2,
+        hidden=(16,),
+        spacings=(48.0,),
+        warp_iterations=4,
+    )
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
-    write_model(network, card, path)
-    return path
+    return write_small_model(WarpedNetwork(settings), 6, path)
 
 
 @pytest.fixture(scope="session")
