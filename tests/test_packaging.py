@@ -43,6 +43,7 @@ def test_the_wheel_holds_every_module_model_and_notice(tmp_path: Path) -> None:
     assert wanted <= packed
     assert any(name.endswith("licenses/LICENSE-WEIGHTS.md") for name in packed)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in packed)
+    assert wheel.stat().st_size < 12e6
 
 
 def test_the_choice_of_a_qt_binding_is_left_to_the_user() -> None:
