@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from qtpy.QtCore import QTimer
 
+    from napari_metaseg.session import Session
+
 SIZE = (700, 500)
 """Asked for; a window is at least as large as what is docked in it needs."""
 WARM_UP = 2.0
@@ -104,7 +106,7 @@ class Window:
         self.job = self.panel.controller.job
         self.frames = 0
         self.drawn: tuple[int | None, bool] = (None, False)
-        self._loaded = self.drawn
+        self._loaded: tuple[int | None, bool] = self.drawn
         self.viewer.show()
         self.viewer.window.resize(*SIZE)
         self.canvas = self.panel.window().findChild(QOpenGLWidget)
@@ -183,9 +185,21 @@ class Window:
         (button,) = (b for b in buttons if b.text() == title and b.isVisible())
         button.click()
 
+    @property
+    def session(self) -> Session:
+        """What is fitted."""
+        assert self.job.session is not None
+        return self.job.session
+
+    @property
+    def iteration(self) -> int:
+        """The last that was told of."""
+        assert self.job.progress is not None
+        return self.job.progress.iteration
+
     def steps_after(self, title: str) -> tuple[int, float]:
         """Click on a button that ends or rests a fit; steps taken since, and seconds they took."""
-        fit = self.job.session.fit
+        fit = self.session.fit
         before, started = fit.iteration, time.perf_counter()
         last = [started]
         taken = [before]
@@ -254,7 +268,7 @@ def measure_window(scan: Path, iterations: int) -> dict[str, Any]:
         found["stop"].append(window.steps_after("Stop"))
 
     window.segment()
-    window.wait(lambda: 4 * job.progress.iteration >= iterations)
+    window.wait(lambda: 4 * window.iteration >= iterations)
     found["scrub while fitting"] = [
         window.show(iteration) for iteration in fresh_iterations(window)
     ]
@@ -273,7 +287,7 @@ def measure_rate(window: Window) -> float:
     times: list[tuple[int, float]] = []
 
     def note() -> None:
-        times.append((job.progress.iteration, time.perf_counter()))
+        times.append((window.iteration, time.perf_counter()))
 
     job.progressed.connect(note)
     window.wait(lambda: job.state is not State.FITTING, every=50)
@@ -287,7 +301,7 @@ def fresh_iterations(window: Window) -> list[int]:
     from napari_metaseg.pictures import COARSE
 
     job = window.job
-    fresh = [i for i in job.iterations[:-1] if job.session.lacks(i, COARSE)]
+    fresh = [i for i in job.iterations[:-1] if window.session.lacks(i, COARSE)]
     spread = fresh[:: max(1, len(fresh) // SCRUBS)][:SCRUBS]
     return spread[::2] + spread[1::2]
 

@@ -84,7 +84,7 @@ def fitted(
 
 def draw(case: Case, models: list[Model], iterations: int) -> Figure:
     """The slice, and its features in each model and in networks from random weights."""
-    panels = []
+    panels: list[tuple[str, np.ndarray]] = []
     for model in models:
         prepared = prepare(case.scan, model=model, mask=case.brain, device="cpu")
         cut = Slice(prepared)
