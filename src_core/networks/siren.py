@@ -29,6 +29,9 @@ class SirenSettings:
         Hidden layers of the head.
     weight_rate : float
         Adam step size of the fit; learned ones are factors of it.
+    layer_rates : tuple of float
+        Step size of each sine layer over `weight_rate`; empty: all alike. Late layers that stand
+        almost still keep the meaning that the head has learnt.
     learned_rates : {"none", "layer", "weight"}
         Whether each layer's weights and biases, or every single weight, have a step size of
         their own, learned with the start and kept among the shared weights.
@@ -43,6 +46,7 @@ class SirenSettings:
     scale: float = 100.0
     hidden: tuple[int, ...] = (256,)
     weight_rate: float = 1e-4
+    layer_rates: tuple[float, ...] = ()
     learned_rates: str = "none"
     box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
     box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
@@ -73,6 +77,8 @@ class SirenNetwork(CoordinateNetwork):
         self.head = Head(settings.width, settings.hidden, settings.classes)
         if settings.learned_rates not in ("none", "layer", "weight"):
             raise ValueError(f"learned_rates is {settings.learned_rates!r}")
+        if len(settings.layer_rates) not in (0, settings.depth):
+            raise ValueError(f"layer_rates needs {settings.depth} numbers or none")
         # Logarithms, so that a step size stays positive; 0 is the step size of the settings.
         self.log_rates = nn.ParameterList()
         if settings.learned_rates != "none":
@@ -89,10 +95,15 @@ class SirenNetwork(CoordinateNetwork):
 
         Learned ones can be differentiated.
         """
-        if self.settings.learned_rates == "none":
-            size = torch.tensor(self.settings.weight_rate, dtype=torch.float64)
-            return [size for _ in self.fitted_parameters()]
-        return [self.settings.weight_rate * rate.exp() for rate in self.log_rates]
+        settings = self.settings
+        layers = settings.layer_rates or (1.0,) * settings.depth
+        shares = [*layers, *layers, 1.0, 1.0]  # weights, biases, and those of the intensity
+        sizes = [
+            torch.tensor(settings.weight_rate * share, dtype=torch.float64) for share in shares
+        ]
+        if settings.learned_rates == "none":
+            return sizes
+        return [size * rate.exp() for size, rate in zip(sizes, self.log_rates, strict=True)]
 
     def rates(self, iteration: int) -> list[float | Tensor]:
         sizes = [size.detach() for size in self.step_sizes()]

@@ -126,6 +126,8 @@ class NetworkSettings:
         Hidden layers of the head.
     weight_rate : float or None
         Adam step size of the sine layers in a fit.
+    layer_rates : tuple of float or None
+        Step size of each sine layer over `weight_rate`, of the siren family.
     warp_iterations : int or None
         Of the warped family.
     learned_rates : {"none", "layer", "weight"} or None
@@ -138,6 +140,7 @@ class NetworkSettings:
     scale: float | None = None
     hidden: tuple[int, ...] | None = None
     weight_rate: float | None = None
+    layer_rates: tuple[float, ...] | None = None
     warp_iterations: int | None = None
     learned_rates: Literal["none", "layer", "weight"] | None = None
 

@@ -66,6 +66,15 @@ def test_unless_learned_all_layers_have_the_step_size_of_the_settings() -> None:
     assert with_rates("layer").rates(1) == pytest.approx(network.rates(1))
 
 
+def test_each_layer_can_be_given_a_step_size() -> None:
+    shares = tuple(1 / (layer + 1) for layer in range(SETTINGS.depth))
+    network = SirenNetwork(dataclasses.replace(SETTINGS, layer_rates=shares))
+    found = [rate / SETTINGS.weight_rate for rate in network.rates(1)]
+    assert found == pytest.approx([*shares, *shares, 1, 1])
+    with pytest.raises(ValueError, match="layer_rates"):
+        SirenNetwork(dataclasses.replace(SETTINGS, layer_rates=(1.0,) * (SETTINGS.depth + 1)))
+
+
 def test_a_learned_step_size_of_nearly_zero_holds_its_layer_still(points) -> None:
     network = with_rates("layer")
     with torch.no_grad():
