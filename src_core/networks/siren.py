@@ -32,6 +32,9 @@ class SirenSettings:
     layer_rates : tuple of float
         Step size of each sine layer over `weight_rate`; empty: all alike. Late layers that stand
         almost still keep the meaning that the head has learnt.
+    settled : int
+        Iteration from which the step sizes fall with its square, so that a fit which goes on and on
+        does not undo what the head reads.
     learned_rates : {"none", "layer", "weight"}
         Whether each layer's weights and biases, or every single weight, have a step size of
         their own, learned with the start and kept among the shared weights.
@@ -47,6 +50,7 @@ class SirenSettings:
     hidden: tuple[int, ...] = (256,)
     weight_rate: float = 1e-4
     layer_rates: tuple[float, ...] = ()
+    settled: int = 100
     learned_rates: str = "none"
     box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
     box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
@@ -106,7 +110,8 @@ class SirenNetwork(CoordinateNetwork):
         return [size * rate.exp() for size, rate in zip(sizes, self.log_rates, strict=True)]
 
     def rates(self, iteration: int) -> list[float | Tensor]:
-        sizes = [size.detach() for size in self.step_sizes()]
+        falling = min(1.0, (self.settings.settled / iteration) ** 2)
+        sizes = [falling * size.detach() for size in self.step_sizes()]
         return [size if size.ndim else size.item() for size in sizes]
 
     def error(self, points: Points, iteration: int) -> FitError:

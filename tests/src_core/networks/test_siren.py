@@ -75,6 +75,13 @@ def test_each_layer_can_be_given_a_step_size() -> None:
         SirenNetwork(dataclasses.replace(SETTINGS, layer_rates=(1.0,) * (SETTINGS.depth + 1)))
 
 
+def test_a_fit_that_goes_on_and_on_comes_to_rest() -> None:
+    network = new_network()
+    settled = SETTINGS.settled
+    assert network.rates(settled) == network.rates(1)
+    assert network.rates(10 * settled)[0] == pytest.approx(0.01 * network.rates(1)[0])
+
+
 def test_a_learned_step_size_of_nearly_zero_holds_its_layer_still(points) -> None:
     network = with_rates("layer")
     with torch.no_grad():
