@@ -263,6 +263,8 @@ class _Training:
         names = self.network.shared_state().keys()
         shared = [value for name, value in self.network.named_parameters() if name in names]
         loop = self.settings.start
+        image = self.image or self.picture
+        inside = torch.nonzero(image.values[0] > 0.05)
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
             labels, errors = [], []
@@ -274,20 +276,20 @@ class _Training:
                 else:
                     errors.append(self.network.error(points, 1).loss)
                 labels.append(self._label_loss(example, which, points))
-            errors.append(self._picture_error(generator))
+            errors.append(self._picture_error(image, inside, generator))
             squared, entropy = torch.stack(errors).mean(), torch.stack(labels).mean()
             loss = TEMPLATE_WEIGHT * squared + entropy
             return {"loss": loss, "squared_error": squared, "labels": entropy}
 
         optimise("start", self.work, shared, loop, self.settings.seed, losses)
 
-    def _picture_error(self, generator: torch.Generator) -> Tensor:
-        """Of what the network shows at its start, half of the places in the brain."""
-        image = self.image or self.picture
+    def _picture_error(
+        self, image: TemplateImage, inside: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Of what the network shows at its start; half of the places are in voxels `inside`."""
         count = TEMPLATE_POINTS * self.settings.start.points // 2
         origin = torch.tensor(image.origin)
         size = torch.tensor(image.values.shape[1:])
-        inside = torch.nonzero(image.values[0] > 0.05)
         chosen = inside[_numbers(len(inside), count, generator)]
         anywhere = torch.rand(count, 3, generator=generator) * (size - 1)
         jitter = torch.rand(count, 3, generator=generator) - 0.5
