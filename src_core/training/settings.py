@@ -297,7 +297,7 @@ class TrainingSettings:
                 f"protocol: {self.protocol} is one of the package; give your own structures another"
                 " name"
             )
-        if self.examples.slices and self.template is None:
+        if self.examples.slices and self.family == "warped" and self.template is None:
             raise InputError(
                 "template: give the model for volumes whose template slices are put in"
             )
