@@ -87,6 +87,20 @@ class Model:
         network.load_state_dict(self.weights, strict=False)
         return network
 
+    def picture(self) -> TemplateImage:
+        """The template that scans are aligned to.
+
+        It is drawn by the model's own network at its start, or by that of the bundled model which
+        the optional field ``picture`` of the card names.
+
+        Raises
+        ------
+        InputError
+            There is no such model.
+        """
+        drawn_by = load_model(self.card["picture"]) if "picture" in self.card else self
+        return template_image(drawn_by.network())
+
     @property
     def size(self) -> int:
         """Number of shared weights."""
@@ -222,6 +236,8 @@ def _checked(card: Any, weights: dict[str, Tensor], digest: str) -> Model:
     for field, kind in _REQUIRED.items():
         if not isinstance(card.get(field), kind):
             raise InputError(f"its card has no valid field {field!r}")
+    if not isinstance(card.get("picture", ""), str):
+        raise InputError("its card has no valid field 'picture'")
     if card["format"] != FORMAT:
         raise InputError(f"its format is {card['format']}, this version reads {FORMAT}")
     goals = tuple(float(goal) for goal in card["intensity_goals"])

@@ -18,7 +18,7 @@ from src_core.bundled import DEFAULT_MODEL
 from src_core.device import choose_device
 from src_core.errors import InputError
 from src_core.labels import Protocol
-from src_core.model import Model, load_model, template_image
+from src_core.model import Model, load_model
 from src_core.networks.base import CoordinateNetwork
 from src_core.points import BrainPoints, see
 from src_core.scan import Scan, read_on_grid, read_scan, scan_from_array
@@ -130,7 +130,7 @@ def prepare(
     try:
         with ThreadPoolExecutor(1) as pool:
             sight = pool.submit(see, scan, brain, loaded.rule)
-            alignment = _align(scan, brain, loaded, network, align, transform)
+            alignment = _align(scan, brain, loaded, align, transform)
             points = sight.result().points(alignment.matrix @ scan.affine).to(where)
     finally:
         torch.set_num_threads(cores)
@@ -190,7 +190,6 @@ def _align(
     scan: Scan,
     brain: np.ndarray,
     model: Model,
-    network: CoordinateNetwork,
     wanted: bool,
     transform: np.ndarray | None,
 ) -> Alignment:
@@ -198,4 +197,4 @@ def _align(
         return Alignment(transform, "given")
     if not wanted:
         return Alignment(np.eye(4), "none")
-    return align(scan, brain, template_image(network), model.slices)
+    return align(scan, brain, model.picture(), model.slices)

@@ -28,7 +28,7 @@ from src_core.errors import InputError
 from src_core.fit import Fit
 from src_core.intensity import IntensityRule
 from src_core.labels import Protocol, protocol
-from src_core.model import FORMAT, Model, build_network, load_model, template_image, write_model
+from src_core.model import FORMAT, Model, build_network, bundled_models, load_model, write_model
 from src_core.networks.sine import CHUNK
 from src_core.networks.siren import SirenNetwork
 from src_core.networks.warped import WarpedNetwork
@@ -120,9 +120,7 @@ class _Training:
         self.rule = self._rule()
         # What single slices are put in, and what a network of the siren family starts from.
         self.picture = (
-            template_image(self.template.network())
-            if self.template
-            else _normalised(self.reference, self.rule)
+            self.template.picture() if self.template else _normalised(self.reference, self.rule)
         )
         self.train: list[Example] = []
         self.val: list[Example] = []
@@ -464,6 +462,8 @@ class _Training:
         }
         if settings.examples.slices:
             card["slice"] = to_json(settings.examples.slices.where)
+        if self.template and settings.family == "siren" and self.template.name in bundled_models():
+            card["picture"] = self.template.name
         write_model(self.network, card, settings.output, settings.precision)
 
 

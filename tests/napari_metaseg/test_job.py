@@ -38,7 +38,7 @@ PLANE = Region(1, 20)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The phantom lies where the template is; nothing waits, for a user or for other programs."""
     monkeypatch.setattr("napari_metaseg.engine_thread._lower_priority", lambda: None)
-    monkeypatch.setattr("src_core.preparation.template_image", lambda network: None)
+    monkeypatch.setattr("src_core.model.template_image", lambda network: None)
     monkeypatch.setattr(
         "src_core.preparation.align", lambda *_: Alignment(np.eye(4), "none", np.nan)
     )
@@ -584,7 +584,7 @@ def test_a_paused_fit_can_be_stopped(watcher, job, steps) -> None:
     assert job.state is State.DONE
 
 
-@pytest.mark.parametrize("stage", ["load_model", "template_image", "brain_mask"])
+@pytest.mark.parametrize("stage", ["load_model", "align", "brain_mask"])
 def test_stopping_before_the_first_picture_leaves_nothing(watcher, job, monkeypatch, stage) -> None:
     from src_core import preparation
 

@@ -81,6 +81,24 @@ def test_a_model_of_half_the_size_has_almost_the_same_weights(
         torch.testing.assert_close(again[name], weight, rtol=1e-3, atol=1e-6)
 
 
+def test_scans_are_aligned_to_the_picture_of_the_model_that_the_card_names(
+    content: Content, tmp_path: Path
+) -> None:
+    card, weights = content
+    network = build_network(card["family"], card["architecture"])
+    network.load_state_dict(weights, strict=False)
+    write_model(network, card, plain := tmp_path / "plain.safetensors")
+    named = card | {"picture": str(tmp_path / "plain.safetensors")}
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.mul_(2)
+    write_model(network, named, other := tmp_path / "other.safetensors")
+    assert torch.equal(load_model(other).picture().values, load_model(plain).picture().values)
+    write_model(network, card | {"picture": "nobody"}, other)
+    with pytest.raises(InputError, match="nobody"):
+        load_model(other).picture()
+
+
 @pytest.mark.parametrize("family", ["warped", "siren"])
 def test_both_families_can_be_written(content: Content, tmp_path: Path, family: str) -> None:
     torch.manual_seed(1)
