@@ -66,11 +66,10 @@ def test_a_model_comes_back_as_it_was_written(tiny_model: Path, content: Content
 
 
 def test_a_model_of_half_the_size_has_almost_the_same_weights(
-    content: Content, tmp_path: Path
+    tiny_model: Path, content: Content, tmp_path: Path
 ) -> None:
     card, weights = content
-    network = build_network(card["family"], card["architecture"])
-    network.load_state_dict(weights, strict=False)
+    network = load_model(tiny_model).network()
     sizes = []
     for precision in ("float32", "float16"):
         write_model(network, card, path := tmp_path / f"{precision}.safetensors", precision)
@@ -82,11 +81,10 @@ def test_a_model_of_half_the_size_has_almost_the_same_weights(
 
 
 def test_scans_are_aligned_to_the_picture_of_the_model_that_the_card_names(
-    content: Content, tmp_path: Path
+    tiny_model: Path, content: Content, tmp_path: Path
 ) -> None:
-    card, weights = content
-    network = build_network(card["family"], card["architecture"])
-    network.load_state_dict(weights, strict=False)
+    card, _ = content
+    network = load_model(tiny_model).network()
     write_model(network, card, plain := tmp_path / "plain.safetensors")
     named = card | {"picture": str(tmp_path / "plain.safetensors")}
     with torch.no_grad():

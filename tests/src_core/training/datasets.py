@@ -14,6 +14,7 @@ from src_core.training.data import read_scans
 from src_core.training.settings import DataSettings
 
 TISSUES = protocol("tissue4")
+TABLE = "scan,subject,split\na,p1,train\nb,p1,train\nc,p2,val\nd,p3,test\n"
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -10,15 +10,7 @@ import pytest
 from src_core.training.data import read_scans
 from src_core.training.labelled import LabelledScan
 from src_core.training.settings import DataSettings
-from tests.src_core.training.datasets import pairs, refused, splits, touch, write_table
-
-TABLE = "scan,subject,split\na,p1,train\nb,p1,train\nc,p2,val\nd,p3,test\n"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "subjects.csv").write_text(TABLE)
-    return pairs(tmp_path, *"abcd")
+from tests.src_core.training.datasets import TABLE, pairs, refused, splits, touch, write_table
 
 
 def test_the_scans_are_listed_with_their_split(folder: Path) -> None:

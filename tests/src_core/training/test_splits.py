@@ -9,16 +9,9 @@ import pytest
 
 from src_core.training.data import read_scans
 from src_core.training.settings import DataSettings
-from tests.src_core.training.datasets import pairs, refused, splits
+from tests.src_core.training.datasets import TABLE, pairs, refused, splits
 
-TABLE = "scan,subject,split\na,p1,train\nb,p1,train\nc,p2,val\nd,p3,test\n"
 BY_NAME = "{name}_T1w.nii.gz"
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "subjects.csv").write_text(TABLE)
-    return pairs(tmp_path, *"abcd")
 
 
 def test_listed_subjects_are_split_as_the_settings_say(folder: Path) -> None:
