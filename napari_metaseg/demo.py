@@ -126,7 +126,8 @@ def is_sharp(viewer: Viewer, panel: SegmentPanel) -> bool:
     live, job = panel.controller.live, panel.controller.job
     if live is None or job.shown is None:
         return False
-    axis = live.orientation.axes[viewer.dims.order[0]]
+    hidden = set(range(3)) - set(live.orientation.shown)  # of a single slice
+    axis = live.orientation.axes[hidden.pop() if hidden else viewer.dims.order[0]]
     to_voxel = live.orientation.voxel_of_index(live.session.scan.shape)
     voxel = to_voxel @ [*viewer.dims.current_step, 1]
     return not live.session.lacks(job.shown, Region(axis, int(voxel[axis])))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import napari
+import nibabel
 import pytest
 from PIL import Image
 
@@ -44,6 +45,15 @@ def test_each_step_is_a_picture_of_the_window(
         assert Image.open(picture).size == demo.SIZE
     (panel,) = viewer.window._qt_window.findChildren(SegmentPanel)
     assert panel.controller.job.state is State.DONE
+
+
+def test_a_single_slice_is_segmented_too(
+    make_napari_viewer: Callable[..., napari.Viewer], scan: Path
+) -> None:
+    volume = nibabel.load(scan)
+    middle = volume.shape[1] // 2
+    nibabel.save(volume.slicer[:, middle : middle + 1], scan)
+    assert len(demo.run(make_napari_viewer(), scan, scan.parent)) == 5
 
 
 def test_what_takes_too_long_is_named(qapp: object) -> None:
