@@ -11,7 +11,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -265,7 +264,7 @@ class _Training:
         inside = torch.nonzero(image.values[0] > 0.05)
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
-            labels, errors = [], []
+            seen, errors = [], []
             for example in _some(unchanged, loop.scans, generator):
                 which, points = self._draw(example, loop.points, generator)
                 if self.image is not None:
@@ -273,11 +272,11 @@ class _Training:
                     points = Points(self.places[example.name][which].to(self.device), points.seen)
                 else:
                     errors.append(self.network.error(points, 1).loss)
-                labels.append(self._label_loss(example, which, points))
+                seen.append(self._seen(example, which, points))
             errors.append(self._picture_error(image, inside, generator))
-            squared, entropy = torch.stack(errors).mean(), torch.stack(labels).mean()
-            loss = TEMPLATE_WEIGHT * squared + entropy
-            return {"loss": loss, "squared_error": squared, "labels": entropy}
+            squared, labels = torch.stack(errors).mean(), _label_loss(seen)
+            loss = TEMPLATE_WEIGHT * squared + labels
+            return {"loss": loss, "squared_error": squared, "labels": labels}
 
         optimise("start", self.work, shared, loop, self.settings.seed, losses)
 
@@ -359,14 +358,14 @@ class _Training:
         share = self.settings.unchanged if changed else 1.0
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
-            labels = []
+            seen = []
             several = int((torch.rand(loop.scans, generator=generator) < share).sum())
             chosen = _some(plain, several, generator)
             for example in chosen + _some(changed, loop.scans - several, generator):
                 self.network.load_fitted(self.weights[example.name])
                 which, points = self._draw(example, loop.points, generator)
-                labels.append(self._label_loss(example, which, points))
-            return {"loss": torch.stack(labels).mean()}
+                seen.append(self._seen(example, which, points))
+            return {"loss": _label_loss(seen)}
 
         parameters, seed = list(head.parameters()), self.settings.seed + 1
         optimise("head", self.work, parameters, loop, seed, losses, self._judge)
@@ -381,15 +380,15 @@ class _Training:
         points = example.points.take(which)
         return which, points.to(self.device)
 
-    def _label_loss(self, example: Example, which: Tensor, points: Points) -> Tensor:
-        classes = self.classes[example.name][which].to(self.device)
-        loss = segmentation_loss(self.network.logits(points), classes)
-        if not math.isfinite(loss.item()):
+    def _seen(self, example: Example, which: Tensor, points: Points) -> tuple[Tensor, Tensor]:
+        """Class scores of some points of an example, and their classes."""
+        logits = self.network.logits(points)
+        if not logits.isfinite().all():
             raise InputError(
-                f"the loss is not finite for the scan {example.name}; the last checkpoint in "
-                f"{self.work} stays: look at the scan, or lower the rate"
+                f"the class scores are not finite for the scan {example.name}; the last checkpoint "
+                f"in {self.work} stays: look at the scan, or lower the rate"
             )
-        return loss
+        return logits, self.classes[example.name][which].to(self.device)
 
     @torch.no_grad()
     def _scores(self) -> np.ndarray:
@@ -488,6 +487,15 @@ def _label_maps(folder: Path | None) -> list[Path]:
     if not found:
         raise InputError(f"label_maps: {folder} holds no .nii, .nii.gz or .mgz file")
     return sorted(found)
+
+
+def _label_loss(seen: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Loss of the class scores of several scans, taken together.
+
+    Of a small structure a scan's few points say little, so their Dice alone would be noise.
+    """
+    logits, classes = zip(*seen, strict=True)
+    return segmentation_loss(torch.cat(logits), torch.cat(classes))
 
 
 def _some(examples: list[Example], count: int, generator: torch.Generator) -> list[Example]:

@@ -12,6 +12,7 @@ import torch
 
 from src_core.errors import InputError
 from src_core.model import Model, load_model
+from src_core.networks.warped import WarpedNetwork
 from src_core.training import train as train_module
 from src_core.training.settings import DataSettings, NetworkSettings, TrainingSettings
 from src_core.training.train import train
@@ -81,9 +82,9 @@ def test_after_interruptions_it_goes_on_to_the_very_same_model(
 ) -> None:
     again = replace(short, output=tmp_path / "again.safetensors")
     shutil.copytree(short.output.with_suffix(".training"), again.output.with_suffix(".training"))
-    # Two losses per step: step 115 is behind the checkpoint of step 100.
-    in_group, in_start = ("Fit", 3), ("segmentation_loss", 230)
-    in_fits, in_head = ("Fit", 4), ("segmentation_loss", 230)
+    # Step 115 is behind the checkpoint of step 100.
+    in_group, in_start = ("Fit", 3), ("segmentation_loss", 115)
+    in_fits, in_head = ("Fit", 4), ("segmentation_loss", 115)
     for name, call in (in_group, in_start, in_fits, in_head):
         with monkeypatch.context() as patch:
             patch.setattr(train_module, name, Interrupter(getattr(train_module, name), call))
@@ -163,9 +164,10 @@ def test_what_cannot_be_trained_is_said_at_once(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_loss_that_is_not_finite_names_the_scan(
+def test_class_scores_that_are_not_finite_name_the_scan(
     short: TrainingSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train_module, "segmentation_loss", lambda *_: torch.tensor(torch.nan))
+    bad = torch.full((1, 1), torch.nan)
+    monkeypatch.setattr(WarpedNetwork, "logits", lambda *_: bad)
     with pytest.raises(InputError, match=r"not finite for the scan s[01]-[01]; .* stays"):
         train(short)
