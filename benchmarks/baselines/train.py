@@ -39,12 +39,13 @@ def some(
 def label_loss(
     examples: Sequence[LabelledPoints], points: int, generator: torch.Generator, logits: Logits
 ) -> Tensor:
-    """Mean segmentation loss on random points of each example."""
-    losses = []
+    """Segmentation loss on random points of all examples together, as in this project's heads."""
+    seen = []
     for example in examples:
         drawn, classes = example.draw(points, generator)
-        losses.append(segmentation_loss(logits(example, drawn), classes))
-    return torch.stack(losses).mean()
+        seen.append((logits(example, drawn), classes))
+    found, truth = zip(*seen, strict=True)
+    return segmentation_loss(torch.cat(found), torch.cat(truth))
 
 
 @torch.no_grad()
