@@ -40,11 +40,11 @@ def label_loss(
     examples: Sequence[LabelledPoints], points: int, generator: torch.Generator, logits: Logits
 ) -> Tensor:
     """Segmentation loss on random points of all examples together, as in this project's heads."""
-    seen = []
+    predicted = []
     for example in examples:
         drawn, classes = example.draw(points, generator)
-        seen.append((logits(example, drawn), classes))
-    found, truth = zip(*seen, strict=True)
+        predicted.append((logits(example, drawn), classes))
+    found, truth = zip(*predicted, strict=True)
     return segmentation_loss(torch.cat(found), torch.cat(truth))
 
 

@@ -148,4 +148,5 @@ class UNet2d(UNet3d):
         slices = image.permute(2, 0, 1, 3)
         roi = (self.shape[0], self.shape[2])
         scores = sliding_window_inference(slices, roi, 8, self.network, overlap=0.5)
+        assert isinstance(scores, Tensor)  # the network has one output, so not a tuple
         return scores.permute(1, 2, 0, 3)

@@ -264,7 +264,7 @@ class _Training:
         inside = torch.nonzero(image.values[0] > 0.05)
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
-            seen, errors = [], []
+            predicted, errors = [], []
             for example in _some(unchanged, loop.scans, generator):
                 which, points = self._draw(example, loop.points, generator)
                 if self.image is not None:
@@ -272,9 +272,9 @@ class _Training:
                     points = Points(self.places[example.name][which].to(self.device), points.seen)
                 else:
                     errors.append(self.network.error(points, 1).loss)
-                seen.append(self._seen(example, which, points))
+                predicted.append(self._predicted(example, which, points))
             errors.append(self._picture_error(image, inside, generator))
-            squared, labels = torch.stack(errors).mean(), _label_loss(seen)
+            squared, labels = torch.stack(errors).mean(), _label_loss(predicted)
             loss = TEMPLATE_WEIGHT * squared + labels
             return {"loss": loss, "squared_error": squared, "labels": labels}
 
@@ -358,14 +358,14 @@ class _Training:
         share = self.settings.unchanged if changed else 1.0
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
-            seen = []
+            predicted = []
             several = int((torch.rand(loop.scans, generator=generator) < share).sum())
             chosen = _some(plain, several, generator)
             for example in chosen + _some(changed, loop.scans - several, generator):
                 self.network.load_fitted(self.weights[example.name])
                 which, points = self._draw(example, loop.points, generator)
-                seen.append(self._seen(example, which, points))
-            return {"loss": _label_loss(seen)}
+                predicted.append(self._predicted(example, which, points))
+            return {"loss": _label_loss(predicted)}
 
         parameters, seed = list(head.parameters()), self.settings.seed + 1
         optimise("head", self.work, parameters, loop, seed, losses, self._judge)
@@ -380,7 +380,7 @@ class _Training:
         points = example.points.take(which)
         return which, points.to(self.device)
 
-    def _seen(self, example: Example, which: Tensor, points: Points) -> tuple[Tensor, Tensor]:
+    def _predicted(self, example: Example, which: Tensor, points: Points) -> tuple[Tensor, Tensor]:
         """Class scores of some points of an example, and their classes."""
         logits = self.network.logits(points)
         if not logits.isfinite().all():
@@ -489,12 +489,12 @@ def _label_maps(folder: Path | None) -> list[Path]:
     return sorted(found)
 
 
-def _label_loss(seen: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+def _label_loss(predicted: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
     """Loss of the class scores of several scans, taken together.
 
     Of a small structure a scan's few points say little, so their Dice alone would be noise.
     """
-    logits, classes = zip(*seen, strict=True)
+    logits, classes = zip(*predicted, strict=True)
     return segmentation_loss(torch.cat(logits), torch.cat(classes))
 
 
