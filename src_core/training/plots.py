@@ -9,9 +9,14 @@ from pathlib import Path
 
 from src_core.files import complete_files
 
+_NAMED = 12
+"""Curves that a panel's legend has room for."""
+
 
 def write_curves(logs: Sequence[Path], path: Path) -> bool:
     """Draw training logs: one panel per file, one curve per column over the steps.
+
+    Of many columns beside their mean only the mean is named.
 
     Parameters
     ----------
@@ -35,9 +40,12 @@ def write_curves(logs: Sequence[Path], path: Path) -> bool:
     for panel, (name, columns) in zip(panels, tables.items(), strict=True):
         steps = columns.pop("step")
         columns.pop("seconds")
+        crowded = "mean" in columns and len(columns) > _NAMED
         for column, values in columns.items():
             bold = {"mean": 2.5, "loss": 2.0}.get(column, 1.0)
-            panel.plot(steps, values, label=column, linewidth=bold)
+            curve = panel.plot(steps, values, label=column, linewidth=bold)[0]
+            if crowded and column != "mean":
+                curve.set(color="0.75", label="_")  # matplotlib leaves such names out
         panel.set_title(name)
         panel.set_xlabel("step")
         if (
