@@ -235,8 +235,13 @@ class TrainingSettings:
     fit : FitSettings
         As at test time; stands in the card.
     template : Path or None
-        Model whose intensity rule and template network are taken over (siren family: the picture
-        that this network shows); None: they are made of the scans.
+        Model, a file or the name of a bundled one, whose intensity rule and template network are
+        taken over (siren family: the picture that this network shows); None: they are made of the
+        scans.
+    from_model : Path or None
+        Model of the same family, protocol and kind of scans that training goes on from, a file or
+        the name of a bundled one: all of it is taken over and its head trained further. None:
+        from random weights.
     rounds : int
         How often the scans are warped onto their mean picture (warped family).
     meta : MetaSettings or None
@@ -275,6 +280,7 @@ class TrainingSettings:
     examples: ExampleSettings = field(default_factory=ExampleSettings)
     fit: FitSettings = FitSettings(iterations=130)
     template: Path | None = None
+    from_model: Path | None = None
     rounds: int = 2
     meta: MetaSettings | None = None
     outer: LoopSettings = field(
@@ -297,7 +303,10 @@ class TrainingSettings:
                 f"protocol: {self.protocol} is one of the package; give your own structures another"
                 " name"
             )
-        if self.examples.slices and self.family == "warped" and self.template is None:
+        if self.from_model and (self.template or self.meta or self.network.chosen()):
+            raise InputError("from_model: leave template, [meta] and [network] out, they are its")
+        needs_template = self.examples.slices and self.family == "warped"
+        if needs_template and not (self.template or self.from_model):
             raise InputError(
                 "template: give the model for volumes whose template slices are put in"
             )

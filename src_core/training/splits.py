@@ -17,7 +17,7 @@ SPLITS = ("train", "val", "test")
 def in_splits(
     scans: Sequence[LabelledScan], data: DataSettings, needed: Collection[str]
 ) -> list[LabelledScan]:
-    """Put each scan in the split that its table gives, or else in that of its subject.
+    """Put each scan in the split that the settings give its subject, or else in the table's.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def in_splits(
         With an empty split where no table gives one.
     data : DataSettings
     needed : collection of str
-        Splits that must not be empty.
+        Splits that must not be empty, unless the settings name nobody for them.
 
     Returns
     -------
@@ -38,7 +38,8 @@ def in_splits(
     """
     scans = _split(scans, data)
     for split in needed:
-        if not any(scan.split == split for scan in scans):
+        wanted = getattr(data, split, None) != ()
+        if wanted and not any(scan.split == split for scan in scans):
             raise InputError(
                 f"{data.path}: no scan has the split {split!r}; {_advice(split, data)}"
             )
@@ -46,12 +47,13 @@ def in_splits(
 
 
 def _split(scans: Sequence[LabelledScan], data: DataSettings) -> list[LabelledScan]:
-    if not any(scan.split for scan in scans):
+    given = data.val is not None, data.test is not None
+    if all(given) or not any(scan.split for scan in scans):
         splits = _chosen_splits({scan.subject for scan in scans}, data)
         return [replace(scan, split=splits[scan.subject]) for scan in scans]
-    if data.val is not None or data.test is not None:
+    if any(given):
         raise InputError(
-            f"{data.path}: the table has a column split already; leave out val and test, or it"
+            f"{data.path}: the table has a column split already; give both val and test, or neither"
         )
     splits = {}
     for scan in scans:
@@ -99,4 +101,5 @@ def _advice(split: str, data: DataSettings) -> str:
         return f"the draw fell on nobody: name subjects in {split}, or change the seed of data"
     return (
         f"name subjects in the table's column split or in {split}, or set {split} to a share (0.15)"
+        " or, if there is to be none, to []"
     )

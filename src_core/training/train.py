@@ -28,6 +28,7 @@ from src_core.fit import Fit
 from src_core.intensity import IntensityRule
 from src_core.labels import Protocol, protocol
 from src_core.model import FORMAT, Model, build_network, bundled_models, load_model, write_model
+from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
 from src_core.networks.siren import SirenNetwork
 from src_core.networks.warped import WarpedNetwork
@@ -81,11 +82,11 @@ def train(settings: TrainingSettings) -> None:
     torch.manual_seed(settings.seed)
     training = _Training(settings, device)
     training.examples()
-    if settings.family == "siren":
-        training.start()
-    elif settings.template is None:
-        training.group()
-        training.start()
+    if settings.from_model is None:
+        if settings.family == "warped" and settings.template is None:
+            training.group()
+        if settings.family == "siren" or settings.template is None:
+            training.start()
     if settings.meta:
         training.meta(settings.meta)
     training.fits()
@@ -107,11 +108,10 @@ class _Training:
         self.scans = [scan for scan in read_scans(settings.data) if scan.split in ("train", "val")]
         self.mapping = read_mapping(settings.data, self.protocol)
         check(self.scans, self.mapping)
-        architecture = {"classes": len(self.protocol.ids)} | settings.network.chosen()
-        self.network = build_network(settings.family, architecture).to(device)
-        self.template = load_model(settings.template) if settings.template else None
-        if self.template and settings.family == "warped":
-            self._take_over(self.template)
+        self.template = _load(settings.template) if settings.template else None
+        self.earlier = _load(settings.from_model) if settings.from_model else None
+        self.given = self.earlier or self.template
+        self.network = self._network().to(device)
         self.work = settings.work or settings.output.with_suffix(".training")
         self.shelf = settings.cache or self.work
         self._claim_folders()
@@ -119,7 +119,7 @@ class _Training:
         self.rule = self._rule()
         # What single slices are put in, and what a network of the siren family starts from.
         self.picture = (
-            self.template.picture() if self.template else _normalised(self.reference, self.rule)
+            self.given.picture() if self.given else _normalised(self.reference, self.rule)
         )
         self.train: list[Example] = []
         self.val: list[Example] = []
@@ -130,13 +130,14 @@ class _Training:
 
     def _claim_folders(self) -> None:
         settings = self.settings
-        template = self.template.sha256 if self.template else None
+        given = self.given
+        # Where slices are put is all that another template would change in examples.
+        picture = given.picture().values.numpy() if given and settings.examples.slices else None
         seen = {
             "data": dataclasses.replace(settings.data, mapping=None, mapping_column=None),
             "scans": {scan.name: scan.split for scan in self.scans},
             "examples": settings.examples,
-            # What another template would change in examples is where slices are put.
-            "template": template if settings.examples.slices else None,
+            "template": None if picture is None else hashlib.sha256(picture.tobytes()).hexdigest(),
             "seed": settings.seed,
         }
         trained = {
@@ -146,7 +147,7 @@ class _Training:
             "architecture": cast(Any, self.network).settings,
             "fit": settings.fit,
             "rounds": settings.rounds,
-            "template": template,
+            "template": given.sha256 if given else None,
             "start": settings.start,
             "meta": settings.meta,
             "outer": settings.outer,
@@ -158,34 +159,37 @@ class _Training:
             claim(self.work, to_json(seen | trained))
         distributed.wait()
 
-    def _take_over(self, model: Model) -> None:
-        """Start from the template network of another model."""
-        own, other = self.network, model.network()
-        if not (isinstance(own, WarpedNetwork) and isinstance(other, WarpedNetwork)):
-            raise InputError("template: only models of the warped family have a template network")
-        try:
-            own.template.load_state_dict(other.template.state_dict())
-        except RuntimeError as error:
-            raise InputError(
-                f"template: {model.name} has another width or depth; give [network] the same"
-            ) from error
+    def _network(self) -> CoordinateNetwork:
+        """Where training begins: with random weights, a template network, or all of a model."""
+        settings = self.settings
+        if self.earlier:
+            _check_kind(self.earlier, settings, self.protocol)
+            return self.earlier.network()
+        architecture = {"classes": len(self.protocol.ids)} | settings.network.chosen()
+        network = build_network(settings.family, architecture)
+        if self.template and settings.family == "warped":
+            _take_over(self.template, network)
+        return network
 
     def _rule(self) -> IntensityRule:
         path = self.shelf / "examples" / "intensity.json"
+        given = self.earlier or (None if self.settings.examples.slices else self.template)
         if distributed.rank() == 0 and not path.exists():
-            train = [scan for scan in self.scans if scan.split == "train"]
-            rule = self.template.rule if self.template else volume_rule(train)
-            if self.settings.examples.slices:
-                rule = slice_rule(train, rule, self.reference, self.settings.examples.slices)
-            path.write_text(json.dumps(rule.goals))
+            path.write_text(json.dumps((given.rule if given else self._measured_rule()).goals))
         distributed.wait()
         rule = IntensityRule(tuple(json.loads(path.read_text())))
-        if self.template and not self.settings.examples.slices and rule != self.template.rule:
+        if given and rule != given.rule:
             raise InputError(
                 f"{self.shelf}: holds examples with another intensity rule than that of "
-                f"{self.template.name}; name another cache folder"
+                f"{given.name}; name another cache folder"
             )
         return rule
+
+    def _measured_rule(self) -> IntensityRule:
+        train = [scan for scan in self.scans if scan.split == "train"]
+        rule = self.template.rule if self.template else volume_rule(train)
+        slices = self.settings.examples.slices
+        return slice_rule(train, rule, self.reference, slices) if slices else rule
 
     def examples(self) -> None:
         """All variants of the training scans, and the validation scans as they are."""
@@ -354,12 +358,12 @@ class _Training:
         head = cast(Any, self.network).head
         loop = self.settings.head
         plain = [example for example in self.train if example.variant < 2]
-        changed = [example for example in self.train if example.variant >= 2]
-        share = self.settings.unchanged if changed else 1.0
+        changed = [example for example in self.train if example.variant >= 2] or plain
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
             predicted = []
-            several = int((torch.rand(loop.scans, generator=generator) < share).sum())
+            draws = torch.rand(loop.scans, generator=generator)
+            several = int((draws < self.settings.unchanged).sum())
             chosen = _some(plain, several, generator)
             for example in chosen + _some(changed, loop.scans - several, generator):
                 self.network.load_fitted(self.weights[example.name])
@@ -436,6 +440,13 @@ class _Training:
         by_split: dict[str, list[str]] = {}
         for scan in self.scans:
             by_split.setdefault(scan.split, []).append(scan.name)
+        training = {
+            "scans": by_split,
+            "command": f"napari-metaseg train {settings.name or settings.output.stem}.toml",
+            "seed": settings.seed,
+        }
+        if self.earlier:
+            training["from_model"] = {"name": self.earlier.name, "sha256": self.earlier.sha256}
         card = {
             "format": FORMAT,
             "name": settings.name or settings.output.stem,
@@ -451,19 +462,60 @@ class _Training:
                 "points": fit.points,
                 "earliest_stop": fit.earliest_stop,
             },
-            "training": {
-                "scans": by_split,
-                "command": f"napari-metaseg train {settings.name or settings.output.stem}.toml",
-                "seed": settings.seed,
-            },
-            "scores": self.scores,
+            "training": training,
+            "scores": self.scores or self._earlier_scores(),
             "licence": settings.licence,
         }
         if settings.examples.slices:
             card["slice"] = to_json(settings.examples.slices.where)
-        if self.template and settings.family == "siren" and self.template.name in bundled_models():
-            card["picture"] = self.template.name
+        if picture := self._picture_model():
+            card["picture"] = picture
         write_model(self.network, card, settings.output, settings.precision)
+
+    def _picture_model(self) -> str | None:
+        """Bundled model whose picture scans are aligned to, if it is not the network's own."""
+        if self.earlier:
+            return self.earlier.card.get("picture")
+        if self.template and self.settings.family == "siren":
+            return self.template.name if self.template.name in bundled_models() else None
+        return None
+
+    def _earlier_scores(self) -> dict[str, Any]:
+        """Without scans to judge by, the model is known by what it was trained further from."""
+        if self.earlier is None or not self.earlier.card["scores"]:
+            return {}
+        scores = self.earlier.card["scores"]
+        return scores | {"measured": f"{scores['measured']}, before it was trained on all scans"}
+
+
+def _load(path: Path) -> Model:
+    """A model file, or a bundled model by its name."""
+    return load_model(path.name if path.name in bundled_models() else path)
+
+
+def _check_kind(model: Model, settings: TrainingSettings, known: Protocol) -> None:
+    """Raise an `InputError` if a model can't be trained further with these settings."""
+    slices = settings.examples.slices and settings.examples.slices.where
+    for what, own, wanted in (
+        ("family", model.card["family"], settings.family),
+        ("protocol", model.protocol, known),
+        ("slices", model.slices, slices),
+    ):
+        if own != wanted:
+            raise InputError(f"from_model: {model.name} has another {what} than the settings")
+
+
+def _take_over(model: Model, network: CoordinateNetwork) -> None:
+    """Start from the template network of another model."""
+    other = model.network()
+    if not (isinstance(network, WarpedNetwork) and isinstance(other, WarpedNetwork)):
+        raise InputError("template: only models of the warped family have a template network")
+    try:
+        network.template.load_state_dict(other.template.state_dict())
+    except RuntimeError as error:
+        raise InputError(
+            f"template: {model.name} has another width or depth; give [network] the same"
+        ) from error
 
 
 def _normalised(image: TemplateImage, rule: IntensityRule) -> TemplateImage:

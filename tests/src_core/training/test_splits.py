@@ -38,6 +38,20 @@ def test_splits_that_cannot_be_are_refused(
         read_scans(DataSettings(folder, val=val, test=test))
 
 
+def test_settings_take_the_place_of_the_table(folder: Path) -> None:
+    assert splits(DataSettings(folder, val=("p1",), test=())) == {
+        "a": "val",
+        "b": "val",
+        "c": "train",
+        "d": "train",
+    }
+
+
+def test_nobody_need_be_left_out_of_the_training(folder: Path) -> None:
+    found = read_scans(DataSettings(folder, val=(), test=()))
+    assert {scan.split for scan in found} == {"train"}
+
+
 def test_splits_given_twice_are_refused(folder: Path) -> None:
     with refused("has a column split already"):
         read_scans(DataSettings(folder, val=("p2",)))

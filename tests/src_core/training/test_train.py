@@ -132,6 +132,37 @@ def test_another_protocol_can_share_examples_fits_and_the_template_network(
     )
 
 
+def test_a_model_can_be_trained_further_on_scans_of_all_splits(
+    training: TrainingSettings, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    everybody = replace(training.data, val=(), test=())
+    settings = replace(
+        training,
+        output=tmp_path / "further.safetensors",
+        data=everybody,
+        network=NetworkSettings(),
+        from_model=training.output,
+        examples=replace(training.examples, variants=1),
+        head=replace(training.head, steps=20),
+    )
+    train(settings)
+    shown = capfd.readouterr().err
+    assert "fits: 100%" in shown
+    assert "group" not in shown
+    assert "start" not in shown
+    model, before = load_model(settings.output), load_model(training.output)
+    assert model.card["training"]["scans"] == {"train": ["s0", "s1", "s2"]}
+    assert model.card["training"]["from_model"]["sha256"] == before.sha256
+    assert model.card["scores"]["dice"] == before.card["scores"]["dice"]
+    assert "before it was trained on all scans" in model.card["scores"]["measured"]
+    assert model.card["architecture"] == before.card["architecture"]
+    moved = {
+        name for name in model.weights if not torch.equal(model.weights[name], before.weights[name])
+    }
+    assert moved
+    assert all(name.startswith("head") for name in moved)
+
+
 @pytest.mark.parametrize("change", [{"seed": 1}, {"rounds": 0}], ids=str)
 def test_the_work_folder_of_another_training_is_refused(
     training: TrainingSettings, tmp_path: Path, change: dict
@@ -151,6 +182,18 @@ def test_the_work_folder_of_another_training_is_refused(
         ({"data": DataSettings(Path("nowhere"))}, "nowhere"),
         ({"template": Path("nothing.safetensors")}, "no such model file"),
         ({"network": NetworkSettings(width=16), "template": "own"}, "another width"),
+        (
+            {"from_model": Path("brain3d-fs32"), "network": NetworkSettings()},
+            "another protocol than",
+        ),
+        (
+            {"from_model": Path("paper3d-tissue"), "network": NetworkSettings()},
+            "another family than",
+        ),
+        (
+            {"from_model": Path("brain2d-tissue"), "network": NetworkSettings()},
+            "another slices than",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_said_at_once(
