@@ -337,7 +337,9 @@ def markdown(findings: Sequence[Finding], ages: dict[str, float]) -> list[str]:
 
 
 def _ages(folder: Path) -> dict[str, float]:
-    """Years of each scan's person, where the table knows them."""
+    """Years of each scan's person, where a table knows them."""
+    if not (folder / "subjects.csv").is_file():
+        return {}
     with (folder / "subjects.csv").open(newline="") as file:
         return {row["scan"]: float(row["age"]) for row in csv.DictReader(file) if row.get("age")}
 

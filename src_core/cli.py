@@ -279,7 +279,8 @@ def _train(args: argparse.Namespace) -> None:
 
     overrides = {name: getattr(args, name) for name in ("work", "device", "threads", "seed")}
     settings = read_config(args.config, overrides)
-    check_writable([settings.output], args.overwrite, [args.config])
+    read = [args.config, settings.template, settings.from_model]
+    check_writable([settings.output], args.overwrite, [path for path in read if path])
     train(settings)
     print(f"written: {settings.output}")
 
@@ -308,7 +309,7 @@ def _evaluate(args: argparse.Namespace) -> None:
     data = read_config(args.data).data if config else DataSettings(args.data)
     mappings = [read_mapping(data, model.protocol) for model in models]
     slices = args.slices or any(model.slices for model in models)
-    scans = evaluation_scans(data, args.splits, slices)
+    scans = evaluation_scans(data, args.splits, slices, mappings)
     try:
         args.output.mkdir(exist_ok=True)
     except OSError as error:
@@ -450,7 +451,12 @@ def _parser(more: Sequence[Command]) -> argparse.ArgumentParser:
     )
     evaluate.set_defaults(handler=_evaluate)
     evaluate.add_argument("models", nargs="+", metavar="MODEL", help="bundled name or file")
-    evaluate.add_argument("data", type=Path, metavar="DATA", help="folder of scans and label maps")
+    evaluate.add_argument(
+        "data",
+        type=Path,
+        metavar="DATA",
+        help="folder or table of scans and label maps, or a training.toml",
+    )
     evaluate.add_argument(
         "-o",
         "--output",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from src_core import __version__
+from src_core.device import choose_device
 from src_core.errors import InputError
 from src_core.export import write_json
 from src_core.fit import Step
@@ -19,7 +20,7 @@ from src_core.model import Model
 from src_core.scan import Scan, slice_of
 from src_core.segment import Segmentation, psnr_inside, segment
 from src_core.training.data import read_scans
-from src_core.training.labelled import LabelledScan, read_example, read_mask
+from src_core.training.labelled import LabelledScan, check, read_example, read_mask
 from src_core.training.mapping import IGNORED, read_mapping
 from src_core.training.settings import DataSettings
 
@@ -100,7 +101,7 @@ class Score:
     iteration : int
         The nearest one stored.
     seconds : float
-        Time that a user waits for these labels: load, align, fit so far, decode.
+        From the loaded scan to these labels: align, fit so far, decode.
     stop_reason : str
         Why the fit ended.
     psnr : float
@@ -136,7 +137,10 @@ def mean_defined(values: Iterable[float | None]) -> float | None:
 
 
 def evaluation_scans(
-    data: DataSettings, splits: Sequence[str], slices: bool = False
+    data: DataSettings,
+    splits: Sequence[str],
+    slices: bool = False,
+    mappings: Sequence[np.ndarray] = (),
 ) -> list[EvaluationScan]:
     """List the labelled scans of some splits.
 
@@ -146,6 +150,8 @@ def evaluation_scans(
     splits : sequence of str
     slices : bool
         Cut coronal slices (see `coronal_slices`) instead of taking whole volumes.
+    mappings : sequence of ndarray of uint8
+        Class by label id, in each protocol that will be asked for: checked here at once.
 
     Returns
     -------
@@ -156,27 +162,30 @@ def evaluation_scans(
     InputError
         The data can't be used, or no scan has one of the splits.
     """
-    chosen = [scan for scan in read_scans(data, needed=()) if scan.split in splits]
+    scans = read_scans(data, needed=())
+    chosen = [scan for scan in scans if scan.split in splits]
     if not chosen:
-        raise InputError(f"{data.path}: no scan has the split {' or '.join(splits)}")
+        there = ", ".join(sorted({scan.split for scan in scans})) or "none"
+        raise InputError(
+            f"{data.path}: no scan has the split {' or '.join(splits)}; there are: {there};"
+            " name one with --splits"
+        )
+    for mapping in mappings:
+        check(chosen, mapping)
     read, cut = _read_volume, b""
     if slices:
-        read = partial(_read_slices, read_mapping(data, protocol("fs32")))
+        read = partial(_read_slices, data)
         cut = repr(SLICES_MM).encode()
     return [
         EvaluationScan(
             scan.name,
             scan.subject,
             scan.split,
-            _digest(*(path.read_bytes() for path in _files(scan)), cut),
+            _digest(scan.fingerprint.encode(), cut),
             partial(read, scan),
         )
         for scan in chosen
     ]
-
-
-def _files(scan: LabelledScan) -> list[Path]:
-    return [path for path in (scan.scan, scan.labels, scan.mask) if path]
 
 
 def _read_volume(labelled: LabelledScan, mapping: np.ndarray) -> list[LabelledImage]:
@@ -185,11 +194,13 @@ def _read_volume(labelled: LabelledScan, mapping: np.ndarray) -> list[LabelledIm
 
 
 def _read_slices(
-    anatomy: np.ndarray, labelled: LabelledScan, mapping: np.ndarray
+    data: DataSettings, labelled: LabelledScan, mapping: np.ndarray
 ) -> list[LabelledImage]:
     (volume,) = _read_volume(labelled, mapping)
-    _, structures = read_example(labelled, anatomy)
+    if volume.scan.is_slice:
+        return [volume]
     fs32 = protocol("fs32")
+    _, structures = read_example(labelled, read_mapping(data, fs32))
     thalami = [place for place, s in enumerate(fs32.structures, start=1) if "Thalamus" in s.name]
     inside = np.isin(structures, thalami)
     if not inside.any():
@@ -209,7 +220,7 @@ def coronal_slices(volume: LabelledImage, thalami: np.ndarray) -> list[LabelledI
     -------
     list of LabelledImage
         Each of one slice across the voxel axis nearest to world anterior-posterior, its affine
-        that of the slice's own place.
+        that of the slice's own place; those outside the volume are left out.
     """
     scan, mask = volume.scan, volume.mask
     axis = scan.axis_along("AP")
@@ -220,6 +231,8 @@ def coronal_slices(volume: LabelledImage, thalami: np.ndarray) -> list[LabelledI
     images = []
     for millimetres in SLICES_MM:
         index = round(centre + forward * millimetres / scan.voxel_size[axis])
+        if not 0 <= index < scan.shape[axis]:
+            continue
         images.append(
             LabelledImage(
                 slice_of(scan, axis, index),
@@ -270,11 +283,12 @@ def evaluate(
     InputError
         A scan can't be read or segmented.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    settings = [model.sha256, __version__, mapping.tolist(), list(iterations), seed]
+    where = choose_device(device).type
+    settings = [model.sha256, __version__, mapping.tolist(), list(iterations), seed, where]
     for labelled in scans:
         key = _digest(json.dumps(settings).encode(), labelled.fingerprint.encode())
         kept = work / f"{labelled.name}-{model.sha256[:8]}-{key[:16]}.json"
+        kept.parent.mkdir(parents=True, exist_ok=True)
         if not kept.exists():
             scores: list[Score] = []
             for image in labelled.read(mapping):
@@ -290,7 +304,10 @@ def evaluate(
                 )
                 scores += _scores(labelled, image, result, steps, mapping, iterations)
             write_json({"scores": [asdict(score) for score in scores]}, kept, overwrite=True)
-        yield [_score_from_json(values) for values in json.loads(kept.read_text())["scores"]]
+        # Whose scan it is and in which split may be said otherwise since.
+        whose = {"subject": labelled.subject, "split": labelled.split}
+        rows = json.loads(kept.read_text())["scores"]
+        yield [_score_from_json({**row, **whose}) for row in rows]
 
 
 def score_structures(
@@ -367,7 +384,7 @@ def _scores(
     nearest = {str(asked): nearest_stored(stored, asked) for asked in iterations}
     nearest[LAST] = stored[-1]
     stages = result.report["seconds"]
-    around = stages["load"] + stages["align"] + stages["decode"]
+    around = stages["align"] + stages["decode"]
     found: dict[int, Score] = {}
     for asked, iteration in nearest.items():
         if iteration not in found:

@@ -30,12 +30,12 @@ _DIGITS = {"dice": 3, "hd95_mm": 2, "assd_mm": 2, "volume_similarity": 3}
 _LARGE_IS_BAD = ("hd95_mm", "assd_mm")
 
 _EXPLANATION = (
-    "Every scan was segmented with the model's default settings and compared with its manual "
+    "Every scan was segmented with the model's default settings and compared with its own "
     "labels. Dice is the mean over the structures (foreground); generalised Dice, with background, "
     "is what the MetaSeg paper calls Dice. Means and SD are over scans; a scan seen in slices "
     "counts once, with the mean of its slices. A structure in only one of the two label maps has "
-    "Dice 0 and no distance; one in neither is left out. Seconds are those until the labels are "
-    "there."
+    "Dice 0 and no distance; one in neither is left out. Seconds are those from the loaded scan to "
+    "its labels."
 )
 _PAIRED = (
     "Mean foreground Dice at the last iteration, first averaged within each subject, because scans "
@@ -219,6 +219,9 @@ def _description(one: Evaluated) -> str:
         f"{len({score.subject for score in last})} subjects",
         "fits ended by " + ", ".join(f"{reason} ({count})" for reason, count in stops.items()),
     ]
+    trained = one.model.card["training"].get("scans", {})
+    if known := sorted({score.scan for score in last} & set(trained.get("train", []))):
+        parts.append(f"**trained on scans of these names: {', '.join(known)}**")
     if left := [s.name for s in one.model.protocol.structures if s.name in one.leave_out]:
         parts.append(f"left out of all means: {', '.join(left)}")
     return "; ".join(parts) + "."

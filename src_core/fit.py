@@ -38,7 +38,7 @@ class FitSettings:
         Iterations between two looks at the labels of the probes; 0: never look.
     """
 
-    iterations: int
+    iterations: int = 130
     points: int = 12288
     seed: int = 0
     earliest_stop: int | None = None

@@ -146,7 +146,7 @@ def scan_from_array(voxels: np.ndarray, affine: np.ndarray, what: str = "the arr
     voxels = np.asanyarray(voxels)
     _check_dtype(voxels.dtype, what)
     stored_shape = voxels.shape
-    shape = _spatial_shape(stored_shape, what)
+    shape = spatial_shape(stored_shape, what)
     affine = np.array(affine, dtype=np.float64)
     _check_affine(affine, what)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -334,7 +334,7 @@ def _parse_image(
     except (HeaderDataError, KeyError) as error:
         raise InputError(f"{path} has a damaged header ({error}); export it again") from error
     _check_dtype(dtype, str(path))
-    shape = _spatial_shape(stored_shape, str(path))
+    shape = spatial_shape(stored_shape, str(path))
     _check_voxel_size(source, path)
     header, affine, notes = _read_grid(source, stored_shape, path)
 
@@ -463,8 +463,21 @@ def _check_dtype(dtype: np.dtype, what: str) -> None:
         )
 
 
-def _spatial_shape(stored_shape: tuple[int, ...], what: str) -> tuple[int, int, int]:
-    """Return the shape as three axes; a 2D slice gets a third axis of length 1."""
+def spatial_shape(stored_shape: tuple[int, ...], what: str) -> tuple[int, int, int]:
+    """Shape as three axes; a 2D slice gets a third one of length 1.
+
+    Parameters
+    ----------
+    stored_shape : tuple of int
+        Of the array in the file; further axes of length 1 are dropped.
+    what : str
+        For the message.
+
+    Raises
+    ------
+    InputError
+        It is no image, or holds several volumes.
+    """
     if len(stored_shape) < 2 or min(stored_shape) < 1:
         raise InputError(f"{what} of shape {stored_shape} is no image; give a volume or a slice")
     first, second, third, *others = (*stored_shape, 1)[: max(3, len(stored_shape))]

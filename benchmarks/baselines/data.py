@@ -21,11 +21,16 @@ from src_core.scan import Scan
 from src_core.template import TemplateImage
 from src_core.training.augment import Tissues
 from src_core.training.cache import claim, load_or_make
-from src_core.training.config import to_json
 from src_core.training.data import read_scans
 
 # The very picture that the models of this project are aligned to when they are trained.
-from src_core.training.examples import Example, Maker, mni152_reference, volume_rule
+from src_core.training.examples import (
+    Example,
+    Maker,
+    examples_depend_on,
+    mni152_reference,
+    volume_rule,
+)
 from src_core.training.labelled import LabelledScan
 from src_core.training.mapping import read_mapping
 from src_core.training.settings import DataSettings, ExampleSettings
@@ -121,14 +126,9 @@ class Task:
     def _examples(self) -> Path:
         folder = self.cache / "examples"
         # What a training of this project claims for its examples, so that both can share them.
-        seen = {
-            "data": self.data,
-            "scans": {scan.name: scan.split for scan in self.scans if scan.split != "test"},
-            "examples": _EXAMPLES,
-            "template": None,
-            "seed": SEED,
-        }
-        claim(folder, to_json(seen))
+        scans = [scan for scan in self.scans if scan.split != "test"]
+        seen = examples_depend_on(self.data, scans, _EXAMPLES, _TISSUES, True, None, SEED)
+        claim(folder, seen)
         return folder
 
     def examples(self, split: str, variants: int = 1) -> list[LabelledPoints]:
@@ -140,14 +140,14 @@ class Task:
         variants : int
             1: as they are, 2: also mirrored, more: also changed at random.
         """
-        tissues = protocol(_EXAMPLES.tissues)
         maker = Maker(
             self.reference,
             self.reference,
             self.rule,
-            Tissues.of(tissues, read_mapping(self.data, tissues)),
+            Tissues.of(_TISSUES, read_mapping(self.data, _TISSUES)),
             _EXAMPLES,
             SEED,
+            mirrors=True,
         )
         found: list[LabelledPoints] = []
         for scan in self.of_split(split):
@@ -174,3 +174,4 @@ class Task:
 
 
 _EXAMPLES = ExampleSettings(tissues="fs32")
+_TISSUES = protocol(_EXAMPLES.tissues)

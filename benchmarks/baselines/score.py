@@ -42,11 +42,11 @@ def score(
     folder : Path
         Gets ``<scan>.json``.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     for labelled in tqdm(scans, desc=name, unit="scan"):
         path = folder / f"{labelled.name}.json"
         if path.exists():
             continue
+        path.parent.mkdir(parents=True, exist_ok=True)
         scan, classes = read_example(labelled, task.mapping)
         given = read_mask(labelled, scan)
         wall, processor = time.perf_counter(), time.process_time()

@@ -6,13 +6,12 @@ import csv
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.baselines.data import LabelledPoints
 from src_core.points import Points
-from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.losses import dice_per_class, mean_defined, segmentation_loss
 
 JUDGED_POINTS = 40_000
 """Of each scan that is not trained on."""
@@ -55,10 +54,9 @@ def judge(examples: Sequence[LabelledPoints], classes: int, logits: Logits) -> d
     for example in examples:
         points = example.points.take(slice(0, JUDGED_POINTS))
         found = logits(example, points).argmax(1)
-        means[example.name] = float(
-            np.nanmean(dice_per_class(found, example.classes[: len(points)], classes))
-        )
-    return means | {"mean": float(np.mean(list(means.values())))} if means else {}
+        scores = dice_per_class(found, example.classes[: len(points)], classes)
+        means[example.name] = mean_defined(scores)
+    return means | {"mean": mean_defined(means.values())} if means else {}
 
 
 def logged_seconds(log: Path) -> float:

@@ -26,7 +26,7 @@ from src_core.scan import Scan
 from src_core.training.augment import mirrored_classes
 from src_core.training.labelled import LabelledScan, read_example, read_mask
 from src_core.training.loop import LoopSettings, optimise
-from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.losses import dice_per_class, mean_defined, segmentation_loss
 from src_core.training.mapping import IGNORED
 
 
@@ -55,7 +55,9 @@ class UNet3d(Method):
         classes = len(task.protocol.ids)
         self.network = BasicUNet(self.dimensions, 1, classes, self.features)
         self._mirrored = torch.full((256,), IGNORED, dtype=torch.uint8)
-        self._mirrored[:classes] = torch.from_numpy(mirrored_classes(task.protocol))
+        partners = mirrored_classes(task.protocol)
+        assert partners is not None, "the package's protocols have both sides"
+        self._mirrored[:classes] = torch.from_numpy(partners)
 
     @property
     def size(self) -> int:
@@ -83,8 +85,8 @@ class UNet3d(Method):
                 found = torch.cat([self._scores(image[None]).argmax(1) for image, _ in patches])
                 truth = torch.stack([classes for _, classes in patches])
                 number = len(self.task.protocol.ids)
-                means[name] = float(np.nanmean(dice_per_class(found, truth, number)))
-            return means | {"mean": float(np.mean(list(means.values())))}
+                means[name] = mean_defined(dice_per_class(found, truth, number))
+            return means | {"mean": mean_defined(means.values())}
 
         name = f"unet{self.dimensions}d"
         optimise(name, work, list(self.network.parameters()), self.loop, SEED, losses, judge)

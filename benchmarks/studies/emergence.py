@@ -93,7 +93,8 @@ def main() -> None:
         model = load_model(name)
         for labelled in scans:
             case = read_case(labelled, args.data, model.protocol)
-            what = f"emergence-{model.sha256[:8]}-{max(iterations)}-{case.name}.json"
+            asked = "-".join(map(str, iterations))
+            what = f"emergence-{model.sha256[:8]}-{case.name}-{asked}.json"
             rows += kept(args.output / what, partial(course, model, case, iterations))
     for row in averaged(rows, ("model", "iteration")):
         print(row)

@@ -4,6 +4,7 @@ Shapes change through one displacement field on a coarse grid, in which an old b
 elastic deformation are put together, so that the scan is resampled only once.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
@@ -29,6 +30,7 @@ LARGEST_ROOM = 0.3
 AGEING_STEPS = 4
 """Steps in which volumes grow and shrink."""
 
+_OTHER_SIDE = {"left": "right", "right": "left", "l": "r", "r": "l", "lh": "rh", "rh": "lh"}
 
 _CHANCES = (
     *("gamma", "bias", "noise", "blur", "thick_slices"),
@@ -206,6 +208,7 @@ def augment(
     box = box_around(mask, MARGIN / scan.voxel_size)
     brain = _Brain(_normalised(scan.voxels[box], mask[box]), mask[box], labels[box])
     elastic, ageing = happens(settings.elastic), happens(settings.ageing)
+    ageing = ageing and tissues.can_age
     if elastic or ageing:
         brain = _reshaped(brain, scan.voxel_size, tissues, elastic, ageing, settings, random)
     if happens(settings.mask):
@@ -246,15 +249,22 @@ def mirror(scan: Scan) -> Scan:
     return replace(scan, affine=np.diag([-1.0, 1, 1, 1]) @ scan.affine)
 
 
-def mirrored_classes(protocol: Protocol) -> np.ndarray:
-    """Class that each class becomes in the mirrored person, shape (classes,), uint8."""
-    names = [structure.name for structure in protocol.structures]
-    swapped = list(range(len(names) + 1))
-    for place, name in enumerate(names, start=1):
-        for side, other in (("Left-", "Right-"), ("Right-", "Left-")):
-            if name.startswith(side):
-                swapped[place] = names.index(other + name.removeprefix(side)) + 1
-    return np.array(swapped, np.uint8)
+def mirrored_classes(protocol: Protocol) -> np.ndarray | None:
+    """Class that each class becomes in the mirrored person, shape (classes,), uint8.
+
+    Sides are told by the words left, right, l, r, lh and rh in the structures' names. None: a
+    structure of one side has no partner on the other, so nobody knows what it would become.
+    """
+    names = [tuple(_words(structure.name)) for structure in protocol.structures]
+    places = {name: place for place, name in enumerate(names, start=1)}
+    partners = [places.get(tuple(_OTHER_SIDE.get(word, word) for word in name)) for name in names]
+    if None in partners:
+        return None
+    return np.array([0, *partners], np.uint8)
+
+
+def _words(name: str) -> list[str]:
+    return re.findall(r"[^\W_]+", name.lower())
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,6 +288,11 @@ class Tissues:
     ventricles: np.ndarray
     cortex: np.ndarray
     white_matter: np.ndarray
+
+    @property
+    def can_age(self) -> bool:
+        """Whether enough is labelled to tell tissue from the fluid around it."""
+        return bool(self.cortex.any() and self.white_matter.any())
 
     @classmethod
     def of(cls, protocol: Protocol, mapping: np.ndarray) -> "Tissues":

@@ -69,4 +69,6 @@ def claim(folder: Path, configuration: dict[str, Any]) -> None:
                 f"{folder}: holds another training, with other {', '.join(differing)}; "
                 "name another folder"
             )
-    path.write_text(json.dumps(content, indent=1))
+    else:
+        with complete_files([path], overwrite=True) as (file,):
+            file.write_text(json.dumps(content, indent=1))

@@ -87,8 +87,13 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise InputError(f"{path} is not a valid TOML file: {error}") from error
 
 
-def _built(section: type, values: Mapping[str, Any], file: Path, key: str) -> Any:
-    """Build a dataclass from a table of the file; `key` is the table's name, empty at the top."""
+def _built(
+    section: type, values: Mapping[str, Any], file: Path, key: str, usual: Any = None
+) -> Any:
+    """Build a dataclass from a table of the file.
+
+    `key` is the table's name, empty at the top; `usual` is what the section is without the table.
+    """
     known = {field.name: field for field in fields(section) if field.init}
     for name in values:
         if name not in known:
@@ -100,7 +105,12 @@ def _built(section: type, values: Mapping[str, Any], file: Path, key: str) -> An
     for name, field in known.items():
         inner = _inside(key, name)
         if name in values:
-            arguments[name] = _converted(hints[name], values[name], file, inner)
+            default = field.default
+            if field.default_factory is not MISSING:
+                default = field.default_factory()
+            arguments[name] = _converted(hints[name], values[name], file, inner, default)
+        elif usual is not None:
+            arguments[name] = getattr(usual, name)
         elif _is_required(field):
             if not _is_section(hints[name]):
                 raise InputError(f"{file}: the key {inner} is missing")
@@ -111,16 +121,16 @@ def _built(section: type, values: Mapping[str, Any], file: Path, key: str) -> An
         raise InputError(f"{file}: {f'[{key}] ' if key else ''}{error}") from error
 
 
-def _converted(kind: Any, value: Any, file: Path, key: str) -> Any:
-    """Turn a value of the file into one of the type `kind`."""
+def _converted(kind: Any, value: Any, file: Path, key: str, usual: Any = None) -> Any:
+    """Turn a value of the file into one of the type `kind`; see `_built`."""
     if not _fits(kind, value):
         raise InputError(f"{file}: {key} must be {_described(kind)}, but is {shortened(value)}")
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         chosen = next(option for option in inner if _fits(option, value))
-        return _converted(chosen, value, file, key)
+        return _converted(chosen, value, file, key, usual)
     if _is_section(kind):
-        return _built(kind, value, file, key)
+        return _built(kind, value, file, key, usual if isinstance(usual, kind) else None)
     if origin is dict:
         return {
             name: _converted(inner[1], one, file, _inside(key, name)) for name, one in value.items()

@@ -119,7 +119,8 @@ def _listed_scan(
     # Names become names of files in the work folder, and must not lead out of it.
     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
         raise InputError(f"{table}: {name!r} cannot be a scan's name; leave out the first / and ..")
-    subject = row.get("subject") or subject_of(name)
+    given = row.get("subject", "")
+    subject = subject_of(name) if given.lower() in ("", "n/a") else given
     return LabelledScan(name, subject, row.get("split", ""), **files)
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
 import torch.distributed as torch_distributed
 from torch import Tensor
+
+LONGEST_WAIT = timedelta(days=2)
+"""For the other processes: one may make for hours what all need."""
 
 Item = TypeVar("Item")
 
@@ -42,7 +46,8 @@ def join(device: torch.device) -> torch.device:
         For this process: with CUDA each has a GPU of its own.
     """
     if size() > 1 and not torch_distributed.is_initialized():
-        torch_distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        torch_distributed.init_process_group(backend, timeout=LONGEST_WAIT)
         # A process that ends while the group's threads still run is aborted now and then.
         atexit.register(torch_distributed.destroy_process_group)
     if device.type == "cuda" and size() > 1:

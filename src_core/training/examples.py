@@ -1,7 +1,10 @@
 """Training examples: scans, plain and changed, as points with classes."""
 
+import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +13,7 @@ from torch import Tensor
 from src_core.alignment import SEARCH_SPACING, align
 from src_core.brain import brain_mask
 from src_core.errors import InputError
+from src_core.export import image_stem
 from src_core.intensity import LEVELS, IntensityRule
 from src_core.labels import Protocol, protocol
 from src_core.points import BrainPoints, brain_points
@@ -17,9 +21,10 @@ from src_core.sample import mni152_t1
 from src_core.scan import Scan, read_label_map, read_on_grid, read_scan
 from src_core.template import TemplateImage
 from src_core.training.augment import AugmentSettings, Tissues, augment, mirror, mirrored_classes
+from src_core.training.config import to_json
 from src_core.training.labelled import LabelledScan, read_mask
 from src_core.training.mapping import IGNORED
-from src_core.training.settings import ExampleSettings, SliceSettings
+from src_core.training.settings import DataSettings, ExampleSettings, SliceSettings
 from src_core.training.slices import coronal_axis, cut_slice, slice_planes
 from src_core.training.synthesis import freesurfer_classes, synthesise
 
@@ -73,8 +78,10 @@ class Example:
             mapping = freesurfer_classes(target)
         classes = mapping[self.labels.numpy()]
         if self.mirrored:
+            partners = mirrored_classes(target)
+            assert partners is not None, "made with Maker.mirrors"
             swapped = np.full(256, IGNORED, np.uint8)
-            swapped[: len(target.ids)] = mirrored_classes(target)
+            swapped[: len(partners)] = partners
             classes = swapped[classes]
         return torch.from_numpy(classes)
 
@@ -88,6 +95,44 @@ class _Kind:
     variant: int
     mirrored: bool
     synthetic: bool = False
+
+
+def examples_depend_on(
+    data: DataSettings,
+    scans: Iterable[LabelledScan],
+    settings: ExampleSettings,
+    tissues: Protocol,
+    mirrors: bool,
+    picture: TemplateImage | None,
+    seed: int,
+) -> dict[str, Any]:
+    """What decides the examples in a folder, besides the intensity rule; for `claim`.
+
+    Parameters
+    ----------
+    data : DataSettings
+    scans : iterable of LabelledScan
+        Of the train and val splits.
+    settings : ExampleSettings
+    tissues : Protocol
+        Whose names tell what ages.
+    mirrors : bool
+        As in `Maker`.
+    picture : TemplateImage or None
+        What single slices are put in; None: volumes are seen whole.
+    seed : int
+    """
+    shown = None if picture is None else picture.values.numpy().tobytes()
+    return {
+        # What label ids mean is asked when examples are used.
+        "data": to_json(replace(data, mapping=None, mapping_column=None)),
+        "scans": {scan.name: [scan.split, scan.fingerprint] for scan in scans},
+        "examples": to_json(replace(settings, tissues="")),
+        "tissues": tissues.to_json(),
+        "mirrors": mirrors,
+        "template": shown and hashlib.sha256(shown).hexdigest(),
+        "seed": seed,
+    }
 
 
 def mni152_reference() -> TemplateImage:
@@ -115,6 +160,7 @@ def volume_rule(scans: list[LabelledScan]) -> IntensityRule:
     for labelled in scans:
         scan = read_scan(labelled.scan)
         levels = np.quantile(scan.voxels[brain_mask(scan, read_mask(labelled, scan))], LEVELS)
+        levels -= min(levels[0], 0)  # of z-scores, say, half would be cut off
         found.append(0.95 * levels / levels[-1])
     return IntensityRule(tuple(np.mean(found, axis=0).round(4).tolist()))
 
@@ -167,6 +213,8 @@ class Maker:
     settings : ExampleSettings
     seed : int
         Of all that is random.
+    mirrors : bool
+        Scans may be mirrored: each structure of one side has its partner on the other.
     """
 
     reference: TemplateImage
@@ -175,6 +223,11 @@ class Maker:
     tissues: Tissues
     settings: ExampleSettings
     seed: int
+    mirrors: bool
+
+    def variants(self, count: int) -> list[int]:
+        """Those among the first so many that can be made of a scan."""
+        return [variant for variant in range(count) if self.mirrors or variant != 1]
 
     def make(self, labelled: LabelledScan, variant: int) -> list[Example]:
         """See a scan in one of its variants.
@@ -195,7 +248,7 @@ class Maker:
         scan = read_scan(labelled.scan)
         labels = read_on_grid(labelled.labels, scan, "reference").astype(np.int16)
         mask = brain_mask(scan, read_mask(labelled, scan))
-        mirrored = variant == 1 or (variant > 1 and random.random() < 0.5)
+        mirrored = variant == 1 or (variant > 1 and random.random() < 0.5 and self.mirrors)
         if mirrored:
             scan = mirror(scan)
         kind = _Kind(labelled.name, labelled.split, variant, mirrored)
@@ -221,13 +274,13 @@ class Maker:
         InputError
             It is no such label map.
         """
-        name = path.name.split(".")[0]
+        name = image_stem(path)
         random = np.random.default_rng((self.seed, variant, *name.encode()))
         label_map = read_label_map(path)
         if label_map is None:
             raise InputError(f"{path} does not hold whole numbers; give a label map")
         scan, mask, labels = synthesise(label_map.voxels, label_map.affine, random)
-        mirrored = random.random() < 0.5
+        mirrored = random.random() < 0.5 and self.mirrors
         if mirrored:
             scan = mirror(scan)
         # Intensities, mask and age are made up already.

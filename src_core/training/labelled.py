@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from src_core.errors import InputError
-from src_core.scan import Scan, read_label_map, read_on_grid, read_scan
+from src_core.scan import Scan, read_label_map, read_on_grid, read_scan, spatial_shape
 from src_core.training.mapping import to_classes
 
 _SAME_GRID_VOXELS = 0.01
@@ -44,6 +45,14 @@ class LabelledScan:
     scan: Path
     labels: Path
     mask: Path | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with what its files hold, not with their names or dates."""
+        files = [path for path in (self.scan, self.labels, self.mask) if path]
+        return hashlib.sha256(
+            b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)
+        ).hexdigest()
 
 
 def refuse_unpaired(names: Iterable[str], problem: str, where: Path) -> None:
@@ -128,7 +137,7 @@ def _read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
         raise InputError(f"{path} cannot be read ({error}); copy or export it again") from error
     if not isinstance(image, SpatialImage):
         raise InputError(f"{path} is not a NIfTI or MGH file; convert it to .nii.gz")
-    return (*image.shape, 1)[: max(3, len(image.shape))], image.affine
+    return spatial_shape(image.shape, str(path)), image.affine
 
 
 def _check_same_grid(

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from src_core.adam import Adam
 from src_core.errors import InputError
+from src_core.files import complete_files
 from src_core.training import distributed
 from src_core.training.cache import save_whole
 
@@ -183,7 +184,9 @@ class _Loop:
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one; what was logged after it is forgotten."""
         if self.checkpoint.exists():
-            state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
+            state: dict[str, Any] = torch.load(
+                self.checkpoint, map_location=self._parameters[0].device, weights_only=True
+            )
             self.step = state["step"]
             self.adam.load_state(state["adam"])
             self._put(state["parameters"])
@@ -231,7 +234,9 @@ class _Loop:
             writer = csv.DictWriter(file, row)
             if new:
                 writer.writeheader()
-            writer.writerow({key: f"{value:.6g}" for key, value in row.items()})
+            writer.writerow(
+                {key: f"{v:.6g}" if isinstance(v, float) else v for key, v in row.items()}
+            )
 
     def _seconds(self) -> float:
         return self._seconds_before + time.perf_counter() - self._started
@@ -254,6 +259,8 @@ def _listed(figures: dict[str, float]) -> str:
 def _forget_after(path: Path, step: int) -> None:
     """Drop the rows of a log that lie after a step."""
     if path.exists():
-        heading, *rows = path.read_text().splitlines(keepends=True)
-        kept = [row for row in rows if int(row.split(",")[0]) <= step]
-        path.write_text("".join([heading, *kept]))
+        heading, *rows = path.read_text().splitlines(keepends=True) or [""]
+        # A full disk may have cut the last row short.
+        kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step]
+        with complete_files([path], overwrite=True) as (file,):
+            file.write_text("".join([heading, *kept]))

@@ -1,6 +1,7 @@
 """What training makes small."""
 
 import math
+from collections.abc import Iterable
 
 import torch.nn.functional as functional
 from torch import Tensor
@@ -48,6 +49,12 @@ def focal_loss(logits: Tensor, classes: Tensor, gamma: float) -> Tensor:
     logits, classes = logits[known], classes[known].long()
     surprise = functional.cross_entropy(logits, classes, reduction="none")
     return ((1 - (-surprise).exp()) ** gamma * surprise).sum() / max(len(classes), 1)
+
+
+def mean_defined(values: Iterable[float]) -> float:
+    """Mean of the numbers that are not nan; nan if there is none."""
+    defined = [value for value in values if not math.isnan(value)]
+    return math.fsum(defined) / len(defined) if defined else math.nan
 
 
 def dice_per_class(found: Tensor, classes: Tensor, count: int) -> list[float]:

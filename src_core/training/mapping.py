@@ -17,7 +17,7 @@ UNKNOWN = 254
 """Class, in a mapping, of label ids that it does not list; no voxel may have it."""
 
 _MAPPING_COLUMNS = {"tissue4": "tissue4", "fs32": "freesurfer_id", "fs24-2d": "neurite_seg24"}
-_LARGEST_ID = 65535
+_LARGEST_ID = 32767
 
 
 def read_mapping(data: DataSettings, protocol: Protocol) -> np.ndarray:

@@ -170,7 +170,9 @@ def _errors_after(
         _draw(points, classes, displacement, count, generator)
         for _ in range(objective.settings.inner_steps + 1)
     ]
-    return torch.stack(functional_call(objective, adapt(objective, batches[:-1]), batches[-1]))
+    device = objective.network.intensity.weight.device
+    moved = [(drawn.to(device), own.to(device)) for drawn, own in batches]
+    return torch.stack(functional_call(objective, adapt(objective, moved[:-1]), moved[-1]))
 
 
 class _Displacement:

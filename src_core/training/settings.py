@@ -73,10 +73,21 @@ class SliceSettings:
         Which slices; stands in the model's card.
     count : int
         Slices per variant of a scan.
+
+    Raises
+    ------
+    InputError
+        They are not coronal, or there are none.
     """
 
     where: SliceRange
     count: int = 4
+
+    def __post_init__(self) -> None:
+        if self.where.axis != "y":
+            raise InputError("where: training cuts coronal slices only; give axis = 'y'")
+        if self.count < 1:
+            raise InputError(f"count: {self.count} is not a positive number")
 
 
 @dataclass(frozen=True)
@@ -86,7 +97,8 @@ class ExampleSettings:
     Attributes
     ----------
     variants : int
-        Per training scan: as it is, mirrored, and from the third on changed at random.
+        Per training scan: as it is, mirrored, and from the third on changed at random. Where a
+        structure of one side has no partner on the other, nothing is mirrored.
     points : int
         Brain voxels kept of each, drawn at random.
     label_maps : Path or None
@@ -97,8 +109,14 @@ class ExampleSettings:
         The model is for single slices; None: for volumes.
     tissues : str
         Protocol whose structures' names tell what ages in the label maps; "": the trained one.
+        Without cortex and white matter in it nothing ages.
     augment : AugmentSettings
         How scans are changed.
+
+    Raises
+    ------
+    InputError
+        A value is out of range.
     """
 
     variants: int = 6
@@ -108,6 +126,13 @@ class ExampleSettings:
     slices: SliceSettings | None = None
     tissues: str = ""
     augment: AugmentSettings = field(default_factory=AugmentSettings)
+
+    def __post_init__(self) -> None:
+        for name in ("variants", "points"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not a positive number")
+        if self.synthetic < 0:
+            raise InputError(f"synthetic: {self.synthetic} is negative")
 
 
 @dataclass(frozen=True)
@@ -222,7 +247,8 @@ class TrainingSettings:
     description : str
         For the card; by default made of the protocol.
     licence : str
-        Of the weights, for the card.
+        Of the weights, for the card; by default that of `from_model` or `template`, whose weights
+        are in them.
     precision : {"float32", "float16"}
         Of the weights in the model file.
     family : {"warped", "siren"}
@@ -232,8 +258,8 @@ class TrainingSettings:
         Table of the protocol's structures; see `src_core.labels.read_protocol`.
     network : NetworkSettings
     examples : ExampleSettings
-    fit : FitSettings
-        As at test time; stands in the card.
+    fit : FitSettings or None
+        As at test time; stands in the card. None: as `from_model` has it, or as usual.
     template : Path or None
         Model, a file or the name of a bundled one, whose intensity rule and template network are
         taken over (siren family: the picture that this network shows); None: they are made of the
@@ -271,14 +297,14 @@ class TrainingSettings:
     output: Path
     name: str = ""
     description: str = ""
-    licence: str = "not stated; that of the label maps may bind"
+    licence: str = ""
     precision: Literal["float32", "float16"] = "float32"
     family: Literal["warped", "siren"] = "warped"
     protocol: str = "tissue4"
     structures: Path | None = None
     network: NetworkSettings = field(default_factory=NetworkSettings)
     examples: ExampleSettings = field(default_factory=ExampleSettings)
-    fit: FitSettings = FitSettings(iterations=130)
+    fit: FitSettings | None = None
     template: Path | None = None
     from_model: Path | None = None
     rounds: int = 2

@@ -38,7 +38,7 @@ def in_splits(
     """
     scans = _split(scans, data)
     for split in needed:
-        wanted = getattr(data, split, None) != ()
+        wanted = getattr(data, split, None) not in ((), 0)
         if wanted and not any(scan.split == split for scan in scans):
             raise InputError(
                 f"{data.path}: no scan has the split {split!r}; {_advice(split, data)}"

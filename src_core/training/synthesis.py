@@ -118,7 +118,7 @@ def freesurfer_classes(target: Protocol) -> np.ndarray:
     Returns
     -------
     ndarray of uint8, shape (1000,)
-        Class index; `IGNORED` where the protocol has no counterpart, and for unknown ids.
+        Class index; background where the protocol lacks a structure, `IGNORED` for unknown ids.
 
     Raises
     ------

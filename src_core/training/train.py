@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,9 @@ from tqdm import tqdm
 from src_core.decode import decode
 from src_core.device import choose_device
 from src_core.errors import InputError
-from src_core.fit import Fit
+from src_core.export import image_stem
+from src_core.files import complete_files
+from src_core.fit import Fit, FitSettings
 from src_core.intensity import IntensityRule
 from src_core.labels import Protocol, protocol
 from src_core.model import FORMAT, Model, build_network, bundled_models, load_model, write_model
@@ -35,21 +38,23 @@ from src_core.networks.warped import WarpedNetwork
 from src_core.points import BLURS, Points
 from src_core.template import TemplateImage
 from src_core.training import distributed
-from src_core.training.augment import Tissues
+from src_core.training.augment import Tissues, mirrored_classes
+from src_core.training.bids import subject_of
 from src_core.training.cache import claim, ensure, load_or_make
 from src_core.training.config import to_json
 from src_core.training.data import read_scans
 from src_core.training.examples import (
     Example,
     Maker,
+    examples_depend_on,
     mni152_reference,
     slice_rule,
     volume_rule,
 )
 from src_core.training.group import GridTemplate, GroupMean
-from src_core.training.labelled import check
+from src_core.training.labelled import LabelledScan, check
 from src_core.training.loop import optimise
-from src_core.training.losses import dice_per_class, segmentation_loss
+from src_core.training.losses import dice_per_class, mean_defined, segmentation_loss
 from src_core.training.mapping import read_mapping
 from src_core.training.meta import meta_train
 from src_core.training.plots import write_curves
@@ -59,6 +64,7 @@ TEMPLATE_POINTS = 4
 """Places at which the template network is compared with the mean picture, per point of a scan."""
 TEMPLATE_WEIGHT = 30.0
 """Of the squared error of intensities beside the loss of labels."""
+UNKNOWN_LICENCE = "not stated; that of the label maps may bind"
 JUDGED_POINTS = 40_000
 """Of each scan that is not trained on."""
 
@@ -108,9 +114,13 @@ class _Training:
         self.scans = [scan for scan in read_scans(settings.data) if scan.split in ("train", "val")]
         self.mapping = read_mapping(settings.data, self.protocol)
         check(self.scans, self.mapping)
+        tissues = settings.examples.tissues
+        self.tissues = protocol(tissues) if tissues else self.protocol
+        self.mirrors = mirrored_classes(self.protocol) is not None
         self.template = _load(settings.template) if settings.template else None
         self.earlier = _load(settings.from_model) if settings.from_model else None
         self.given = self.earlier or self.template
+        self.fit = settings.fit or (self.earlier.fit if self.earlier else FitSettings())
         self.network = self._network().to(device)
         self.work = settings.work or settings.output.with_suffix(".training")
         self.shelf = settings.cache or self.work
@@ -130,24 +140,23 @@ class _Training:
 
     def _claim_folders(self) -> None:
         settings = self.settings
-        given = self.given
-        # Where slices are put is all that another template would change in examples.
-        picture = given.picture().values.numpy() if given and settings.examples.slices else None
-        seen = {
-            "data": dataclasses.replace(settings.data, mapping=None, mapping_column=None),
-            "scans": {scan.name: scan.split for scan in self.scans},
-            "examples": settings.examples,
-            "template": None if picture is None else hashlib.sha256(picture.tobytes()).hexdigest(),
-            "seed": settings.seed,
-        }
+        seen = examples_depend_on(
+            settings.data,
+            self.scans,
+            settings.examples,
+            self.tissues,
+            self.mirrors,
+            self.given.picture() if self.given and settings.examples.slices else None,
+            settings.seed,
+        )
         trained = {
             "family": settings.family,
             "protocol": self.protocol.to_json(),
             "mapping": self.mapping.tolist(),
             "architecture": cast(Any, self.network).settings,
-            "fit": settings.fit,
+            "fit": self.fit,
             "rounds": settings.rounds,
-            "template": given.sha256 if given else None,
+            "template": self.given.sha256 if self.given else None,
             "start": settings.start,
             "meta": settings.meta,
             "outer": settings.outer,
@@ -155,8 +164,8 @@ class _Training:
             "unchanged": settings.unchanged,
         }
         if distributed.rank() == 0:
-            claim(self.shelf / "examples", to_json(seen))
-            claim(self.work, to_json(seen | trained))
+            claim(self.shelf / "examples", seen)
+            claim(self.work, seen | to_json(trained))
         distributed.wait()
 
     def _network(self) -> CoordinateNetwork:
@@ -175,7 +184,9 @@ class _Training:
         path = self.shelf / "examples" / "intensity.json"
         given = self.earlier or (None if self.settings.examples.slices else self.template)
         if distributed.rank() == 0 and not path.exists():
-            path.write_text(json.dumps((given.rule if given else self._measured_rule()).goals))
+            goals = (given.rule if given else self._measured_rule()).goals
+            with complete_files([path], overwrite=True) as (file,):
+                file.write_text(json.dumps(goals))
         distributed.wait()
         rule = IntensityRule(tuple(json.loads(path.read_text())))
         if given and rule != given.rule:
@@ -194,25 +205,23 @@ class _Training:
     def examples(self) -> None:
         """All variants of the training scans, and the validation scans as they are."""
         settings = self.settings.examples
-        known = protocol(settings.tissues) if settings.tissues else self.protocol
-        tissues = Tissues.of(known, read_mapping(self.settings.data, known))
         maker = Maker(
             self.reference,
             self.picture,
             self.rule,
-            tissues,
+            Tissues.of(self.tissues, read_mapping(self.settings.data, self.tissues)),
             settings,
             self.settings.seed,
+            self.mirrors,
         )
-
         makers = [
             (f"{scan.name}-{variant}", partial(maker.make, scan, variant))
             for scan in self.scans
-            for variant in range(settings.variants if scan.split == "train" else 1)
+            for variant in maker.variants(settings.variants if scan.split == "train" else 1)
         ]
         makers += [
-            (f"{path.name.split('.')[0]}-{variant}", partial(maker.synthesise, path, variant))
-            for path in _label_maps(settings.label_maps)
+            (f"{image_stem(path)}-{variant}", partial(maker.synthesise, path, variant))
+            for path in _label_maps(settings.label_maps, read_scans(self.settings.data))
             for variant in range(2, 2 + settings.synthetic)
         ]
         for name, make in _bar(distributed.own(makers), "examples"):
@@ -225,7 +234,7 @@ class _Training:
 
     def group(self) -> None:
         """The mean of the plain and mirrored training scans, warped onto it round by round."""
-        path = self.shelf / "group.pt"
+        path = self.shelf / f"group-{self._fingerprint(rounds=self.settings.rounds)}.pt"
         if distributed.rank() == 0:
             ensure(path, self._group)
         distributed.wait()
@@ -234,9 +243,7 @@ class _Training:
     def _group(self) -> tuple[TemplateImage, dict[str, Tensor]]:
         """The mean picture, and where in it the points of each example lie at last."""
         settings = cast(WarpedNetwork, self.network).settings
-        fit = dataclasses.replace(
-            self.settings.fit, iterations=settings.warp_iterations, look_every=0
-        )
+        fit = dataclasses.replace(self.fit, iterations=settings.warp_iterations, look_every=0)
         plain = [example for example in self.train if example.variant < 2]
         places: dict[str, Tensor] = {}
         image: TemplateImage | None = None
@@ -317,9 +324,10 @@ class _Training:
     def fits(self) -> None:
         """Fit every example from the start, as at test time, and keep the weights."""
         begin = self.network.fitted_vector()
-        folder = self.shelf / f"fits-{self._fingerprint(begin)}"
+        start = hashlib.sha256(begin.numpy().tobytes()).hexdigest()
+        folder = self.shelf / f"fits-{self._fingerprint(start=start)}"
         settings = dataclasses.replace(
-            self.settings.fit, seed=self.settings.seed, look_every=0, earliest_stop=None
+            self.fit, seed=self.settings.seed, look_every=0, earliest_stop=None
         )
 
         def fitted(example: Example) -> Tensor:
@@ -338,17 +346,11 @@ class _Training:
         self.weights = {example.name: fitted(example) for example in examples}
         self.network.load_fitted(begin)
 
-    def _fingerprint(self, begin: Tensor) -> str:
-        """Of what fits depend on besides the examples."""
-        architecture = cast(Any, self.network).settings
-        told = to_json(
-            {
-                "fit": self.settings.fit,
-                "network": {**vars(architecture), "hidden": None, "classes": None},
-            }
-        )
-        content = json.dumps(told).encode() + begin.numpy().tobytes()
-        return hashlib.sha256(content).hexdigest()[:12]
+    def _fingerprint(self, **others: Any) -> str:
+        """Of what fits depend on besides the examples; heads are read after them."""
+        architecture = {**vars(cast(Any, self.network).settings), "hidden": None, "classes": None}
+        told = to_json({"fit": self.fit, "network": architecture, **others})
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
     def head(self) -> None:
         """Train the head on the fitted networks."""
@@ -395,8 +397,8 @@ class _Training:
         return logits, self.classes[example.name][which].to(self.device)
 
     @torch.no_grad()
-    def _scores(self) -> np.ndarray:
-        """Dice of the validation scans, shape (scans, foreground classes)."""
+    def _scores(self) -> list[list[float]]:
+        """Dice of each foreground class in each validation scan; nan in neither label map."""
         scores = []
         for example in self.val:
             self.network.load_fitted(self.weights[example.name])
@@ -407,35 +409,44 @@ class _Training:
             ]
             truth = self.classes[example.name][: len(points)]
             scores.append(dice_per_class(torch.cat(found).cpu(), truth, len(self.protocol.ids)))
-        return np.array(scores)
+        return scores
 
     def _judge(self) -> dict[str, float]:
         """Mean foreground Dice of each validation scan, and the mean of these."""
-        if not self.val:
-            return {}
-        means = np.nanmean(self._scores(), axis=1)
-        by_name = {e.name: float(mean) for e, mean in zip(self.val, means, strict=True)}
-        return by_name | {"mean": float(means.mean())}
+        means = [mean_defined(own) for own in self._scores()]
+        names = [example.name for example in self.val]
+        mean = mean_defined(means)
+        return {} if math.isnan(mean) else {**dict(zip(names, means, strict=True)), "mean": mean}
 
     def _card_scores(self) -> dict[str, Any]:
         """What the card says of the scans that are not trained on."""
-        if not self.val:
-            return {}
         scores = self._scores()
-        names = [structure.name for structure in self.protocol.structures]
+        mean = mean_defined(mean_defined(own) for own in scores)
+        if math.isnan(mean):
+            return {}
+        by_structure = {
+            structure.name: mean_defined(own)
+            for structure, own in zip(
+                self.protocol.structures, zip(*scores, strict=True), strict=True
+            )
+        }
+        measured = "Dice on random points of the validation scans, mean over scans"
+        trained = self.earlier.card["training"].get("scans", {}) if self.earlier else {}
+        if known := {scan.name for scan in self.scans if scan.split == "val"} & set(
+            trained.get("train", [])
+        ):
+            measured += f"; training had begun on {', '.join(sorted(known))}"
         return {
-            "measured": "Dice on random points of the validation scans, mean over scans",
+            "measured": measured,
             "dice": {
-                name: round(float(np.nanmean(own)), 4)
-                for name, own in zip(names, scores.T, strict=True)
-                if not np.isnan(own).all()
+                name: round(own, 4) for name, own in by_structure.items() if not math.isnan(own)
             },
-            "mean_foreground": round(float(np.nanmean(scores, axis=1).mean()), 4),
+            "mean_foreground": round(mean, 4),
         }
 
     def write(self) -> None:
         """Write the model file."""
-        settings, fit = self.settings, self.settings.fit
+        settings, fit = self.settings, self.fit
         architecture = dataclasses.asdict(cast(Any, self.network).settings)
         by_split: dict[str, list[str]] = {}
         for scan in self.scans:
@@ -464,7 +475,8 @@ class _Training:
             },
             "training": training,
             "scores": self.scores or self._earlier_scores(),
-            "licence": settings.licence,
+            "licence": settings.licence
+            or (self.given.card["licence"] if self.given else UNKNOWN_LICENCE),
         }
         if settings.examples.slices:
             card["slice"] = to_json(settings.examples.slices.where)
@@ -481,11 +493,12 @@ class _Training:
         return None
 
     def _earlier_scores(self) -> dict[str, Any]:
-        """Without scans to judge by, the model is known by what it was trained further from."""
+        """Without scans to judge by, those of the model that training went on from."""
         if self.earlier is None or not self.earlier.card["scores"]:
             return {}
         scores = self.earlier.card["scores"]
-        return scores | {"measured": f"{scores['measured']}, before it was trained on all scans"}
+        before = ", before it was trained further"
+        return scores | {"measured": scores["measured"].removesuffix(before) + before}
 
 
 def _load(path: Path) -> Model:
@@ -531,13 +544,18 @@ def _bar(items: Sequence[Any], name: str) -> Any:
     return tqdm(items, desc=name, unit="scan", disable=distributed.rank() > 0)
 
 
-def _label_maps(folder: Path | None) -> list[Path]:
-    """Images in a folder, by name; none without a folder."""
+def _label_maps(folder: Path | None, scans: Sequence[LabelledScan]) -> list[Path]:
+    """Images in a folder, by name; none without a folder. None may be of a person held out."""
     if folder is None:
         return []
     found = [path for pattern in ("*.nii", "*.nii.gz", "*.mgz") for path in folder.glob(pattern)]
     if not found:
         raise InputError(f"label_maps: {folder} holds no .nii, .nii.gz or .mgz file")
+    taken = {scan.name for scan in scans}
+    taken |= {scan.subject for scan in scans if scan.split != "train"}
+    for path in found:
+        if {image_stem(path), subject_of(image_stem(path))} & taken:
+            raise InputError(f"label_maps: {path} has the name of a scan, or of a subject held out")
     return sorted(found)
 
 

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.affines import apply_affine
@@ -114,6 +115,31 @@ def test_a_scan_with_other_labels_is_scored_again(
     assert [s.reference_volume_mm3 for s in after[0].structures[:2]] == [grey, cortex]
 
 
+def test_whose_scan_it_is_may_be_said_later(
+    scores: list[Score], model: Model, data_folder: Path, work: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data_folder, tmp_path / "data")
+    table = tmp_path / "data" / "subjects.csv"
+    table.write_text(table.read_text().replace("person2", "somebody"))
+    after = run(model, tmp_path / "data", work)
+    assert after == [replace(score, subject="somebody") for score in scores]
+
+
+def test_scans_may_lie_in_folders(model: Model, data_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(data_folder, tmp_path / "data" / "site")
+    data = DataSettings(tmp_path / "data", val=("site/s2",), test=())
+    (scan,) = evaluation_scans(data, ["val"])
+    (scores,) = evaluate(model, [scan], ALL_GIVEN, tmp_path / "work", iterations=())
+    assert scores[0].scan == "site/s2"
+
+
+def test_label_ids_outside_the_mapping_are_said_before_anything_is_segmented(
+    data_folder: Path,
+) -> None:
+    with pytest.raises(InputError, match="are not in the mapping"):
+        evaluation_scans(DataSettings(data_folder), ["val"], mappings=[np.zeros(2, np.uint8)])
+
+
 def image_of(classes: np.ndarray, brain) -> LabelledImage:
     return LabelledImage(brain.scan, classes.astype(np.uint8))
 
@@ -162,6 +188,25 @@ def test_slices_lie_in_front_of_and_behind_the_thalami(brain, flip: int) -> None
         assert image.classes.shape == image.scan.shape
 
 
+def test_slices_outside_the_volume_are_left_out(brain) -> None:
+    front = replace(brain.scan, voxels=np.ascontiguousarray(brain.scan.voxels[:, 20:]))
+    thalami = np.zeros(front.shape, bool)
+    thalami[:, 1] = True
+    images = coronal_slices(LabelledImage(front, brain.labels[:, 20:]), thalami)
+    assert [image.slice_mm for image in images] == [-5.0, 0.0, 5.0, 10.0]
+
+
+def test_a_single_slice_is_scored_as_it_is(model: Model, brain, tmp_path: Path) -> None:
+    middle = brain.scan.shape[1] // 2
+    for what, values in (("T1w", brain.scan.voxels), ("labels", brain.labels)):
+        cut = nib.Nifti1Image(values[:, [middle]], brain.scan.affine)
+        nib.save(cut, tmp_path / f"s_{what}.nii.gz")
+    (tmp_path / "subjects.csv").write_text("scan,subject,split\ns,p,val\n")
+    scores = run(model, tmp_path, tmp_path / "work", slices=True)
+    assert scores[-1].slice_mm is None
+    assert scores[-1].mean("dice") is not None
+
+
 def _corners(image: LabelledImage) -> np.ndarray:
     return np.array([(0, 0, 0), np.array(image.scan.shape) - 1])
 
@@ -183,7 +228,7 @@ def test_slices_need_a_thalamus(model: Model, data_folder: Path, tmp_path: Path)
 
 
 def test_a_split_without_scans_is_refused(data_folder: Path) -> None:
-    with pytest.raises(InputError, match="no scan has the split test"):
+    with pytest.raises(InputError, match="no scan has the split test; there are: train, val"):
         evaluation_scans(DataSettings(data_folder), ["test"])
 
 

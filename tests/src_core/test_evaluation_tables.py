@@ -72,6 +72,14 @@ def test_what_is_left_out_is_not_in_the_means(model: Model) -> None:
     assert "left out of all means: CSF" in text
 
 
+def test_scans_that_the_model_was_trained_on_are_named(model: Model) -> None:
+    training = {"training": {"scans": {"train": ["a", "c"], "val": ["b"]}}}
+    known = replace(model, card=model.card | training)
+    scores = [score("a", 1, 1, 1, 1), score("b", 1, 1, 1, 1)]
+    assert "trained on scans of these names: a**" in summary([Evaluated("one", known, scores)])
+    assert "trained on" not in summary([Evaluated("one", model, scores)])
+
+
 def test_the_iterations_come_one_after_the_other(model: Model) -> None:
     scores = [
         score("a", 0.1, 0.1, 0.1, 0.1, asked="0"),

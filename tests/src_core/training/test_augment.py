@@ -10,7 +10,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from src_core.errors import InputError
-from src_core.labels import PROTOCOLS, protocol
+from src_core.labels import PROTOCOLS, Protocol, Structure, protocol
 from src_core.sample import phantom
 from src_core.training.augment import (
     AugmentSettings,
@@ -243,6 +243,39 @@ def test_mirrored_voxels_lie_on_the_other_side(brain) -> None:
     index = (3, 20, 20)
     there, here = (apply_affine(scan.affine, index) for scan in (mirrored, brain.scan))
     np.testing.assert_allclose(there, here * (-1, 1, 1))
+
+
+def named(*names: str) -> Protocol:
+    return Protocol(
+        "own", tuple(Structure(n, name, (9, 9, 9)) for n, name in enumerate(names, start=1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "swapped"),
+    [
+        (("Left hippocampus", "right Hippocampus", "Tumour"), [0, 2, 1, 3]),
+        (("hippocampus_R", "hippocampus_L"), [0, 2, 1]),
+        (("ctx-lh-cuneus", "ctx-rh-cuneus"), [0, 2, 1]),
+        (("Bright spot", "Cleft"), [0, 1, 2]),
+    ],
+)
+def test_sides_are_known_by_their_words(names, swapped) -> None:
+    assert mirrored_classes(named(*names)).tolist() == swapped
+
+
+def test_what_has_no_partner_on_the_other_side_is_not_mirrored() -> None:
+    assert mirrored_classes(named("Left-Hippocampus", "Brain-Stem")) is None
+
+
+def test_without_cortex_and_white_matter_nothing_ages(fine_brain) -> None:
+    lesions = Tissues.of(named("Lesion", "Oedema", "Core", "Rest"), AS_THEY_ARE)
+    random = np.random.default_rng(0)
+    _, mask, labels = augment(
+        fine_brain.scan, fine_brain.mask, fine_brain.labels, lesions, random, only("ageing")
+    )
+    np.testing.assert_array_equal(mask, fine_brain.mask)
+    np.testing.assert_array_equal(labels, fine_brain.labels)
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

@@ -13,6 +13,7 @@ import pytest
 
 from src_core import cli
 from src_core.errors import InputError
+from src_core.fit import FitSettings
 from src_core.slices import SliceRange
 from src_core.training import config
 from src_core.training.augment import AugmentSettings
@@ -21,6 +22,7 @@ from src_core.training.loop import LoopSettings
 from src_core.training.settings import (
     DataSettings,
     ExampleSettings,
+    MetaSettings,
     NetworkSettings,
     SliceSettings,
     TrainingSettings,
@@ -112,6 +114,15 @@ def test_every_setting_can_be_given(tmp_path: Path) -> None:
     )
 
 
+def test_what_a_section_leaves_out_is_as_usual_there(tmp_path: Path) -> None:
+    text = SMALL + "[outer]\nsteps = 8\n[fit]\npoints = 9\n[meta]\norder = 2\n"
+    settings = read_config(write(tmp_path, 'family = "siren"\n' + text))
+    usual = TrainingSettings(DataSettings(Path("scans")), Path("mine.safetensors")).outer
+    assert settings.outer == replace(usual, steps=8)
+    assert settings.fit == FitSettings(points=9)
+    assert settings.meta == MetaSettings(order=2)
+
+
 def test_the_mapping_may_be_a_file(tmp_path: Path) -> None:
     path = write(tmp_path, SMALL + 'mapping = "ids.csv"\nmapping_column = "mine"\n')
     data = read_config(path).data
@@ -133,6 +144,11 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
         ("rounds = 1.5\n" + SMALL, "rounds must be a whole number, but is 1.5"),
         ("rounds = true\n" + SMALL, "rounds must be a whole number, but is True"),
         (SMALL + "[head]\nsteps = 0\n", "[head] steps: 0 is not a positive number"),
+        (SMALL + "[examples]\nvariants = 0\n", "[examples] variants: 0 is not a positive"),
+        (
+            SMALL + '[examples]\nslices = {where = {axis = "z", range = [0, 1]}}\n',
+            "[examples.slices] where: training cuts coronal slices only",
+        ),
         ("name = 3\n" + SMALL, "name must be text, but is 3"),
         ("work = 3\n" + SMALL, "work must be a path, but is 3"),
         ("work = 2024-01-01\n" + SMALL, "work must be a path, but is datetime.date"),

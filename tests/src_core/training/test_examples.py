@@ -35,7 +35,9 @@ def scans(data_folder: Path) -> list[LabelledScan]:
 def maker(data_folder, template, rule) -> Maker:
     known = protocol("tissue4")
     tissues = Tissues.of(known, read_mapping(DataSettings(data_folder), known))
-    return Maker(template, template, rule, tissues, ExampleSettings(points=5000), seed=0)
+    return Maker(
+        template, template, rule, tissues, ExampleSettings(points=5000), seed=0, mirrors=True
+    )
 
 
 def test_points_carry_the_labels_of_their_voxels(maker, scans) -> None:
@@ -73,6 +75,13 @@ def test_left_and_right_change_their_classes_in_a_mirrored_scan(maker, scans) ->
         assert one.classes(mapping, fs32).tolist() == [*expected, IGNORED]
 
 
+def test_nothing_is_mirrored_where_sides_have_no_partners(maker, scans) -> None:
+    one_sided = replace(maker, mirrors=False)
+    assert one_sided.variants(4) == [0, 2, 3]
+    assert not any(one_sided.make(scans[0], variant)[0].mirrored for variant in range(2, 6))
+    assert any(maker.make(scans[0], variant)[0].mirrored for variant in range(2, 6))
+
+
 def same(one: Example, other: Example) -> bool:
     return torch.equal(one.points.seen, other.points.seen)
 
@@ -94,7 +103,6 @@ def test_slices_are_cut_and_put_where_they_belong(maker, scans) -> None:
         assert len(np.unique(example.points.indices[:, 1])) == 1
         assert -55 < taken.positions[:, 1].median() < 35
         differences = taken.seen[:, len(BLURS) :]
-        assert (differences == 0).any(0).sum() >= 0
         assert (differences != 0).any()
 
 

@@ -40,6 +40,17 @@ def test_scans_that_can_be_used_pass_the_check(labelled: LabelledScan, brain) ->
     assert read_mask(replace(labelled, mask=None), brain.scan) is None
 
 
+def test_a_fourth_axis_of_one_volume_counts_for_nothing(labelled: LabelledScan, brain) -> None:
+    save(brain.scan.voxels[..., None], brain.scan.affine, labelled.scan)
+    check([labelled], read_mapping(DataSettings(Path("data")), TISSUES))
+
+
+def test_what_files_hold_is_known_by_the_fingerprint(labelled: LabelledScan, brain) -> None:
+    before = labelled.fingerprint
+    save(np.roll(brain.labels, 1, 0), brain.scan.affine, labelled.labels)
+    assert labelled.fingerprint != before
+
+
 def moved(affine: np.ndarray) -> np.ndarray:
     return affine + np.array([[0, 0, 0, 1.5], *[[0, 0, 0, 0]] * 3])
 

@@ -63,6 +63,15 @@ def test_another_seed_draws_other_numbers(tmp_path: Path) -> None:
     assert not torch.equal(run(one), run(other, seed=1))
 
 
+def test_a_log_that_a_full_disk_cut_short_is_mended(tmp_path: Path) -> None:
+    run(tmp_path)
+    (log := tmp_path / "mean.csv").write_text(log.read_text() + "2")
+    (scores := tmp_path / "mean-scores.csv").write_text("")
+    run(tmp_path)
+    assert log.read_text().splitlines()[-1].startswith("250,")
+    assert scores.read_text() == ""
+
+
 def test_the_log_tells_how_it_went(tmp_path: Path) -> None:
     run(tmp_path)
     log = (tmp_path / "mean.csv").read_text().splitlines()

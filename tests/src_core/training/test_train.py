@@ -116,6 +116,7 @@ def test_another_protocol_can_share_examples_fits_and_the_template_network(
         data=replace(training.data, mapping=pairs),
         protocol="halves",
         structures=halves,
+        examples=replace(training.examples, tissues="tissue4"),
         template=training.output,
         cache=shelf,
     )
@@ -154,13 +155,57 @@ def test_a_model_can_be_trained_further_on_scans_of_all_splits(
     assert model.card["training"]["scans"] == {"train": ["s0", "s1", "s2"]}
     assert model.card["training"]["from_model"]["sha256"] == before.sha256
     assert model.card["scores"]["dice"] == before.card["scores"]["dice"]
-    assert "before it was trained on all scans" in model.card["scores"]["measured"]
+    assert "before it was trained further" in model.card["scores"]["measured"]
     assert model.card["architecture"] == before.card["architecture"]
     moved = {
         name for name in model.weights if not torch.equal(model.weights[name], before.weights[name])
     }
     assert moved
     assert all(name.startswith("head") for name in moved)
+
+
+def test_corrected_labels_are_noticed(
+    training: TrainingSettings, tmp_path: Path, data_folder: Path
+) -> None:
+    data, work = tmp_path / "data", training.output.with_suffix(".training")
+    shutil.copytree(data_folder, data)
+    shutil.copytree(work, tmp_path / "work")
+    shutil.copy(data / "s0_labels.nii.gz", data / "s1_labels.nii.gz")
+    settings = replace(training, data=DataSettings(data), work=tmp_path / "work")
+    with pytest.raises(InputError, match="other data, scans"):
+        train(settings)
+
+
+def test_validation_scans_without_any_structure_do_not_spoil_the_judgement(
+    short: TrainingSettings, tmp_path: Path
+) -> None:
+    """A protocol of one structure, of which the scan that is judged has nothing."""
+    table = tmp_path / "spot.csv"
+    table.write_text("id,name\n9,Spot\n")
+    nothing = {"1": 0, "2": 0, "3": 0, "4": 0}
+    train(
+        replace(
+            short,
+            data=replace(short.data, mapping=nothing),
+            protocol="spot",
+            structures=table,
+            examples=replace(short.examples, tissues="tissue4"),
+            head=replace(short.head, judge_every=50, patience=1),
+        )
+    )
+    assert load_model(short.output).card["scores"] == {}
+
+
+def test_label_maps_of_people_held_out_are_refused(
+    short: TrainingSettings, tmp_path: Path, data_folder: Path
+) -> None:
+    (heads := tmp_path / "heads").mkdir()
+    shutil.copy(data_folder / "s2_labels.nii.gz", heads / "person2.nii.gz")
+    settings = replace(
+        short, work=tmp_path / "work", examples=replace(short.examples, label_maps=heads)
+    )
+    with pytest.raises(InputError, match=r"person2.nii.gz has the name of .* a subject held out"):
+        train(settings)
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"rounds": 0}], ids=str)
