@@ -21,6 +21,8 @@ from statistics import mean, median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.common import write_sample
+
 if TYPE_CHECKING:
     from napari.layers import Layer
     from qtpy.QtCore import QTimer
@@ -378,22 +380,12 @@ def main() -> None:
         print(json.dumps(PARTS[args.part](args.scan, args.iterations)))
         return
     with TemporaryDirectory() as folder:
-        path = args.scan or _write_sample(Path(folder))
+        path = args.scan or write_sample(Path(folder))
         settings = Path(folder) / "settings.yaml"
         before, window, after = (
             measure(part, path, args.iterations, settings) for part in ("plain", "window", "plain")
         )
     _print_table(path, args.iterations, window, [before["rate"], after["rate"]])
-
-
-def _write_sample(folder: Path) -> Path:
-    from src_core.export import write_scalar_map
-    from src_core.sample import mni152_t1
-
-    path = folder / "mni152_T1w.nii.gz"
-    scan = mni152_t1()
-    write_scalar_map(scan.voxels, scan, path)
-    return path
 
 
 def _print_table(

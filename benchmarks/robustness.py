@@ -15,7 +15,7 @@ import argparse
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import torch
 from tqdm import tqdm
 
 from benchmarks.changed_scans import CHANGES, Original
+from benchmarks.common import kept
 from benchmarks.rigid_match import labels_there, rigid_match
 from src_core.alignment import read_transform
 from src_core.brain import brain_mask
@@ -36,7 +37,6 @@ from src_core.evaluation import (
     nearest_stored,
     score_structures,
 )
-from src_core.export import write_json
 from src_core.files import complete_files
 from src_core.labels import Protocol
 from src_core.measure import dice, volumes
@@ -165,13 +165,6 @@ class Case:
     iterations: int
 
 
-def _kept(path: Path, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What the file holds, made first if it is not there."""
-    if not path.exists():
-        write_json(make(), path)
-    return json.loads(path.read_text())
-
-
 def unchanged(bench: Bench, labelled: EvaluationScan) -> Case:
     """Segment a scan as it is, or read the result that is kept."""
     (image,) = labelled.read(bench.mapping)
@@ -205,7 +198,7 @@ def losses(bench: Bench, case: Case, names: Sequence[str]) -> list[Finding]:
                 "counterpart": bench.dices(case.labels, original.scan, on),
             }
 
-        found = _kept(bench.folder(case.labelled) / f"{_file_name(what)}.json", measure)
+        found = kept(bench.folder(case.labelled) / f"{_file_name(what)}.json", measure)
         loss = bench.mean(found["counterpart"]) - bench.mean(found["dice"])
         findings.append(Finding(what, name, loss))
     return findings
@@ -224,7 +217,7 @@ def course(bench: Bench, case: Case, iterations: int, scored: Sequence[int]) -> 
         stored = {nearest_stored(result.iterations, iteration) for iteration in wanted}
         return {str(iteration): _sampled(bench, case, result, iteration) for iteration in stored}
 
-    found = _kept(bench.folder(case.labelled) / f"course_{iterations}.json", measure)
+    found = kept(bench.folder(case.labelled) / f"course_{iterations}.json", measure)
     means = {int(iteration): bench.mean(values) for iteration, values in found.items()}
     return dict(sorted(means.items()))
 
@@ -288,7 +281,7 @@ def one_person_twice(bench: Bench, first: Case, second: Case) -> list[Finding]:
         return found
 
     path = bench.folder(first.labelled) / f"{second.labelled.name}_rigid.json"
-    found = _kept(path, measure)
+    found = kept(path, measure)
     findings = []
     for whose in ("our", "the manual"):
         for measure_name, unit in (("Dice", ""), ("volume difference", ", %")):

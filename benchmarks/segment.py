@@ -21,10 +21,9 @@ from tempfile import TemporaryDirectory
 
 import torch
 
+from benchmarks.common import write_sample
 from benchmarks.fit_step import PLAIN_POINTS, PlainFit
 from src_core.bundled import DEFAULT_MODEL
-from src_core.export import write_scalar_map
-from src_core.sample import mni152_t1
 from src_core.scan import Scan, read_scan
 from src_core.segment import segment
 
@@ -79,7 +78,7 @@ def main() -> None:
 
     torch.set_num_threads(args.threads)
     with TemporaryDirectory() as folder:
-        path = args.scan or _write_sample(Path(folder))
+        path = args.scan or write_sample(Path(folder))
         scan = read_scan(path)
         plain = PlainFit(PLAIN_POINTS)
         plain.step()
@@ -88,13 +87,6 @@ def main() -> None:
             recipe.append(plain_seconds(scan, plain))
             rounds.append(measure(path, args.model, args.threads))
     _print_table(scan, args, rounds, recipe)
-
-
-def _write_sample(folder: Path) -> Path:
-    path = folder / "mni152_T1w.nii.gz"
-    scan = mni152_t1()
-    write_scalar_map(scan.voxels, scan, path)
-    return path
 
 
 def _print_table(

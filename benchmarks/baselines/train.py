@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from benchmarks.baselines.data import LabelledPoints
 from src_core.points import Points
-from src_core.training.losses import dice_per_class, mean_defined, segmentation_loss
+from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 
 JUDGED_POINTS = 40_000
 """Of each scan that is not trained on."""
@@ -55,8 +55,8 @@ def judge(examples: Sequence[LabelledPoints], classes: int, logits: Logits) -> d
         points = example.points.take(slice(0, JUDGED_POINTS))
         found = logits(example, points).argmax(1)
         scores = dice_per_class(found, example.classes[: len(points)], classes)
-        means[example.name] = mean_defined(scores)
-    return means | {"mean": mean_defined(means.values())} if means else {}
+        means[example.name] = nan_mean(scores)
+    return means | {"mean": nan_mean(means.values())} if means else {}
 
 
 def logged_seconds(log: Path) -> float:

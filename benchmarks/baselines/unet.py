@@ -26,7 +26,7 @@ from src_core.scan import Scan
 from src_core.training.augment import mirrored_classes
 from src_core.training.labelled import LabelledScan, read_example, read_mask
 from src_core.training.loop import LoopSettings, optimise
-from src_core.training.losses import dice_per_class, mean_defined, segmentation_loss
+from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 from src_core.training.mapping import IGNORED
 
 
@@ -85,8 +85,8 @@ class UNet3d(Method):
                 found = torch.cat([self._scores(image[None]).argmax(1) for image, _ in patches])
                 truth = torch.stack([classes for _, classes in patches])
                 number = len(self.task.protocol.ids)
-                means[name] = mean_defined(dice_per_class(found, truth, number))
-            return means | {"mean": mean_defined(means.values())}
+                means[name] = nan_mean(dice_per_class(found, truth, number))
+            return means | {"mean": nan_mean(means.values())}
 
         name = f"unet{self.dimensions}d"
         optimise(name, work, list(self.network.parameters()), self.loop, SEED, losses, judge)

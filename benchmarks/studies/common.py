@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ import torch
 
 from src_core.brain import brain_mask
 from src_core.errors import InputError
-from src_core.export import write_json
 from src_core.files import complete_files
 from src_core.labels import Protocol
 from src_core.measure import dice
@@ -89,13 +87,6 @@ def read_case(labelled: LabelledScan, data: Path, protocol: Protocol) -> Case:
     """Read a scan with its classes in a protocol."""
     scan, classes = read_example(labelled, read_mapping(DataSettings(data), protocol))
     return Case(labelled.name, scan, brain_mask(scan, read_mask(labelled, scan)), classes)
-
-
-def kept(path: Path, make: Callable[[], Any]) -> Any:
-    """What a JSON file holds, measured first if it is not there: so a study can be interrupted."""
-    if not path.exists():
-        write_json({"found": make()}, path)
-    return json.loads(path.read_text())["found"]
 
 
 def mean_dice(labels: np.ndarray, classes: np.ndarray, protocol: Protocol) -> float:

@@ -20,12 +20,12 @@ from matplotlib.figure import Figure
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.methods import METHODS, trained
 from benchmarks.baselines.model_file import ModelFile
+from benchmarks.common import kept
 from benchmarks.studies.coarse import block_means, repeated
 from benchmarks.studies.common import (
     Case,
     averaged,
     chosen_scans,
-    kept,
     mean_dice,
     parser,
     read_case,

@@ -17,11 +17,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
+from benchmarks.common import kept
 from benchmarks.studies.common import (
     Case,
     averaged,
     chosen_scans,
-    kept,
     mean_dice,
     parser,
     read_case,

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from benchmarks.common import kept
 from benchmarks.studies.coarse import every_second, interpolated
 from benchmarks.studies.common import (
     Case,
     averaged,
     chosen_scans,
-    kept,
     mean_dice,
     parser,
     read_case,

@@ -51,7 +51,7 @@ def focal_loss(logits: Tensor, classes: Tensor, gamma: float) -> Tensor:
     return ((1 - (-surprise).exp()) ** gamma * surprise).sum() / max(len(classes), 1)
 
 
-def mean_defined(values: Iterable[float]) -> float:
+def nan_mean(values: Iterable[float]) -> float:
     """Mean of the numbers that are not nan; nan if there is none."""
     defined = [value for value in values if not math.isnan(value)]
     return math.fsum(defined) / len(defined) if defined else math.nan

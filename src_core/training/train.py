@@ -54,7 +54,7 @@ from src_core.training.examples import (
 from src_core.training.group import GridTemplate, GroupMean
 from src_core.training.labelled import LabelledScan, check
 from src_core.training.loop import optimise
-from src_core.training.losses import dice_per_class, mean_defined, segmentation_loss
+from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 from src_core.training.mapping import read_mapping
 from src_core.training.meta import meta_train
 from src_core.training.plots import write_curves
@@ -413,19 +413,19 @@ class _Training:
 
     def _judge(self) -> dict[str, float]:
         """Mean foreground Dice of each validation scan, and the mean of these."""
-        means = [mean_defined(own) for own in self._scores()]
+        means = [nan_mean(own) for own in self._scores()]
         names = [example.name for example in self.val]
-        mean = mean_defined(means)
+        mean = nan_mean(means)
         return {} if math.isnan(mean) else {**dict(zip(names, means, strict=True)), "mean": mean}
 
     def _card_scores(self) -> dict[str, Any]:
         """What the card says of the scans that are not trained on."""
         scores = self._scores()
-        mean = mean_defined(mean_defined(own) for own in scores)
+        mean = nan_mean(nan_mean(own) for own in scores)
         if math.isnan(mean):
             return {}
         by_structure = {
-            structure.name: mean_defined(own)
+            structure.name: nan_mean(own)
             for structure, own in zip(
                 self.protocol.structures, zip(*scores, strict=True), strict=True
             )

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
+from benchmarks.common import kept
 from benchmarks.studies.coarse import block_means, every_second, interpolated, repeated
-from benchmarks.studies.common import Case, averaged, kept, mean_dice
+from benchmarks.studies.common import Case, averaged, mean_dice
 from src_core.labels import protocol
 from src_core.sample import phantom
 

@@ -1,0 +1,28 @@
+"""What the benchmarks share; importing it loads nothing that a benchmark may want to time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def kept(path: Path, make: Callable[[], Any]) -> Any:
+    """What a JSON file holds, measured first if it is not there: so a run can be interrupted."""
+    from src_core.export import write_json
+
+    if not path.exists():
+        write_json({"found": make()}, path)
+    return json.loads(path.read_text())["found"]
+
+
+def write_sample(folder: Path) -> Path:
+    """Write the MNI152 sample into a folder; returns its file."""
+    from src_core.export import write_scalar_map
+    from src_core.sample import mni152_t1
+
+    path = folder / "mni152_T1w.nii.gz"
+    scan = mni152_t1()
+    write_scalar_map(scan.voxels, scan, path)
+    return path
