@@ -244,6 +244,8 @@ def _checked(card: Any, weights: dict[str, Tensor], digest: str) -> Model:
     if len(goals) != len(LEVELS) or any(b <= a for a, b in pairwise(goals)):
         raise InputError(f"intensity_goals must be {len(LEVELS)} rising numbers")
     protocol = Protocol.from_json(card["protocol"])
+    if "iterations" not in card["fit"]:
+        raise InputError("its fit is not complete: no iterations")
     fit = _settings(FitSettings, card["fit"], "fit")
     if fit.iterations < 0 or fit.points < 1:
         raise InputError("its fit needs iterations of 0 or more and points of 1 or more")
