@@ -111,7 +111,8 @@ class _Training:
         self.settings = settings
         self.device = device
         self.protocol: Protocol = settings.read_protocol()
-        self.scans = [scan for scan in read_scans(settings.data) if scan.split in ("train", "val")]
+        self.everybody = read_scans(settings.data)
+        self.scans = [scan for scan in self.everybody if scan.split in ("train", "val")]
         self.mapping = read_mapping(settings.data, self.protocol)
         check(self.scans, self.mapping)
         tissues = settings.examples.tissues
@@ -122,15 +123,14 @@ class _Training:
         self.given = self.earlier or self.template
         self.fit = settings.fit or (self.earlier.fit if self.earlier else FitSettings())
         self.network = self._network().to(device)
+        drawn = self.given.picture() if self.given else None
         self.work = settings.work or settings.output.with_suffix(".training")
         self.shelf = settings.cache or self.work
-        self._claim_folders()
+        self._claim_folders(drawn if settings.examples.slices else None)
         self.reference = mni152_reference()
         self.rule = self._rule()
         # What single slices are put in, and what a network of the siren family starts from.
-        self.picture = (
-            self.given.picture() if self.given else _normalised(self.reference, self.rule)
-        )
+        self.picture = drawn or _normalised(self.reference, self.rule)
         self.train: list[Example] = []
         self.val: list[Example] = []
         self.classes: dict[str, Tensor] = {}
@@ -138,7 +138,7 @@ class _Training:
         self.places: dict[str, Tensor] = {}
         self.weights: dict[str, Tensor] = {}
 
-    def _claim_folders(self) -> None:
+    def _claim_folders(self, slice_picture: TemplateImage | None) -> None:
         settings = self.settings
         seen = examples_depend_on(
             settings.data,
@@ -146,7 +146,7 @@ class _Training:
             settings.examples,
             self.tissues,
             self.mirrors,
-            self.given.picture() if self.given and settings.examples.slices else None,
+            slice_picture,
             settings.seed,
         )
         trained = {
@@ -221,7 +221,7 @@ class _Training:
         ]
         makers += [
             (f"{image_stem(path)}-{variant}", partial(maker.synthesise, path, variant))
-            for path in _label_maps(settings.label_maps, read_scans(self.settings.data))
+            for path in _label_maps(settings.label_maps, self.everybody)
             for variant in range(2, 2 + settings.synthetic)
         ]
         for name, make in _bar(distributed.own(makers), "examples"):
