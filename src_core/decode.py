@@ -60,7 +60,7 @@ class Evaluation:
     def logits(self) -> Tensor:
         """Class scores, shape (N, classes), background first."""
         if self._logits is None:
-            self._logits = self._network.read_logits(self.activations, self._points)
+            self._logits = self._network.read_logits(self.activations, self.positions, self._points)
         return self._logits
 
     @property

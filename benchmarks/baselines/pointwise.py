@@ -6,7 +6,6 @@ around it, the same that the head of the `warped` family reads.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, judge, label_loss, logged_seconds, some
+from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
 from src_core.points import SEEN, Points
 from src_core.scan import Scan
@@ -42,9 +42,7 @@ class PointwiseNetwork(nn.Module):
 
     def forward(self, points: Points) -> Tensor:
         """Class scores (N, classes)."""
-        turns = points.positions[:, :, None] * (2 * math.pi / torch.tensor(WAVELENGTHS))
-        turns = turns.flatten(1)
-        return self.head(torch.cat([turns.sin(), turns.cos(), points.seen], 1))
+        return self.head(torch.cat([fourier_code(points.positions, WAVELENGTHS), points.seen], 1))
 
 
 class Pointwise(Method):

@@ -66,8 +66,13 @@ class CoordinateNetwork(nn.Module, ABC):
         """Normalised intensities of the scan, shape (N,), from the activations at its points."""
 
     @abstractmethod
-    def read_logits(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
-        """Class scores, shape (N, classes), from the activations at the points of a scan."""
+    def read_logits(
+        self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
+    ) -> Tensor:
+        """Class scores, shape (N, classes), at the points of a scan.
+
+        From the activations there and the `warped` positions (N, 3) of the points, template mm.
+        """
 
     def reconstruct(self, points: Points) -> Tensor:
         """Normalised intensities of the scan as the network knows it, shape (N,)."""
@@ -75,7 +80,8 @@ class CoordinateNetwork(nn.Module, ABC):
 
     def logits(self, points: Points) -> Tensor:
         """Class scores before the softmax, shape (N, classes), background first."""
-        return self.read_logits(self.activations(self.warp(points.positions)), points)
+        warped = self.warp(points.positions)
+        return self.read_logits(self.activations(warped), warped, points)
 
     def warp(self, positions: Tensor) -> Tensor:
         """Template mm (N, 3) after the per-scan warp; the same positions where there is none."""

@@ -127,5 +127,7 @@ class SirenNetwork(CoordinateNetwork):
     def read_intensity(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
         return self.intensity(activations[-1])[:, 0]
 
-    def read_logits(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
+    def read_logits(
+        self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
+    ) -> Tensor:
         return self.head(activations[-1])

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from src_core.networks.appearance import Appearance
 from src_core.networks.base import CoordinateNetwork, FitError
+from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
 from src_core.networks.sine import SineLayers
 from src_core.networks.warp import DisplacementGrids
@@ -35,6 +36,10 @@ class WarpedSettings:
         Template mm that are 1 for the network.
     hidden : tuple of int
         Hidden layers of the head.
+    reads_activations : bool
+        The head reads the activations of all sine layers.
+    aligned_wavelengths, warped_wavelengths : tuple of float
+        Of the Fourier codes in which it reads the position before and after the warp, mm.
     spacings : tuple of float
         Distances of the warp's nodes, mm.
     warp_iterations : int
@@ -53,6 +58,9 @@ class WarpedSettings:
     omega: float = 30.0
     scale: float = 80.0
     hidden: tuple[int, ...] = (320, 320)
+    reads_activations: bool = True
+    aligned_wavelengths: tuple[float, ...] = ()
+    warped_wavelengths: tuple[float, ...] = ()
     spacings: tuple[float, ...] = (24.0, 12.0, 6.0)
     warp_iterations: int = 100
     warp_rate: float = 0.5
@@ -87,12 +95,17 @@ class TemplateNetwork(nn.Module):
 class WarpedNetwork(CoordinateNetwork):
     """Warp and appearance of one scan, the template network, and a head.
 
-    The head reads the template network's activations at the warped position, the template
-    intensities there, and the scan's own intensities at and around the point.
+    The head reads where the point lies before and after the warp, what the template network shows
+    there, and the scan's own intensities at and around the point.
 
     Parameters
     ----------
     settings : WarpedSettings
+
+    Raises
+    ------
+    ValueError
+        A wavelength is not positive.
     """
 
     per_scan = ("displacement", "appearance")
@@ -101,7 +114,12 @@ class WarpedNetwork(CoordinateNetwork):
         super().__init__()
         self.settings = settings
         self.template = TemplateNetwork(settings)
-        read = settings.width * settings.depth + len(BLURS) + SEEN
+        wavelengths = settings.aligned_wavelengths + settings.warped_wavelengths
+        if min(wavelengths, default=1.0) <= 0:
+            raise ValueError("wavelengths must be positive")
+        read = 6 * len(wavelengths) + len(BLURS) + SEEN
+        if settings.reads_activations:
+            read += settings.width * settings.depth
         self.head = Head(read, settings.hidden, settings.classes)
         self.displacement = DisplacementGrids(settings.box, settings.spacings)
         self.appearance = Appearance(settings.box)
@@ -154,8 +172,16 @@ class WarpedNetwork(CoordinateNetwork):
         template = self.template.intensity(activations[-1])[:, 0]
         return self.appearance.to_scan(template, points.positions)
 
-    def read_logits(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
-        template = self.template.intensity(activations[-1])
-        intensities = self.appearance(points.seen[:, : len(BLURS)], points.positions)
-        differences = points.seen[:, len(BLURS) :]
-        return self.head(torch.cat([*activations, template, intensities, differences], 1))
+    def read_logits(
+        self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
+    ) -> Tensor:
+        settings = self.settings
+        read = [
+            fourier_code(points.positions, settings.aligned_wavelengths),
+            fourier_code(warped, settings.warped_wavelengths),
+            *(activations if settings.reads_activations else ()),
+            self.template.intensity(activations[-1]),
+            self.appearance(points.seen[:, : len(BLURS)], points.positions),
+            points.seen[:, len(BLURS) :],
+        ]
+        return self.head(torch.cat(read, 1))

@@ -96,7 +96,7 @@ class Objective(nn.Module):
         squared = (intensity - points.seen[:, 0]).square().mean()
         if classes is None:
             return (squared,)
-        logits = self.network.read_logits(activations, points)
+        logits = self.network.read_logits(activations, points.positions, points)
         if self.settings.label_loss == "dice":
             return squared, segmentation_loss(logits, classes)
         return squared, focal_loss(logits, classes, self.settings.focal_gamma)

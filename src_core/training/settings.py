@@ -153,8 +153,8 @@ class NetworkSettings:
         Adam step size of the sine layers in a fit.
     layer_rates : tuple of float or None
         Step size of each sine layer over `weight_rate`, of the siren family.
-    warp_iterations : int or None
-        Of the warped family.
+    warp_iterations, reads_activations, aligned_wavelengths, warped_wavelengths
+        Of the warped family; see `src_core.networks.warped.WarpedSettings`.
     learned_rates : {"none", "layer", "weight"} or None
         Of the siren family.
     """
@@ -167,6 +167,9 @@ class NetworkSettings:
     weight_rate: float | None = None
     layer_rates: tuple[float, ...] | None = None
     warp_iterations: int | None = None
+    reads_activations: bool | None = None
+    aligned_wavelengths: tuple[float, ...] | None = None
+    warped_wavelengths: tuple[float, ...] | None = None
     learned_rates: Literal["none", "layer", "weight"] | None = None
 
     def chosen(self) -> dict[str, Any]:

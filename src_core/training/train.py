@@ -65,6 +65,10 @@ TEMPLATE_POINTS = 4
 TEMPLATE_WEIGHT = 30.0
 """Of the squared error of intensities beside the loss of labels."""
 UNKNOWN_LICENCE = "not stated; that of the label maps may bind"
+OF_THE_HEAD = (
+    "classes", "hidden", "reads_activations", "aligned_wavelengths", "warped_wavelengths"
+)  # fmt: skip
+"""Parts of an architecture that do not change a fit."""
 JUDGED_POINTS = 40_000
 """Of each scan that is not trained on."""
 
@@ -348,8 +352,13 @@ class _Training:
 
     def _fingerprint(self, **others: Any) -> str:
         """Of what fits depend on besides the examples; heads are read after them."""
-        architecture = {**vars(cast(Any, self.network).settings), "hidden": None, "classes": None}
-        told = to_json({"fit": self.fit, "network": architecture, **others})
+        architecture = {
+            name: value
+            for name, value in vars(cast(Any, self.network).settings).items()
+            if name not in OF_THE_HEAD
+        }
+        fit = dataclasses.replace(self.fit, earliest_stop=None)
+        told = to_json({"fit": fit, "network": architecture, **others})
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
     def head(self) -> None:

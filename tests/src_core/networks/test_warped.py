@@ -145,3 +145,26 @@ def test_the_whole_chain_has_the_right_gradient(points, axis) -> None:
         grid[place] -= 2 * step
         behind = network.error(double, 30).loss
     assert gradient[place].item() == pytest.approx((ahead - behind).item() / (2 * step), rel=1e-3)
+
+
+def test_a_head_may_read_positions_instead_of_activations(points) -> None:
+    settings = dataclasses.replace(
+        SETTINGS,
+        reads_activations=False,
+        aligned_wavelengths=(64.0,),
+        warped_wavelengths=(64.0, 16.0),
+    )
+    network, taken = new_network(settings), points.take(slice(0, 100))
+    with torch.no_grad():
+        network.template.intensity.weight.zero_()  # so that the template looks alike everywhere
+        logits = network.logits(taken)
+        network.displacement.grids[0] += 5
+        warped = network.logits(taken)
+        back = network.logits(Points(taken.positions - 5, taken.seen))
+    assert not torch.allclose(warped, logits, atol=1e-3)
+    assert not torch.allclose(back, logits, atol=1e-3)  # where it lay before the warp counts, too
+
+
+def test_a_wavelength_of_zero_is_refused() -> None:
+    with pytest.raises(ValueError, match="wavelengths"):
+        new_network(dataclasses.replace(SETTINGS, warped_wavelengths=(0.0,)))
