@@ -37,9 +37,10 @@ class WarpedSettings:
     hidden : tuple of int
         Hidden layers of the head.
     reads_activations : bool
-        The head reads the activations of all sine layers.
+        The head reads the activations of all sine layers, in place of the scan's intensities as
+        they are.
     aligned_wavelengths, warped_wavelengths : tuple of float
-        Of the Fourier codes in which it reads the position before and after the warp, mm.
+        Of the Fourier codes in which the head reads a position before and after the warp, mm.
     spacings : tuple of float
         Distances of the warp's nodes, mm.
     warp_iterations : int
@@ -95,8 +96,8 @@ class TemplateNetwork(nn.Module):
 class WarpedNetwork(CoordinateNetwork):
     """Warp and appearance of one scan, the template network, and a head.
 
-    The head reads where the point lies before and after the warp, what the template network shows
-    there, and the scan's own intensities at and around the point.
+    The head reads what the template network shows at the warped point, the scan's own intensities
+    at and around it, and either the network's activations or codes of the positions.
 
     Parameters
     ----------
@@ -117,9 +118,9 @@ class WarpedNetwork(CoordinateNetwork):
         wavelengths = settings.aligned_wavelengths + settings.warped_wavelengths
         if min(wavelengths, default=1.0) <= 0:
             raise ValueError("wavelengths must be positive")
-        read = 6 * len(wavelengths) + len(BLURS) + SEEN
-        if settings.reads_activations:
-            read += settings.width * settings.depth
+        sines = settings.width * settings.depth
+        others = sines if settings.reads_activations else len(BLURS)
+        read = 6 * len(wavelengths) + others + len(BLURS) + SEEN
         self.head = Head(read, settings.hidden, settings.classes)
         self.displacement = DisplacementGrids(settings.box, settings.spacings)
         self.appearance = Appearance(settings.box)
@@ -176,12 +177,15 @@ class WarpedNetwork(CoordinateNetwork):
         self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
     ) -> Tensor:
         settings = self.settings
+        intensities, differences = points.seen.split([len(BLURS), SEEN - len(BLURS)], 1)
+        uncorrected = () if settings.reads_activations else (intensities,)
         read = [
             fourier_code(points.positions, settings.aligned_wavelengths),
             fourier_code(warped, settings.warped_wavelengths),
             *(activations if settings.reads_activations else ()),
             self.template.intensity(activations[-1]),
-            self.appearance(points.seen[:, : len(BLURS)], points.positions),
-            points.seen[:, len(BLURS) :],
+            self.appearance(intensities, points.positions),
+            *uncorrected,
+            differences,
         ]
         return self.head(torch.cat(read, 1))

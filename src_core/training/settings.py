@@ -153,8 +153,10 @@ class NetworkSettings:
         Adam step size of the sine layers in a fit.
     layer_rates : tuple of float or None
         Step size of each sine layer over `weight_rate`, of the siren family.
-    warp_iterations, reads_activations, aligned_wavelengths, warped_wavelengths
-        Of the warped family; see `src_core.networks.warped.WarpedSettings`.
+    warp_iterations : int or None
+    reads_activations : bool or None
+    aligned_wavelengths, warped_wavelengths : tuple of float or None
+        Of the warped family.
     learned_rates : {"none", "layer", "weight"} or None
         Of the siren family.
     """

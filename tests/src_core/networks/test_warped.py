@@ -147,13 +147,9 @@ def test_the_whole_chain_has_the_right_gradient(points, axis) -> None:
     assert gradient[place].item() == pytest.approx((ahead - behind).item() / (2 * step), rel=1e-3)
 
 
-def test_a_head_may_read_positions_instead_of_activations(points) -> None:
-    settings = dataclasses.replace(
-        SETTINGS,
-        reads_activations=False,
-        aligned_wavelengths=(64.0,),
-        warped_wavelengths=(64.0, 16.0),
-    )
+def test_the_head_reads_where_a_point_lies_before_and_after_the_warp(points) -> None:
+    codes = {"aligned_wavelengths": (64.0,), "warped_wavelengths": (64.0, 16.0)}
+    settings = dataclasses.replace(SETTINGS, reads_activations=False, **codes)
     network, taken = new_network(settings), points.take(slice(0, 100))
     with torch.no_grad():
         network.template.intensity.weight.zero_()  # so that the template looks alike everywhere
@@ -162,7 +158,7 @@ def test_a_head_may_read_positions_instead_of_activations(points) -> None:
         warped = network.logits(taken)
         back = network.logits(Points(taken.positions - 5, taken.seen))
     assert not torch.allclose(warped, logits, atol=1e-3)
-    assert not torch.allclose(back, logits, atol=1e-3)  # where it lay before the warp counts, too
+    assert not torch.allclose(back, logits, atol=1e-3)
 
 
 def test_a_wavelength_of_zero_is_refused() -> None:
