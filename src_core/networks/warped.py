@@ -178,14 +178,12 @@ class WarpedNetwork(CoordinateNetwork):
     ) -> Tensor:
         settings = self.settings
         intensities, differences = points.seen.split([len(BLURS), SEEN - len(BLURS)], 1)
-        uncorrected = () if settings.reads_activations else (intensities,)
         read = [
             fourier_code(points.positions, settings.aligned_wavelengths),
             fourier_code(warped, settings.warped_wavelengths),
             *(activations if settings.reads_activations else ()),
             self.template.intensity(activations[-1]),
             self.appearance(intensities, points.positions),
-            *uncorrected,
-            differences,
+            differences if settings.reads_activations else points.seen,
         ]
         return self.head(torch.cat(read, 1))

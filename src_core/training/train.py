@@ -126,6 +126,9 @@ class _Training:
         self.earlier = _load(settings.from_model) if settings.from_model else None
         self.given = self.earlier or self.template
         self.fit = settings.fit or (self.earlier.fit if self.earlier else FitSettings())
+        self.whole_fit = dataclasses.replace(
+            self.fit, seed=settings.seed, look_every=0, earliest_stop=None
+        )
         self.network = self._network().to(device)
         drawn = self.given.picture() if self.given else None
         self.work = settings.work or settings.output.with_suffix(".training")
@@ -330,14 +333,11 @@ class _Training:
         begin = self.network.fitted_vector()
         start = hashlib.sha256(begin.numpy().tobytes()).hexdigest()
         folder = self.shelf / f"fits-{self._fingerprint(start=start)}"
-        settings = dataclasses.replace(
-            self.fit, seed=self.settings.seed, look_every=0, earliest_stop=None
-        )
 
         def fitted(example: Example) -> Tensor:
             def make() -> Tensor:
                 self.network.load_fitted(begin)
-                for _ in Fit(self.network, example.points.to(self.device), settings):
+                for _ in Fit(self.network, example.points.to(self.device), self.whole_fit):
                     pass
                 return self.network.fitted_vector()
 
@@ -357,8 +357,7 @@ class _Training:
             for name, value in vars(cast(Any, self.network).settings).items()
             if name not in OF_THE_HEAD
         }
-        fit = dataclasses.replace(self.fit, earliest_stop=None)
-        told = to_json({"fit": fit, "network": architecture, **others})
+        told = to_json({"fit": self.whole_fit, "network": architecture, **others})
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
     def head(self) -> None:
