@@ -195,10 +195,11 @@ class Controller:
             return
         session, orientation = self._live.session, self._live.orientation
         layer = self._live.labels or self._live.reconstruction
-        labels, _ = session.pictures.volume(self.job.shown, LABELS)
-        if labels is None or layer is None:
+        decoded = session.pictures.decoded(self.job.shown, LABELS)
+        if decoded is None or layer is None:
             return
-        voxels = session.pictures.regions.indices[labels == id]
+        numbers, labels = decoded
+        voxels = session.pictures.regions.indices[numbers[labels == id]]
         if not len(voxels):
             show_info("nothing of this structure at this iteration")
             return

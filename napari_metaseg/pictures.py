@@ -140,6 +140,17 @@ class Pictures:
                 return values[self._parents(region)[numbers]], False
         return None, False
 
+    def decoded(self, iteration: int, quantity: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Numbers of the brain points of the sharpest volume that were decoded, and their values.
+
+        Other than in `volume`, no point has the value of one nearby.
+        """
+        for region in (WHOLE, FINER, COARSE):
+            values = self.get(iteration, quantity, region)
+            if values is not None:
+                return self.numbers(region), values
+        return None
+
     def volume(self, iteration: int, quantity: str) -> tuple[np.ndarray | None, bool]:
         """The sharpest values of all brain points, and whether they are sharp."""
         whole = self.get(iteration, quantity, WHOLE)

@@ -75,6 +75,15 @@ def test_nothing_is_known_before_something_is_decoded(pictures) -> None:
     assert not sharp
 
 
+def test_what_was_decoded_is_told_without_what_only_stands_for_it(pictures) -> None:
+    assert pictures.decoded(0, "q") is None
+    for region in (COARSE, FINER, WHOLE):
+        put(pictures, region)
+        numbers, values = pictures.decoded(0, "q")
+        np.testing.assert_array_equal(numbers, pictures.numbers(region))
+        np.testing.assert_array_equal(values, numbers)
+
+
 def test_sharp_planes_are_those_of_the_whole_volume(pictures, truth) -> None:
     for axis, index in planes():
         put(pictures, Region(axis, index))
