@@ -34,6 +34,8 @@ PRIOR_WEIGHT = 1e-3
 """Of a code's mean square: codes are thought to be normally distributed about zero."""
 FIT_STEPS, FIT_POINTS, FIT_RATE = 300, 8192, 0.02
 """Adam steps, random points in each, and first step size with which a code is found."""
+CODE_SHARE = 20.0
+"""Step size of the codes over that of the network: each is seen in one of many steps."""
 _PIECE = 4096
 
 
@@ -78,7 +80,8 @@ class Nisf(Method):
     def __init__(self, task: Task, steps: int = 8000):
         torch.manual_seed(SEED)
         self.task = task
-        self.loop = LoopSettings(steps, rate=5e-4)
+        # 5e-4 is too much for sine layers: the loss jumps after some hundred steps and stays there.
+        self.loop = LoopSettings(steps, rate=1.5e-4)
         self.variants = 6
         self.network = CodedNetwork(len(task.protocol.ids))
 
@@ -97,8 +100,9 @@ class Nisf(Method):
             loss = IMAGE_WEIGHT * squared + labels + PRIOR_WEIGHT * codes[chosen].square().mean()
             return {"loss": loss, "squared_error": squared, "labels": labels}
 
-        parameters = [*self.network.parameters(), codes]
-        optimise("nisf", work, parameters, self.loop, SEED, losses)
+        network = list(self.network.parameters())
+        shares = [1.0] * len(network) + [CODE_SHARE]
+        optimise("nisf", work, [*network, codes], self.loop, SEED, losses, shares=shares)
         return logged_seconds(work / "nisf.csv")
 
     def _errors(self, example: LabelledPoints, code: Tensor, generator: torch.Generator) -> Tensor:
