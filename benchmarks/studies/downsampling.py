@@ -57,7 +57,7 @@ def scored(method: Method, known: Protocol, case: Case, factor: int) -> list[dic
 def draw(rows: list[dict[str, Any]]) -> Figure:
     """Means over scans, one curve per method."""
     means = list(averaged(rows, ("method", "factor")))
-    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     for panel, key in zip(figure.subplots(1, 2, sharey=True), ("coarse", "original"), strict=True):
         for method in dict.fromkeys(row["method"] for row in means):
             own = [row for row in means if row["method"] == method]
@@ -66,7 +66,8 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
             )
         panel.set(xlabel="original voxels per side", title=f"mean Dice at the {key} voxels")
         panel.set_xticks(sorted({row["factor"] for row in means}))
-    panel.legend(fontsize="x-small")
+    handles, methods = panel.get_legend_handles_labels()
+    figure.legend(handles, methods, loc="outside lower center", ncols=2, fontsize="small")
     return figure
 
 

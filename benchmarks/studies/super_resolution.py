@@ -93,14 +93,18 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
     means = list(averaged(rows, ("model", "way")))
     models = list(dict.fromkeys(row["model"] for row in means))
     figure = Figure(figsize=(10, 3.8), layout="constrained")
-    for panel, (key, title) in zip(
+    for panel, (key, title, shown) in zip(
         figure.subplots(1, 2),
-        (("psnr", "intensities, PSNR (dB)"), ("dice", "labels, mean foreground Dice")),
+        (
+            ("psnr", "intensities, PSNR (dB)", "%.1f"),
+            ("dice", "labels, mean foreground Dice", "%.3f"),
+        ),
         strict=True,
     ):
         for place, way in enumerate((REFERENCE, NETWORK, INTERPOLATED, PROBABILITIES)):
             heights = [row[key] for row in means if row["way"] == way]
-            panel.bar(np.arange(len(models)) + 0.2 * place, heights, 0.18, label=way)
+            bars = panel.bar(np.arange(len(models)) + 0.2 * place, heights, 0.18, label=way)
+            panel.bar_label(bars, fmt=shown, fontsize="x-small")
         panel.set_xticks(np.arange(len(models)) + 0.3, models)
         panel.set_title(title)
     handles, ways = panel.get_legend_handles_labels()
