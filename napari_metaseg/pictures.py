@@ -134,33 +134,30 @@ class Pictures:
         preview = self.get(iteration, quantity, Region(axis, index, PREVIEW_SPACING))
         if preview is not None:
             return preview[self._parents(Region(axis, index, PREVIEW_SPACING))], False
-        for region in (FINER, COARSE):
-            values = self.get(iteration, quantity, region)
-            if values is not None:
-                return values[self._parents(region)[numbers]], False
-        return None, False
+        found = self._first(iteration, quantity, (FINER, COARSE))
+        if found is None:
+            return None, False
+        region, values = found
+        return values[self._parents(region)[numbers]], False
 
     def decoded(self, iteration: int, quantity: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Numbers of the brain points of the sharpest volume that were decoded, and their values.
 
         Other than in `volume`, no point has the value of one nearby.
         """
-        for region in (WHOLE, FINER, COARSE):
-            values = self.get(iteration, quantity, region)
-            if values is not None:
-                return self.numbers(region), values
-        return None
+        found = self._first(iteration, quantity, (WHOLE, FINER, COARSE))
+        if found is None:
+            return None
+        region, values = found
+        return self.numbers(region), values
 
     def volume(self, iteration: int, quantity: str) -> tuple[np.ndarray | None, bool]:
         """The sharpest values of all brain points, and whether they are sharp."""
-        whole = self.get(iteration, quantity, WHOLE)
-        if whole is not None:
-            return whole, True
-        for region in (FINER, COARSE):
-            values = self.get(iteration, quantity, region)
-            if values is not None:
-                return values[self._parents(region)], False
-        return None, False
+        found = self._first(iteration, quantity, (WHOLE, FINER, COARSE))
+        if found is None:
+            return None, False
+        region, values = found
+        return (values, True) if region == WHOLE else (values[self._parents(region)], False)
 
     def value(self, iteration: int, quantity: str, number: int) -> np.ndarray | None:
         """The sharpest value of one brain point, if anything is known of it."""
@@ -169,14 +166,24 @@ class Pictures:
             for spacing in (0.0, PREVIEW_SPACING)
             for axis, index in enumerate(self.regions.indices[number].tolist())
         ]
-        for region in (WHOLE, *planes, FINER, COARSE):
+        found = self._first(iteration, quantity, (WHOLE, *planes, FINER, COARSE))
+        if found is None:
+            return None
+        region, values = found
+        place = number
+        if region.axis is not None:
+            numbers = self.regions.plane(region.axis, region.index)
+            place = int(np.searchsorted(numbers, number))
+        return values[place if region.spacing == 0 else self._parents(region)[place]]
+
+    def _first(
+        self, iteration: int, quantity: str, regions: Sequence[Region]
+    ) -> tuple[Region, np.ndarray] | None:
+        """The first of some regions that is there, with its values."""
+        for region in regions:
             values = self.get(iteration, quantity, region)
             if values is not None:
-                place = number
-                if region.axis is not None:
-                    numbers = self.regions.plane(region.axis, region.index)
-                    place = int(np.searchsorted(numbers, number))
-                return values[place if region.spacing == 0 else self._parents(region)[place]]
+                return region, values
         return None
 
     def block(

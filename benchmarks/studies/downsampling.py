@@ -66,8 +66,8 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
             )
         panel.set(xlabel="original voxels per side", title=f"mean Dice at the {key} voxels")
         panel.set_xticks(sorted({row["factor"] for row in means}))
-    handles, methods = panel.get_legend_handles_labels()
-    figure.legend(handles, methods, loc="outside lower center", ncols=2, fontsize="small")
+    legend = panel.get_legend_handles_labels()
+    figure.legend(*legend, loc="outside lower center", ncols=2, fontsize="small")
     return figure
 
 

@@ -107,8 +107,8 @@ def draw(rows: list[dict[str, Any]]) -> Figure:
             panel.bar_label(bars, fmt=shown, fontsize="x-small")
         panel.set_xticks(np.arange(len(models)) + 0.3, models)
         panel.set_title(title)
-    handles, ways = panel.get_legend_handles_labels()
-    figure.legend(handles, ways, loc="outside lower center", ncols=4, fontsize="small")
+    legend = panel.get_legend_handles_labels()
+    figure.legend(*legend, loc="outside lower center", ncols=4, fontsize="small")
     return figure
 
 
