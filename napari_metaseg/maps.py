@@ -63,11 +63,11 @@ def entropy(session: Session) -> Map:
 
 def residual(session: Session) -> Map:
     """Scan minus reconstruction, in the scan's intensities."""
-    scale, mask = session.prepared.points.scale, session.prepared.mask
-    own = session.scan.voxels[mask]
+    points = session.prepared.points
+    own = session.scan.voxels[session.prepared.mask]
 
     def difference(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        return own[numbers] - scale.restore(values)
+        return own[numbers] - points.restore(values, numbers)
 
     quantity = Quantity(
         "residual", lambda seen: seen.intensity, difference, np.zeros((), np.float32)

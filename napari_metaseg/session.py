@@ -134,7 +134,7 @@ class Session:
                 Quantity(
                     RECONSTRUCTION,
                     lambda seen: seen.intensity,
-                    lambda values, numbers: prepared.points.scale.restore(values),
+                    prepared.points.restore,
                     np.zeros((), np.float32),
                 ),
                 Quantity(

@@ -1,12 +1,13 @@
 """The scan as points: where each brain voxel lies in template space, and what is seen there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch import Tensor
 
+from src_core.bias import BiasField, find_bias_field
 from src_core.intensity import IntensityRule, IntensityScale
 from src_core.scan import Scan
 
@@ -66,13 +67,15 @@ class BrainPoints:
     seen : Tensor, shape (N, SEEN), float16
         What is seen at each voxel; see `Points`.
     scale : IntensityScale
-        The way back to the scan's own intensities.
+        Of the intensities without their bias field.
+    bias : BiasField
     """
 
     indices: Tensor
     to_template: Tensor
     seen: Tensor
     scale: IntensityScale
+    bias: BiasField
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -83,10 +86,19 @@ class BrainPoints:
         positions = index @ self.to_template[:3, :3].T + self.to_template[:3, 3]
         return Points(positions, self.seen[which].float())
 
+    def restore(
+        self, values: np.ndarray, which: Tensor | np.ndarray | slice = slice(None)
+    ) -> np.ndarray:
+        """Normalised intensities (n,) of some points -> the scan's own, float32."""
+        return self.scale.restore(values) * self.bias.at(self.indices[which].cpu().numpy())
+
     def to(self, device: torch.device) -> "BrainPoints":
         """The same points on another device."""
-        return BrainPoints(
-            self.indices.to(device), self.to_template.to(device), self.seen.to(device), self.scale
+        return replace(
+            self,
+            indices=self.indices.to(device),
+            to_template=self.to_template.to(device),
+            seen=self.seen.to(device),
         )
 
 
@@ -103,12 +115,14 @@ class Sight:
     steps : ndarray, shape (len(SURROUNDINGS), 3), int
         Voxels along each axis that are as near as can be to the distances of `SURROUNDINGS`.
     scale : IntensityScale
+    bias : BiasField
     """
 
     indices: np.ndarray
     seen: np.ndarray
     steps: np.ndarray
     scale: IntensityScale
+    bias: BiasField
 
     def points(self, to_template: np.ndarray) -> BrainPoints:
         """The points at their place; they take over the array of what is seen.
@@ -137,6 +151,7 @@ class Sight:
             torch.from_numpy(to_template).float(),
             seen,
             self.scale,
+            self.bias,
         )
 
 
@@ -162,6 +177,7 @@ def brain_points(
 def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
     """Blurred intensities at every brain voxel, and how its surroundings differ from it.
 
+    A strong bias field is taken out first.
     Differences to neighbours at rising distances in rising blurs are what a derivative-of-Gaussian
     jet measures (Koenderink and van Doorn 1987), but reach further than derivatives do.
 
@@ -188,6 +204,8 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
         mask[tuple(map(slice, low, high))], [(n, n) for n in np.where(extended, steps.max(0), 0)]
     )
     values = scan.voxels[mask]
+    bias = find_bias_field(indices, values)
+    values = values / bias.at(indices)
     scale = rule.fit(values)
     picture = np.zeros(inside.shape, np.float32)
     picture[inside] = scale.normalise(values)
@@ -207,7 +225,7 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
             rows[:, first : first + DIFFERENCES] = _differences(
                 blurred[sigma], numbers, (steps[place] * strides).tolist(), extended
             )
-    return Sight(indices, seen.numpy(), steps, scale)
+    return Sight(indices, seen.numpy(), steps, scale, bias)
 
 
 def _blurred(picture: np.ndarray, widths: np.ndarray) -> np.ndarray:

@@ -180,6 +180,6 @@ def _decode(
             which = torch.from_numpy(plane.numbers[plane.numbers >= 0]).long()
             found.append(decode(network, points, "intensity", which))
             truth.append(points.take(which).seen[:, 0].cpu().numpy())
-            intensity = plane.filled(points.scale.restore(found[-1]))
+            intensity = plane.filled(points.restore(found[-1], which))
             pictures.append((intensity, plane.filled(decode(network, points, "classes", which))))
     return pictures, psnr(np.concatenate(found), np.concatenate(truth), peak=1.0)

@@ -131,7 +131,7 @@ class Segmentation:
         """
         with self.history.at(self.iterations[-1] if iteration is None else iteration):
             values = self._decode("intensity")
-        return self._volume(self.points.scale.restore(values))
+        return self._volume(self.points.restore(values))
 
     def residual(self) -> np.ndarray:
         """Scan minus reconstruction inside the brain, shape (I, J, K), float32."""
@@ -361,6 +361,7 @@ def describe(
             "method": alignment.method,
             "similarity": None if np.isnan(similarity) else round(similarity, 4),
         },
+        "bias_field_removed": round(prepared.points.bias.strength, 3),
         "device": str(prepared.device),
         "threads": torch.get_num_threads(),
         "seed": fit.settings.seed,

@@ -55,8 +55,9 @@ def compared(model: Model, case: Case) -> list[dict[str, Any]]:
     classes = np.zeros(case.scan.shape, np.uint8)
     classes[case.brain] = found["classes"]
     scale = result.points.scale
-    truth = scale.normalise(case.scan.voxels[case.brain])
-    trilinear = psnr(scale.normalise(shown.voxels[case.brain]), truth, peak=1.0)
+    bias = points.bias.at(points.indices.numpy())
+    truth = scale.normalise(case.scan.voxels[case.brain] / bias)
+    trilinear = psnr(scale.normalise(shown.voxels[case.brain] / bias), truth, peak=1.0)
     whole = fitted(case.scan, mask=case.brain)
     label_maps = {
         REFERENCE: (whole.labels, whole.report["psnr"]),

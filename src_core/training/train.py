@@ -288,9 +288,12 @@ class _Training:
                 if self.image is not None:
                     # The warp is known from the group stage, so the positions are warped already.
                     points = Points(self.places[example.name][which].to(self.device), points.seen)
-                else:
-                    errors.append(self.network.error(points, 1).loss)
-                predicted.append(self._predicted(example, which, points))
+                activations = self.network.activations(points.positions)
+                if self.image is None:
+                    shown = self.network.read_intensity(activations, points)
+                    errors.append((shown - points.seen[:, 0]).square().mean())
+                logits = self.network.read_logits(activations, points.positions, points)
+                predicted.append(self._beside_truth(logits, example, which))
             errors.append(self._picture_error(image, inside, generator))
             squared, labels = torch.stack(errors).mean(), _label_loss(predicted)
             loss = TEMPLATE_WEIGHT * squared + labels
@@ -378,7 +381,8 @@ class _Training:
             for example in chosen + _some(changed, loop.scans - several, generator):
                 self.network.load_fitted(self.weights[example.name])
                 which, points = self._draw(example, loop.points, generator)
-                predicted.append(self._predicted(example, which, points))
+                logits = self.network.logits(points)
+                predicted.append(self._beside_truth(logits, example, which))
             return {"loss": _label_loss(predicted)}
 
         parameters, seed = list(head.parameters()), self.settings.seed + 1
@@ -394,9 +398,10 @@ class _Training:
         points = example.points.take(which)
         return which, points.to(self.device)
 
-    def _predicted(self, example: Example, which: Tensor, points: Points) -> tuple[Tensor, Tensor]:
+    def _beside_truth(
+        self, logits: Tensor, example: Example, which: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Class scores of some points of an example, and their classes."""
-        logits = self.network.logits(points)
         if not logits.isfinite().all():
             raise InputError(
                 f"the class scores are not finite for the scan {example.name}; the last checkpoint "

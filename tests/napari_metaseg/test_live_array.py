@@ -13,6 +13,7 @@ import torch
 from napari_metaseg.live_array import LiveArray
 from napari_metaseg.orientation import Orientation, orientation_of
 from napari_metaseg.pictures import COARSE, WHOLE, Pictures, Region
+from src_core.bias import find_bias_field
 from src_core.errors import InputError
 from src_core.intensity import IntensityScale
 from src_core.points import SEEN, BrainPoints
@@ -26,7 +27,9 @@ def session_of(shape: tuple[int, ...]) -> Any:
     mask = np.random.default_rng(0).random(shape) < 0.8
     indices = torch.from_numpy(np.argwhere(mask).astype(np.int16))
     seen = torch.zeros(len(indices), SEEN, dtype=torch.float16)
-    points = BrainPoints(indices, torch.eye(4), seen, IntensityScale((0.0, 1.0), (0.0, 1.0)))
+    scale = IntensityScale((0.0, 1.0), (0.0, 1.0))
+    bias = find_bias_field(indices.numpy(), np.ones(len(indices)))
+    points = BrainPoints(indices, torch.eye(4), seen, scale, bias)
     return SimpleNamespace(
         scan=SimpleNamespace(shape=shape),
         prepared=SimpleNamespace(mask=mask),

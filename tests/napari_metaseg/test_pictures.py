@@ -18,6 +18,7 @@ from napari_metaseg.pictures import (
     Region,
     thin_axis,
 )
+from src_core.bias import find_bias_field
 from src_core.intensity import IntensityScale
 from src_core.points import SEEN, BrainPoints
 from src_core.regions import Regions
@@ -32,7 +33,9 @@ def regions_of(mask: np.ndarray) -> Regions:
     indices = torch.from_numpy(np.argwhere(mask).astype(np.int16))
     seen = torch.zeros(len(indices), SEEN, dtype=torch.float16)
     scale = IntensityScale((0.0, 1.0), (0.0, 1.0))
-    return Regions(BrainPoints(indices, torch.eye(4), seen, scale), mask.shape, np.ones(3))
+    bias = find_bias_field(indices.numpy(), np.ones(len(indices)))
+    points = BrainPoints(indices, torch.eye(4), seen, scale, bias)
+    return Regions(points, mask.shape, np.ones(3))
 
 
 @pytest.fixture(scope="module")

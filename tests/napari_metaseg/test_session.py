@@ -81,10 +81,9 @@ def test_decoding_in_pieces_is_decoding_at_once(session, monkeypatch) -> None:
     assert do(session.decode(0, WHOLE)) == (len(session.prepared.points) - 1) // 1000
     ids = session.protocol.to_ids(direct(session, 0, "classes"))
     np.testing.assert_array_equal(session.pictures.get(0, LABELS, WHOLE), ids)
-    scale = session.prepared.points.scale
     np.testing.assert_allclose(
         session.pictures.get(0, RECONSTRUCTION, WHOLE),
-        scale.restore(direct(session, 0, "intensity")),
+        session.prepared.points.restore(direct(session, 0, "intensity")),
         rtol=1e-5,
     )
 

@@ -90,10 +90,14 @@ def cube(voxel_size: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray
 
 
 def seen_in(voxels: np.ndarray, affine: np.ndarray, alignment: np.ndarray) -> np.ndarray:
-    """What is seen at each voxel, (I, J, K, SEEN), by a rule that changes no intensity."""
+    """What is seen at each voxel, (I, J, K, SEEN), by a rule that only shifts intensities.
+
+    Half of them are below zero, so that a smooth picture is not taken for a bias field.
+    """
     rule = IntensityRule(tuple(np.quantile(voxels, LEVELS)))
     everywhere = np.ones(voxels.shape, bool)
-    points = brain_points(scan_from_array(voxels, affine), everywhere, alignment, rule)
+    scan = scan_from_array(voxels - np.median(voxels), affine)
+    points = brain_points(scan, everywhere, alignment, rule)
     return points.take(slice(None)).seen.numpy().reshape(*voxels.shape, SEEN)
 
 
@@ -144,3 +148,20 @@ def test_a_slice_sees_nothing_across_its_plane(brain, rule) -> None:
     assert (differences[..., [1, 4, 6, 8]] == 0).all()  # y, yy, xy, yz
     assert (differences[..., [0, 2, 3, 5, 7]] != 0).any((0, 1)).all()
     assert (points.take(slice(None)).seen[:, len(BLURS) - 1] > 0).all()
+
+
+def test_a_strong_bias_field_is_not_seen_but_restored(brain, points, rule) -> None:
+    place = np.linspace(-1, 1, brain.scan.shape[0])[:, None, None]
+    field = np.exp(0.6 * place).astype(np.float32)
+    scan = replace(brain.scan, voxels=brain.scan.voxels * field)
+    biased = brain_points(scan, brain.mask, np.eye(4), rule)
+    plain = points.take(slice(None)).seen[:, 0]
+    changed = (biased.take(slice(None)).seen[:, 0] - plain).abs().mean()
+    uncorrected = rule.fit(scan.voxels[brain.mask]).normalise(scan.voxels[brain.mask])
+    assert changed < 0.5 * np.abs(uncorrected - plain.numpy()).mean()
+    some = np.arange(0, len(biased), 7)
+    own = biased.take(slice(None)).seen[:, 0].numpy()
+    within = own < own.max()
+    restored = biased.restore(own[some], some)
+    wanted = scan.voxels[brain.mask][some]
+    np.testing.assert_allclose(restored[within[some]], wanted[within[some]], rtol=0.02, atol=1)

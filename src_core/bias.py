@@ -1,0 +1,137 @@
+"""The bias field: a smooth factor of a scan's intensities that comes from the coil, not the brain.
+
+Expectation-maximisation in the logarithm of the intensities: a voxel is one of a few tissues with a
+probability each, and what all tissues have in common at a place is the field (Wells et al. 1996).
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.polynomial.legendre import legvander
+
+DEGREE = 3
+"""Highest total degree of the polynomial whose exponential is the field."""
+USUAL_STRENGTH = 0.05
+"""Standard deviation of the logarithm over the brain that is left in a scan; scans that were
+corrected by their makers, which the models learned from, have 0.03 to 0.06."""
+SHARES = (0.15, 0.4, 0.75)
+"""Quantiles at which the tissues (fluid, grey, white) are first taken to be."""
+ROUNDS = 40
+VOXELS = 60_000
+"""Drawn at random; enough for a field this smooth."""
+DARKEST = 0.15
+"""Of the 90th percentile. Darker voxels say little in the logarithm."""
+NARROWEST = 0.03
+"""Smallest standard deviation of a tissue's logarithm."""
+UNEXPLAINED = 0.02
+"""Density of voxels that are no tissue."""
+STIFFNESS = 1e-3
+"""Holds back polynomials on which the voxels do not agree."""
+LARGEST_SHARE_BELOW_ZERO = 0.02
+"""Intensities of which more are not positive have no zero that a factor would leave in place."""
+
+_POWERS = [
+    powers for powers in itertools.product(range(DEGREE + 1), repeat=3) if 0 < sum(powers) <= DEGREE
+]
+
+
+@dataclass(frozen=True, eq=False)
+class BiasField:
+    """Factors of the intensities of a scan's voxels.
+
+    Attributes
+    ----------
+    first : ndarray, shape (3,), int
+        Voxel index that the tables begin with.
+    in_plane : ndarray, shape (I, J, DEGREE + 1)
+        Coefficients of the polynomial along the third axis, at each place in the other two.
+    across : ndarray, shape (K, DEGREE + 1)
+        Legendre polynomials along the third axis.
+    strength : float
+        Standard deviation of the factors' logarithm over the brain.
+    """
+
+    first: np.ndarray
+    in_plane: np.ndarray
+    across: np.ndarray
+    strength: float
+
+    def at(self, indices: np.ndarray) -> np.ndarray:
+        """Factors (N,), float32, at voxels (N, 3); 1 everywhere where no field is taken out."""
+        i, j, k = (indices - self.first).T
+        return np.exp(np.einsum("nd,nd->n", self.in_plane[i, j], self.across[k]))
+
+
+def find_bias_field(indices: np.ndarray, values: np.ndarray) -> BiasField:
+    """The part of a scan's bias field that goes beyond `USUAL_STRENGTH`.
+
+    A weak field can't be told from the tissues' own differences between places, and is what the
+    models know. A stronger one is weakened to that strength, so that nothing changes abruptly.
+
+    Parameters
+    ----------
+    indices : ndarray, shape (N, 3), int
+        Voxels inside the brain. Along an axis of a single voxel the field is constant.
+    values : ndarray, shape (N,)
+        Their intensities.
+
+    Returns
+    -------
+    BiasField
+
+    References
+    ----------
+    Wells, Grimson, Kikinis, Jolesz, Adaptive Segmentation of MRI Data, IEEE Transactions on Medical
+    Imaging 15(4), 1996.
+    """
+    low, high = indices.min(0).astype(int), indices.max(0).astype(int)
+    tables = [
+        legvander(np.linspace(-1, 1, size) if size > 1 else np.zeros(1), DEGREE)
+        for size in high - low + 1
+    ]
+    coefficients, excess = np.zeros((DEGREE + 1,) * 3), 0.0
+    bright = np.flatnonzero(values > DARKEST * np.quantile(values, 0.9))
+    if (values <= 0).mean() <= LARGEST_SHARE_BELOW_ZERO and len(bright) > len(_POWERS):
+        drawn = np.random.default_rng(0).permutation(bright)[:VOXELS]
+        i, j, k = (indices[drawn] - low).T
+        terms = np.stack(
+            [tables[0][i, a] * tables[1][j, b] * tables[2][k, c] for a, b, c in _POWERS], axis=1
+        )
+        means = terms.mean(0)
+        terms -= means
+        found = _common_to_tissues(np.log(values[drawn].astype(float)), terms)
+        strength = float((terms @ found).std())
+        if strength > USUAL_STRENGTH:
+            excess = strength - USUAL_STRENGTH
+            found *= excess / strength
+            coefficients[tuple(np.transpose(_POWERS))] = found
+            coefficients[0, 0, 0] = -means @ found
+    in_plane = np.einsum("abc,ia,jb->ijc", coefficients, tables[0], tables[1], optimize=True)
+    return BiasField(low, in_plane.astype(np.float32), tables[2].astype(np.float32), excess)
+
+
+def _common_to_tissues(logarithms: np.ndarray, terms: np.ndarray) -> np.ndarray:
+    """Coefficients (T,) of the field; logarithms (N,) of intensities, terms (N, T) of mean 0."""
+    middles = np.quantile(logarithms, SHARES)
+    widths = np.full(len(SHARES), 0.15)
+    shares = np.full(len(SHARES), 1 / len(SHARES))
+    found = np.zeros(terms.shape[1])
+    for _ in range(ROUNDS):
+        corrected = (logarithms - terms @ found)[:, None]
+        density = shares / widths * np.exp(-(((corrected - middles) / widths) ** 2) / 2)
+        of_tissue = density / (density.sum(1, keepdims=True) + UNEXPLAINED)
+        counts = of_tissue.sum(0) + 1e-6
+        shares = counts / counts.sum()
+        middles = (of_tissue * corrected).sum(0) / counts
+        spreads = (of_tissue * (corrected - middles) ** 2).sum(0) / counts
+        widths = np.maximum(np.sqrt(spreads), NARROWEST)
+        # Narrow tissues, above all white matter, tell most about the field.
+        precision = of_tissue / widths**2
+        weights = precision.sum(1)
+        pull = (precision * (logarithms[:, None] - middles)).sum(1)
+        stiffness = STIFFNESS * weights.sum() * np.eye(len(found))
+        found = np.linalg.solve((terms * weights[:, None]).T @ terms + stiffness, terms.T @ pull)
+    return found
