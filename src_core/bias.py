@@ -21,7 +21,7 @@ SHARES = (0.15, 0.4, 0.75)
 """Quantiles at which the tissues (fluid, grey, white) are first taken to be."""
 ROUNDS = 40
 VOXELS = 60_000
-"""Drawn at random; enough for a field this smooth."""
+"""Drawn at random; enough for a polynomial of this degree."""
 DARKEST = 0.15
 """Of the 90th percentile. Darker voxels say little in the logarithm."""
 NARROWEST = 0.03
@@ -33,6 +33,7 @@ STIFFNESS = 1e-3
 LARGEST_SHARE_BELOW_ZERO = 0.02
 """Intensities of which more are not positive have no zero that a factor would leave in place."""
 
+_PIECE = 2**16
 _POWERS = [
     powers for powers in itertools.product(range(DEGREE + 1), repeat=3) if 0 < sum(powers) <= DEGREE
 ]
@@ -51,7 +52,7 @@ class BiasField:
     across : ndarray, shape (K, DEGREE + 1)
         Legendre polynomials along the third axis.
     strength : float
-        Standard deviation of the factors' logarithm over the brain.
+        Standard deviation of the factors' logarithm over the brain; 0: all are 1.
     """
 
     first: np.ndarray
@@ -60,9 +61,15 @@ class BiasField:
     strength: float
 
     def at(self, indices: np.ndarray) -> np.ndarray:
-        """Factors (N,), float32, at voxels (N, 3); 1 everywhere where no field is taken out."""
-        i, j, k = (indices - self.first).T
-        return np.exp(np.einsum("nd,nd->n", self.in_plane[i, j], self.across[k]))
+        """Factors (N,), float32, at voxels (N, 3)."""
+        factors = np.ones(len(indices), np.float32)
+        if self.strength > 0:
+            # In pieces, because the coefficients of all voxels would not fit into memory.
+            for start in range(0, len(indices), _PIECE):
+                i, j, k = (indices[start : start + _PIECE] - self.first).T
+                logarithm = np.einsum("nd,nd->n", self.in_plane[i, j], self.across[k])
+                factors[start : start + _PIECE] = np.exp(logarithm)
+        return factors
 
 
 def find_bias_field(indices: np.ndarray, values: np.ndarray) -> BiasField:
@@ -93,16 +100,18 @@ def find_bias_field(indices: np.ndarray, values: np.ndarray) -> BiasField:
         for size in high - low + 1
     ]
     coefficients, excess = np.zeros((DEGREE + 1,) * 3), 0.0
-    bright = np.flatnonzero(values > DARKEST * np.quantile(values, 0.9))
-    if (values <= 0).mean() <= LARGEST_SHARE_BELOW_ZERO and len(bright) > len(_POWERS):
-        drawn = np.random.default_rng(0).permutation(bright)[:VOXELS]
-        i, j, k = (indices[drawn] - low).T
+    drawn = np.random.default_rng(0).integers(len(values), size=min(len(values), VOXELS))
+    drawn_values = values[drawn]
+    bright = drawn_values > DARKEST * np.quantile(drawn_values, 0.9)
+    below_zero = (drawn_values <= 0).mean()
+    if below_zero <= LARGEST_SHARE_BELOW_ZERO and bright.sum() > len(_POWERS):
+        i, j, k = (indices[drawn[bright]] - low).T
         terms = np.stack(
             [tables[0][i, a] * tables[1][j, b] * tables[2][k, c] for a, b, c in _POWERS], axis=1
         )
         means = terms.mean(0)
         terms -= means
-        found = _common_to_tissues(np.log(values[drawn].astype(float)), terms)
+        found = _common_to_tissues(np.log(drawn_values[bright].astype(float)), terms)
         strength = float((terms @ found).std())
         if strength > USUAL_STRENGTH:
             excess = strength - USUAL_STRENGTH
