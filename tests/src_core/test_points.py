@@ -152,7 +152,7 @@ def test_a_slice_sees_nothing_across_its_plane(brain, rule) -> None:
 
 def test_a_strong_bias_field_is_not_seen_but_restored(brain, points, rule) -> None:
     place = np.linspace(-1, 1, brain.scan.shape[0])[:, None, None]
-    field = np.exp(0.6 * place).astype(np.float32)
+    field = np.exp(0.8 * place).astype(np.float32)
     scan = replace(brain.scan, voxels=brain.scan.voxels * field)
     biased = brain_points(scan, brain.mask, np.eye(4), rule)
     plain = points.take(slice(None)).seen[:, 0]
