@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -146,7 +147,7 @@ def test_the_number_of_points_per_chunk_does_not_matter(points, monkeypatch) -> 
 
 
 def test_a_brain_of_few_voxels_can_be_fitted(points) -> None:
-    few = type(points)(points.indices[:9], points.to_template, points.seen[:9], points.scale)
+    few = replace(points, indices=points.indices[:9], seen=points.seen[:9])
     steps = list(Fit(new_network(), few, QUICK))
     assert len(steps) == 12
     assert all(math.isfinite(step.loss) for step in steps)
