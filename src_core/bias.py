@@ -16,7 +16,7 @@ DEGREE = 3
 """Highest total degree of the polynomial whose exponential is the field."""
 USUAL_STRENGTH = 0.07
 """Standard deviation of the logarithm over the brain that is left in a scan. Nearly all scans that
-the models learned from have less; part of it is not the coil but the tissues, above all old ones."""
+the models learned from have less. Part of it is the tissues, not the coil, above all in old age."""
 SHARES = (0.15, 0.4, 0.75)
 """Quantiles at which the tissues (fluid, grey, white) are first taken to be."""
 ROUNDS = 40
