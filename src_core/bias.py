@@ -20,7 +20,7 @@ the models learned from have less. Part of it is the tissues, not the coil, abov
 SHARES = (0.15, 0.4, 0.75)
 """Quantiles at which the tissues (fluid, grey, white) are first taken to be."""
 ROUNDS = 40
-VOXELS = 60_000
+VOXELS = 20_000
 """Drawn at random; enough for a polynomial of this degree."""
 DARKEST = 0.15
 """Of the 90th percentile. Darker voxels say little in the logarithm."""
