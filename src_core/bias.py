@@ -14,6 +14,10 @@ from numpy.polynomial.legendre import legvander
 
 DEGREE = 3
 """Highest total degree of the polynomial whose exponential is the field."""
+POWERS = [
+    powers for powers in itertools.product(range(DEGREE + 1), repeat=3) if 0 < sum(powers) <= DEGREE
+]
+"""Degrees along each axis of the polynomial's terms."""
 USUAL_STRENGTH = 0.07
 """Standard deviation of the logarithm over the brain that is left in a scan. Nearly all scans that
 the models learned from have less. Part of it is the tissues, not the coil, above all in old age."""
@@ -34,9 +38,6 @@ LARGEST_SHARE_BELOW_ZERO = 0.02
 """Intensities of which more are not positive have no zero that a factor would leave in place."""
 
 _PIECE = 2**16
-_POWERS = [
-    powers for powers in itertools.product(range(DEGREE + 1), repeat=3) if 0 < sum(powers) <= DEGREE
-]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,10 +105,10 @@ def find_bias_field(indices: np.ndarray, values: np.ndarray) -> BiasField:
     drawn_values = values[drawn]
     bright = drawn_values > DARKEST * np.quantile(drawn_values, 0.9)
     below_zero = (drawn_values <= 0).mean()
-    if below_zero <= LARGEST_SHARE_BELOW_ZERO and bright.sum() > len(_POWERS):
+    if below_zero <= LARGEST_SHARE_BELOW_ZERO and bright.sum() > len(POWERS):
         i, j, k = (indices[drawn[bright]] - low).T
         terms = np.stack(
-            [tables[0][i, a] * tables[1][j, b] * tables[2][k, c] for a, b, c in _POWERS], axis=1
+            [tables[0][i, a] * tables[1][j, b] * tables[2][k, c] for a, b, c in POWERS], axis=1
         )
         means = terms.mean(0)
         terms -= means
@@ -116,7 +117,7 @@ def find_bias_field(indices: np.ndarray, values: np.ndarray) -> BiasField:
         if strength > USUAL_STRENGTH:
             excess = strength - USUAL_STRENGTH
             found *= excess / strength
-            coefficients[tuple(np.transpose(_POWERS))] = found
+            coefficients[tuple(np.transpose(POWERS))] = found
             coefficients[0, 0, 0] = -means @ found
     in_plane = np.einsum("abc,ia,jb->ijc", coefficients, tables[0], tables[1], optimize=True)
     return BiasField(low, in_plane.astype(np.float32), tables[2].astype(np.float32), excess)

@@ -1,16 +1,14 @@
 """How a scan's intensities map to the template's: a monotone curve and a smooth bias field."""
 
-import itertools
-
 import torch
 from torch import Tensor, nn
+
+from src_core.bias import POWERS
 
 KNOTS = 10
 """Pieces of the curve; the intensity rule puts nearly all of the brain between 0 and 1."""
 HIGHEST = 1.25
 """End of the last piece; beyond it the curve goes on straight."""
-DEGREE = 3
-"""Highest total degree of the polynomial whose exponential is the bias field."""
 
 
 class Appearance(nn.Module):
@@ -32,12 +30,7 @@ class Appearance(nn.Module):
         self.register_buffer("extent", (high - low) / 2, persistent=False)
         self.centre: Tensor
         self.extent: Tensor
-        self.powers = [
-            powers
-            for powers in itertools.product(range(DEGREE + 1), repeat=3)
-            if 0 < sum(powers) <= DEGREE
-        ]
-        self.bias = nn.Parameter(torch.zeros(len(self.powers)))
+        self.bias = nn.Parameter(torch.zeros(len(POWERS)))
         self.offset = nn.Parameter(torch.zeros(1))
         self.slopes = nn.Parameter(torch.zeros(KNOTS))
 
@@ -45,9 +38,7 @@ class Appearance(nn.Module):
         """Factor that undoes the bias, shape (N,), at template positions (N, 3) mm."""
         x = ((positions - self.centre) / self.extent).clamp(-1, 1)
         legendre = torch.stack([torch.ones_like(x), x, 1.5 * x**2 - 0.5, 2.5 * x**3 - 1.5 * x])
-        terms = [
-            legendre[a, :, 0] * legendre[b, :, 1] * legendre[c, :, 2] for a, b, c in self.powers
-        ]
+        terms = [legendre[a, :, 0] * legendre[b, :, 1] * legendre[c, :, 2] for a, b, c in POWERS]
         return torch.exp(torch.stack(terms, -1) @ self.bias)
 
     def curve(self, intensities: Tensor) -> Tensor:

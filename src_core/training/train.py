@@ -288,6 +288,7 @@ class _Training:
                 if self.image is not None:
                     # The warp is known from the group stage, so the positions are warped already.
                     points = Points(self.places[example.name][which].to(self.device), points.seen)
+                # Intensities and labels are read off the same activations.
                 activations = self.network.activations(points.positions)
                 if self.image is None:
                     shown = self.network.read_intensity(activations, points)

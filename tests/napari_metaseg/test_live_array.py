@@ -8,16 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from napari_metaseg.live_array import LiveArray
 from napari_metaseg.orientation import Orientation, orientation_of
 from napari_metaseg.pictures import COARSE, WHOLE, Pictures, Region
-from src_core.bias import find_bias_field
 from src_core.errors import InputError
-from src_core.intensity import IntensityScale
-from src_core.points import SEEN, BrainPoints
-from src_core.regions import Regions
+from tests.blank_regions import regions_of
 
 SHAPE = (6, 8, 10)
 
@@ -25,15 +21,10 @@ SHAPE = (6, 8, 10)
 def session_of(shape: tuple[int, ...]) -> Any:
     """Most of the voxels are brain; every value can be told from every other."""
     mask = np.random.default_rng(0).random(shape) < 0.8
-    indices = torch.from_numpy(np.argwhere(mask).astype(np.int16))
-    seen = torch.zeros(len(indices), SEEN, dtype=torch.float16)
-    scale = IntensityScale((0.0, 1.0), (0.0, 1.0))
-    bias = find_bias_field(indices.numpy(), np.ones(len(indices)))
-    points = BrainPoints(indices, torch.eye(4), seen, scale, bias)
     return SimpleNamespace(
         scan=SimpleNamespace(shape=shape),
         prepared=SimpleNamespace(mask=mask),
-        pictures=Pictures(Regions(points, shape, np.ones(3))),
+        pictures=Pictures(regions_of(mask)),
         quantities={"q": SimpleNamespace(empty=np.zeros((), np.int16))},
         shown=0,
     )

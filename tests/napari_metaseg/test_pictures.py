@@ -7,7 +7,6 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-import torch
 
 from napari_metaseg.pictures import (
     COARSE,
@@ -18,24 +17,11 @@ from napari_metaseg.pictures import (
     Region,
     thin_axis,
 )
-from src_core.bias import find_bias_field
-from src_core.intensity import IntensityScale
-from src_core.points import SEEN, BrainPoints
-from src_core.regions import Regions
+from tests.blank_regions import regions_of
 
 SHAPE = (20, 24, 17)
 EMPTY = np.array(-1, np.int32)
 EVERYTHING = tuple(slice(0, size) for size in SHAPE)
-
-
-def regions_of(mask: np.ndarray) -> Regions:
-    """Voxels of 1 mm."""
-    indices = torch.from_numpy(np.argwhere(mask).astype(np.int16))
-    seen = torch.zeros(len(indices), SEEN, dtype=torch.float16)
-    scale = IntensityScale((0.0, 1.0), (0.0, 1.0))
-    bias = find_bias_field(indices.numpy(), np.ones(len(indices)))
-    points = BrainPoints(indices, torch.eye(4), seen, scale, bias)
-    return Regions(points, mask.shape, np.ones(3))
 
 
 @pytest.fixture(scope="module")

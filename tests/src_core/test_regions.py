@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
-from src_core.bias import find_bias_field
-from src_core.intensity import IntensityScale
-from src_core.points import SEEN, BrainPoints
-from src_core.regions import Regions
+from tests.blank_regions import regions_of
 
 SHAPE = (13, 17, 11)
-
-
-def regions_of(mask: np.ndarray, voxel_size: tuple[float, float, float] = (1, 1, 1)) -> Regions:
-    indices = torch.from_numpy(np.argwhere(mask).astype(np.int16))
-    seen = torch.zeros(len(indices), SEEN, dtype=torch.float16)
-    scale = IntensityScale((0.0, 1.0), (0.0, 1.0))
-    bias = find_bias_field(indices.numpy(), np.ones(len(indices)))
-    points = BrainPoints(indices, torch.eye(4), seen, scale, bias)
-    return Regions(points, mask.shape, np.array(voxel_size, float))
 
 
 @pytest.fixture
