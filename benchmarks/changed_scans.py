@@ -14,8 +14,8 @@ from nibabel.affines import apply_affine, from_matvec
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
-from src_core.scan import Scan, scan_from_array
-from src_core.training.mapping import IGNORED
+from src_core.datasets.mapping import IGNORED
+from src_core.io.scan import Scan, scan_from_array
 
 TURN = 15.0
 """Degrees."""

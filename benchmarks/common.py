@@ -10,7 +10,7 @@ from typing import Any
 
 def kept(path: Path, make: Callable[[], Any]) -> Any:
     """What a JSON file holds, measured first if it is not there: so a run can be interrupted."""
-    from src_core.export import write_json
+    from src_core.io.export import write_json
 
     if not path.exists():
         write_json({"found": make()}, path)
@@ -19,8 +19,8 @@ def kept(path: Path, make: Callable[[], Any]) -> Any:
 
 def write_sample(folder: Path) -> Path:
     """Write the MNI152 sample into a folder; returns its file."""
-    from src_core.export import write_scalar_map
-    from src_core.sample import mni152_t1
+    from src_core.io.export import write_scalar_map
+    from src_core.io.sample import mni152_t1
 
     path = folder / "mni152_T1w.nii.gz"
     scan = mni152_t1()

@@ -19,13 +19,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from src_core.fit import Fit, FitSettings
-from src_core.intensity import LEVELS, IntensityRule
+from src_core.fitting.fit import Fit, FitSettings
+from src_core.io.sample import phantom
 from src_core.networks.base import CoordinateNetwork
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
-from src_core.points import BrainPoints, brain_points
-from src_core.sample import phantom
+from src_core.space.intensity import LEVELS, IntensityRule
+from src_core.space.points import BrainPoints, brain_points
 
 POINTS = 12288
 """Points of our steps: the default of a fit."""

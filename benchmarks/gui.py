@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from qtpy.QtCore import QTimer
 
-    from napari_metaseg.session import Session
+    from napari_metaseg.run.session import Session
 
 SIZE = (700, 500)
 """Asked for; a window is at least as large as what is docked in it needs."""
@@ -233,8 +233,8 @@ class Window:
 
 def measure_window(scan: Path, iterations: int) -> dict[str, Any]:
     """Everything that is measured in the window, in this process; seconds."""
-    from napari_metaseg.job import State
     from napari_metaseg.preferences import Preferences, save_preferences
+    from napari_metaseg.run.job import State
 
     save_preferences(Preferences(preset="Custom", iterations=iterations))
     window, heartbeat = Window(scan), Heartbeat()
@@ -283,7 +283,7 @@ def measure_window(scan: Path, iterations: int) -> dict[str, Any]:
 
 def measure_rate(window: Window) -> float:
     """Steps per second of the fit under way, until its end."""
-    from napari_metaseg.job import State
+    from napari_metaseg.run.job import State
 
     job = window.job
     times: list[tuple[int, float]] = []
@@ -300,7 +300,7 @@ def measure_rate(window: Window) -> float:
 
 def fresh_iterations(window: Window) -> list[int]:
     """Past iterations that nothing is decoded of yet, from all over the fit, in a wild order."""
-    from napari_metaseg.pictures import COARSE
+    from napari_metaseg.run.pictures import COARSE
 
     job = window.job
     fresh = [i for i in job.iterations[:-1] if window.session.lacks(i, COARSE)]
@@ -347,7 +347,7 @@ def measure_volumes(window: Window, heartbeat: Heartbeat) -> dict[str, Any]:
 
 def measure_plain(scan: Path, iterations: int) -> dict[str, Any]:
     """Steps per second without a window, in this process."""
-    from napari_metaseg.engine_thread import NICENESS
+    from napari_metaseg.run.engine_thread import NICENESS
     from src_core.segment import segment
 
     if hasattr(os, "nice"):

@@ -7,7 +7,7 @@ from nibabel.affines import apply_affine, from_matvec
 from scipy import ndimage, optimize
 from scipy.spatial.transform import Rotation
 
-from src_core.scan import Scan
+from src_core.io.scan import Scan
 
 BLUR_MM = 2.0
 POINTS = 30_000

@@ -27,23 +27,23 @@ from tqdm import tqdm
 from benchmarks.changed_scans import CHANGES, Original
 from benchmarks.common import kept
 from benchmarks.rigid_match import labels_there, rigid_match
-from src_core.alignment import read_transform
-from src_core.brain import brain_mask
-from src_core.decode import decode
-from src_core.evaluation import (
+from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.evaluation.evaluate import (
     EvaluationScan,
     LabelledImage,
     evaluation_scans,
     nearest_stored,
     score_structures,
 )
-from src_core.files import complete_files
-from src_core.labels import Protocol
-from src_core.measure import dice, volumes
-from src_core.model import Model, load_model
-from src_core.scan import Scan, read_on_grid
+from src_core.fitting.decode import decode
+from src_core.io.files import complete_files
+from src_core.io.labels import Protocol
+from src_core.io.scan import Scan, read_on_grid
+from src_core.models.model import Model, load_model
+from src_core.preparation.alignment import read_transform
+from src_core.preparation.brain import brain_mask
+from src_core.results.measure import dice, volumes
 from src_core.segment import Segmentation, segment
-from src_core.training.mapping import IGNORED, read_mapping
 from src_core.training.settings import DataSettings
 
 COURSE = (0, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 65, 80, 100, 120, 150, 200, 250, 300, 400)

@@ -23,8 +23,8 @@ import torch
 
 from benchmarks.common import write_sample
 from benchmarks.fit_step import PLAIN_POINTS, PlainFit
-from src_core.bundled import DEFAULT_MODEL
-from src_core.scan import Scan, read_scan
+from src_core.io.scan import Scan, read_scan
+from src_core.models.bundled import DEFAULT_MODEL
 from src_core.segment import segment
 
 PLAIN_STEPS = 100

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from napari_metaseg.demo import SIZE, is_sharp, wait_until
 from napari_metaseg.panel.panel import SegmentPanel
-from napari_metaseg.status import State
+from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
 
 FOLDER = Path(__file__).parent / "images"

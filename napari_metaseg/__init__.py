@@ -12,15 +12,15 @@ from typing import Any
 _HOMES = {
     "__version__": "src_core",
     "InputError": "src_core.errors",
-    "Protocol": "src_core.labels",
-    "Scan": "src_core.scan",
+    "Protocol": "src_core.io.labels",
+    "Scan": "src_core.io.scan",
     "Segmentation": "src_core.segment",
-    "Step": "src_core.fit",
-    "bundled_models": "src_core.model",
-    "load_model": "src_core.model",
-    "protocol": "src_core.labels",
-    "read_scan": "src_core.scan",
-    "scan_from_array": "src_core.scan",
+    "Step": "src_core.fitting.fit",
+    "bundled_models": "src_core.models.model",
+    "load_model": "src_core.models.model",
+    "protocol": "src_core.io.labels",
+    "read_scan": "src_core.io.scan",
+    "scan_from_array": "src_core.io.scan",
     "segment": "src_core.segment",
 }
 

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 
 from napari_metaseg import view
-from src_core import cli
+from src_core.cli import main as cli
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; see `src_core.cli.main`."""
+    """Run the command line; see `src_core.cli.main.main`."""
     return cli.main(arguments, [view.COMMAND])
 
 

@@ -14,13 +14,19 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_metaseg import exports, maps
-from napari_metaseg.job import Job, Request
-from napari_metaseg.live_layers import LiveLayers
-from napari_metaseg.orientation import Orientation
+from napari_metaseg.layers import exports, maps
+from napari_metaseg.layers.live_layers import LiveLayers
+from napari_metaseg.layers.orientation import Orientation
+from napari_metaseg.layers.scan_layers import (
+    LIVE,
+    METADATA_KEY,
+    labels_layer,
+    labels_on_grid,
+    scan_of,
+)
 from napari_metaseg.preferences import load_preferences
-from napari_metaseg.scan_layers import LIVE, METADATA_KEY, labels_layer, labels_on_grid, scan_of
-from napari_metaseg.session import LABELS, Session
+from napari_metaseg.run.job import Job, Request
+from napari_metaseg.run.session import LABELS, Session
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -168,7 +174,7 @@ class Controller:
         return selected if ordinary else None
 
     def add_map(self, kind: str, argument: int | None) -> None:
-        """Show one of `napari_metaseg.maps` as a layer that follows the iterations."""
+        """Show one of `napari_metaseg.layers.maps` as a layer that follows the iterations."""
         live = self._live
         if live is None or self.job.shown is None:
             return

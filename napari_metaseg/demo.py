@@ -17,8 +17,8 @@ from napari import Viewer
 from qtpy.QtWidgets import QApplication
 
 from napari_metaseg.panel.panel import SegmentPanel
-from napari_metaseg.pictures import Region
-from napari_metaseg.status import State
+from napari_metaseg.run.pictures import Region
+from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
 
 SIZE = (1400, 900)

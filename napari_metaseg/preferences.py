@@ -6,7 +6,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import Any
 
-from src_core.bundled import DEFAULT_MODEL
+from src_core.models.bundled import DEFAULT_MODEL
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src_core.bundled import bundled_model_files
-from src_core.cli import Command
+from src_core.cli.main import Command
 from src_core.errors import InputError
+from src_core.models.bundled import bundled_model_files
 
 if TYPE_CHECKING:
     from napari import Viewer
@@ -54,7 +54,7 @@ def open_window(
     InputError
         If a file cannot be used.
     """
-    from napari_metaseg.reader import get_reader
+    from napari_metaseg.layers.reader import get_reader
 
     if model is not None:
         _remember_model(model)
@@ -154,11 +154,11 @@ def _labels_layer(path: Path, what: str) -> Layer:
     """A file of whole numbers as a Labels layer, whatever its name says."""
     from napari.layers import Layer
 
-    from napari_metaseg.label_style import known_structures
-    from napari_metaseg.orientation import orientation_of
-    from napari_metaseg.scan_layers import labels_layer
-    from src_core.export import image_stem
-    from src_core.scan import read_label_map
+    from napari_metaseg.layers.label_style import known_structures
+    from napari_metaseg.layers.orientation import orientation_of
+    from napari_metaseg.layers.scan_layers import labels_layer
+    from src_core.io.export import image_stem
+    from src_core.io.scan import read_label_map
 
     label_map = read_label_map(path)
     if label_map is None:

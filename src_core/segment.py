@@ -11,19 +11,22 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from src_core import __version__, export, measure, warp_products
-from src_core.alignment import Alignment
-from src_core.bundled import DEFAULT_MODEL
-from src_core.decode import Quantity, decode
+from src_core import __version__
 from src_core.errors import InputError
-from src_core.fit import Fit, Step
-from src_core.history import History
-from src_core.labels import Protocol
-from src_core.model import Model
+from src_core.fitting import warp_products
+from src_core.fitting.decode import Quantity, decode
+from src_core.fitting.fit import Fit, Step
+from src_core.fitting.history import History
+from src_core.io import export
+from src_core.io.labels import Protocol
+from src_core.io.scan import Scan
+from src_core.models.bundled import DEFAULT_MODEL
+from src_core.models.model import Model
 from src_core.networks.base import CoordinateNetwork
-from src_core.points import BrainPoints
-from src_core.preparation import Preparation, prepare
-from src_core.scan import Scan
+from src_core.preparation.alignment import Alignment
+from src_core.preparation.prepare import Preparation, prepare
+from src_core.results import measure
+from src_core.space.points import BrainPoints
 
 NOTICE = (
     "Research use only: not a medical device, not for diagnosis or treatment decisions. "

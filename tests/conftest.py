@@ -15,7 +15,7 @@ import pytest
 from nibabel.affines import from_matvec
 from scipy.spatial.transform import Rotation
 
-from src_core.scan import Scan, scan_from_array
+from src_core.io.scan import Scan, scan_from_array
 
 # Tests with a viewer reset the settings: let them never be those of the user. napari looks once.
 _settings = TemporaryDirectory(prefix="napari-metaseg-")

@@ -62,7 +62,7 @@ def test_the_rooms_import_in_one_direction(files: list[Path]) -> None:
 
 
 @pytest.mark.parametrize(
-    "entrance", ["src_core", "src_core.cli", "src_core.sample", *map(module_name, PLUGIN)]
+    "entrance", ["src_core", "src_core.cli.main", "src_core.io.sample", *map(module_name, PLUGIN)]
 )
 def test_torch_is_not_loaded_on_entering(entrance: str) -> None:
     modules = {module_name(file): file for file in (*ENGINE, *PLUGIN)}

@@ -12,28 +12,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src_core.alignment import align
+from src_core.datasets.find import read_scans
+from src_core.datasets.labelled import LabelledScan
+from src_core.datasets.mapping import read_mapping
 from src_core.errors import InputError
-from src_core.intensity import IntensityRule
-from src_core.labels import Protocol, protocol
-from src_core.points import BrainPoints, Points, brain_points
-from src_core.scan import Scan
-from src_core.template import TemplateImage
-from src_core.training.augment import Tissues
+from src_core.io.labels import Protocol, protocol
+from src_core.io.scan import Scan
+from src_core.preparation.alignment import align
+from src_core.space.intensity import IntensityRule
+from src_core.space.points import BrainPoints, Points, brain_points
+from src_core.space.template import TemplateImage
 from src_core.training.cache import claim, load_or_make
-from src_core.training.data import read_scans
+from src_core.training.changes.augment import Tissues
+from src_core.training.settings import DataSettings, ExampleSettings
 
 # The very picture that the models of this project are aligned to when they are trained.
-from src_core.training.examples import (
+from src_core.training.stages.examples import (
     Example,
     Maker,
     examples_depend_on,
     mni152_reference,
     volume_rule,
 )
-from src_core.training.labelled import LabelledScan
-from src_core.training.mapping import read_mapping
-from src_core.training.settings import DataSettings, ExampleSettings
 
 SEED = 0
 

@@ -21,13 +21,13 @@ from torch import Tensor
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import judge, label_loss, logged_seconds, some
-from src_core.alignment import align
-from src_core.fit import Fit, FitSettings
-from src_core.model import FORMAT, Model, load_model, write_model
+from src_core.fitting.fit import Fit, FitSettings
+from src_core.io.scan import Scan
+from src_core.models.model import FORMAT, Model, load_model, write_model
 from src_core.networks.siren import SirenNetwork, SirenSettings
-from src_core.points import Points
-from src_core.scan import Scan
+from src_core.preparation.alignment import align
 from src_core.segment import segment
+from src_core.space.points import Points
 from src_core.training.cache import load_or_make
 from src_core.training.loop import LoopSettings, optimise
 

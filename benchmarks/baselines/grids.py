@@ -9,8 +9,8 @@ import torch
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from torch import Tensor
 
-from src_core.scan import Scan
-from src_core.template import sample_grid
+from src_core.io.scan import Scan
+from src_core.space.template import sample_grid
 
 _RAS = np.array([[0, 1], [1, 1], [2, 1]])
 _PIECE = 2**18

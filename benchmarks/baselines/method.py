@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from src_core.scan import Scan
+from src_core.io.scan import Scan
 
 
 class Method(ABC):

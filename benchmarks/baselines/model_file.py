@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.baselines.method import Method
-from src_core.model import load_model
-from src_core.scan import Scan
+from src_core.io.scan import Scan
+from src_core.models.model import load_model
 from src_core.segment import segment
 
 

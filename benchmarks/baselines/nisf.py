@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, logged_seconds
-from src_core.adam import Adam
+from src_core.fitting.adam import Adam
+from src_core.io.scan import Scan
 from src_core.networks.sine import SineLayers
-from src_core.points import BrainPoints
-from src_core.scan import Scan
+from src_core.space.points import BrainPoints
 from src_core.training.loop import LoopSettings, optimise
 from src_core.training.losses import segmentation_loss
 

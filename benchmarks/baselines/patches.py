@@ -11,8 +11,8 @@ import torch.nn.functional as functional
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from src_core.template import sample_grid
-from src_core.training.mapping import IGNORED
+from src_core.datasets.mapping import IGNORED
+from src_core.space.template import sample_grid
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, judge, label_loss, logged_seconds, some
+from src_core.io.scan import Scan
 from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
-from src_core.points import SEEN, Points
-from src_core.scan import Scan
+from src_core.space.points import SEEN, Points
 from src_core.training.loop import LoopSettings, optimise
 
 WAVELENGTHS = (256.0, 128.0, 64.0, 32.0, 16.0)

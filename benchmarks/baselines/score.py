@@ -12,11 +12,11 @@ from tqdm import tqdm
 
 from benchmarks.baselines.data import Task
 from benchmarks.baselines.method import Method
-from src_core.brain import brain_mask
-from src_core.export import write_json
-from src_core.measure import compare
-from src_core.training.labelled import LabelledScan, read_example, read_mask
-from src_core.training.mapping import IGNORED
+from src_core.datasets.labelled import LabelledScan, read_example, read_mask
+from src_core.datasets.mapping import IGNORED
+from src_core.io.export import write_json
+from src_core.preparation.brain import brain_mask
+from src_core.results.measure import compare
 
 
 def score(

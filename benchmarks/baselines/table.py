@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from src_core.errors import InputError
-from src_core.files import complete_files
-from src_core.labels import PROTOCOLS
+from src_core.io.files import complete_files
+from src_core.io.labels import PROTOCOLS
 
 HEADLINES = {"tissue4": ("tissue4", ()), "fs32": ("fs31 (fs32 without the vermis)", (172,))}
 """By protocol: what it is called in the table, and the ids that are left out."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.baselines.data import LabelledPoints
-from src_core.points import Points
+from src_core.space.points import Points
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 
 JUDGED_POINTS = 40_000

@@ -21,13 +21,13 @@ from benchmarks.baselines.grids import Grid
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.patches import ChangeSettings, LabelledVolume, cut
 from benchmarks.baselines.train import count, logged_seconds
-from src_core.brain import brain_mask
-from src_core.scan import Scan
-from src_core.training.augment import mirrored_classes
-from src_core.training.labelled import LabelledScan, read_example, read_mask
+from src_core.datasets.labelled import LabelledScan, read_example, read_mask
+from src_core.datasets.mapping import IGNORED
+from src_core.io.scan import Scan
+from src_core.preparation.brain import brain_mask
+from src_core.training.changes.augment import mirrored_classes
 from src_core.training.loop import LoopSettings, optimise
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
-from src_core.training.mapping import IGNORED
 
 
 class UNet3d(Method):

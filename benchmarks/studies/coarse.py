@@ -7,8 +7,8 @@ import torch
 from nibabel.affines import apply_affine
 
 from benchmarks.studies.common import Case
-from src_core.scan import Scan, scan_from_array
-from src_core.template import sample_grid
+from src_core.io.scan import Scan, scan_from_array
+from src_core.space.template import sample_grid
 
 _PIECE = 2**18
 

@@ -12,15 +12,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from src_core.brain import brain_mask
+from src_core.datasets.find import read_scans
+from src_core.datasets.labelled import LabelledScan, read_example, read_mask
+from src_core.datasets.mapping import IGNORED, read_mapping
 from src_core.errors import InputError
-from src_core.files import complete_files
-from src_core.labels import Protocol
-from src_core.measure import dice
-from src_core.scan import Scan
-from src_core.training.data import read_scans
-from src_core.training.labelled import LabelledScan, read_example, read_mask
-from src_core.training.mapping import IGNORED, read_mapping
+from src_core.io.files import complete_files
+from src_core.io.labels import Protocol
+from src_core.io.scan import Scan
+from src_core.preparation.brain import brain_mask
+from src_core.results.measure import dice
 from src_core.training.settings import DataSettings
 
 VERMIS = 172

@@ -33,7 +33,7 @@ from benchmarks.studies.common import (
     save_picture,
 )
 from src_core.errors import InputError
-from src_core.labels import Protocol, protocol
+from src_core.io.labels import Protocol, protocol
 
 FACTORS = (1, 2, 3, 4)
 

@@ -28,11 +28,11 @@ from benchmarks.studies.common import (
     run,
     save_picture,
 )
-from src_core.decode import decode_all
-from src_core.fit import Fit
-from src_core.measure import psnr
-from src_core.model import Model, load_model
-from src_core.preparation import prepare
+from src_core.fitting.decode import decode_all
+from src_core.fitting.fit import Fit
+from src_core.models.model import Model, load_model
+from src_core.preparation.prepare import prepare
+from src_core.results.measure import psnr
 
 ITERATIONS = (2, 10, 50, 100, 130, 300, 1000, 5000)
 

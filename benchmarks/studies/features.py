@@ -16,12 +16,12 @@ import torch
 from matplotlib.figure import Figure
 
 from benchmarks.studies.common import Case, chosen_scans, parser, read_case, run, save_picture
-from src_core.decode import decode
-from src_core.fit import Fit
-from src_core.measure import psnr
-from src_core.model import Model, build_network, load_model
+from src_core.fitting.decode import decode
+from src_core.fitting.fit import Fit
+from src_core.models.model import Model, build_network, load_model
 from src_core.networks.base import CoordinateNetwork
-from src_core.preparation import Preparation, prepare
+from src_core.preparation.prepare import Preparation, prepare
+from src_core.results.measure import psnr
 
 SAMPLE = 20_000
 """Brain voxels that the principal components are those of."""

@@ -27,12 +27,12 @@ from benchmarks.studies.common import (
     run,
     save_picture,
 )
-from src_core.decode import decode_all
-from src_core.measure import psnr
-from src_core.model import Model, load_model
-from src_core.points import brain_points
-from src_core.scan import scan_from_array
+from src_core.fitting.decode import decode_all
+from src_core.io.scan import scan_from_array
+from src_core.models.model import Model, load_model
+from src_core.results.measure import psnr
 from src_core.segment import Segmentation, segment
+from src_core.space.points import brain_points
 
 REFERENCE, NETWORK = "all voxels fitted", "network asked at all voxels"
 INTERPOLATED, PROBABILITIES = "interpolated scan fitted", "interpolated probabilities"

@@ -10,7 +10,7 @@ from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from napari_metaseg.job import Job
+from napari_metaseg.run.job import Job
 
 _MARGIN = 4  # px, left and right of the plot, so that lines at its ends are not cut
 _PLOT_HEIGHT = 64  # px

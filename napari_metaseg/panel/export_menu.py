@@ -9,7 +9,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
-from napari_metaseg.job import Job
+from napari_metaseg.run.job import Job
 
 
 @dataclass(frozen=True)

@@ -25,11 +25,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_metaseg.layers.scan_layers import LIVE
 from napari_metaseg.panel.model_card import ModelCard, read_card
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
-from napari_metaseg.scan_layers import LIVE
-from src_core.bundled import MODEL_SUFFIX, bundled_model_files
 from src_core.errors import InputError
+from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files
 
 _CUSTOM = "Custom"
 # multiples of the iterations that the model's card recommends

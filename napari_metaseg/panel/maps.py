@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu, QPushButton, QVBoxLayout, QWidget
 
-from napari_metaseg.job import Job
+from napari_metaseg.run.job import Job
 
 _COMPONENTS = 3
 

@@ -18,9 +18,9 @@ from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.panel.timeline import Timeline
 from napari_metaseg.preferences import load_preferences
-from napari_metaseg.session import Session
-from napari_metaseg.status import State
-from src_core.export import image_stem
+from napari_metaseg.run.session import Session
+from napari_metaseg.run.status import State
+from src_core.io.export import image_stem
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -16,8 +16,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_metaseg.job import Job
-from napari_metaseg.status import Progress, State
+from napari_metaseg.run.job import Job
+from napari_metaseg.run.status import Progress, State
 
 _STAGES = {State.LOADING: "Loading…", State.ALIGNING: "Aligning…", State.FINISHING: "Finishing…"}
 _FIRST_KEY, _STOP_KEY = "Ctrl+Return", "Ctrl+."

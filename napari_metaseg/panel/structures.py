@@ -29,8 +29,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_metaseg.job import Job
-from napari_metaseg.status import StructureRow, StructureTable
+from napari_metaseg.run.job import Job
+from napari_metaseg.run.status import StructureRow, StructureTable
 
 _NAME, _VOLUME, _CHANGE, _DICE = range(4)
 _TITLES = ("Structure", "mL", "Change", "Dice")

@@ -18,8 +18,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_metaseg.job import Job
 from napari_metaseg.panel.curves import suggestion_mark
+from napari_metaseg.run.job import Job
 
 _PLAY_INTERVAL = 125  # ms between two iterations
 _PATIENCE = 250  # ms of decoding that are not worth a word: the text would flicker

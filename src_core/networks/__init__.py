@@ -1,0 +1,1 @@
+"""Functions of position: the families of coordinate networks and their parts."""

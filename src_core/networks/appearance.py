@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from src_core.bias import POWERS
+from src_core.space.bias import POWERS
 
 KNOTS = 10
 """Pieces of the curve; the intensity rule puts nearly all of the brain between 0 and 1."""

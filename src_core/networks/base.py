@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from src_core.points import Points
+from src_core.space.points import Points
 
 
 class FitError(NamedTuple):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from src_core.networks.base import CoordinateNetwork, FitError
 from src_core.networks.head import Head
 from src_core.networks.sine import SineLayers
-from src_core.points import Points
+from src_core.space.points import Points
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from src_core.template import sample_grid
+from src_core.space.template import sample_grid
 
 _STEP = 0.5
 """Half the distance of the finite differences of the Jacobian, mm."""

@@ -11,7 +11,7 @@ from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
 from src_core.networks.sine import SineLayers
 from src_core.networks.warp import DisplacementGrids
-from src_core.points import BLURS, SEEN, Points
+from src_core.space.points import BLURS, SEEN, Points
 
 _FADE_IN = 0.1
 FIRST_SEEN = (0.5, 0.3, 0.1, -_FADE_IN)

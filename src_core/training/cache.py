@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import torch
 
 from src_core.errors import InputError
-from src_core.files import complete_files
+from src_core.io.files import complete_files
 
 Made = TypeVar("Made")
 

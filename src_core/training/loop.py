@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from src_core.adam import Adam
 from src_core.errors import InputError
-from src_core.files import complete_files
+from src_core.fitting.adam import Adam
+from src_core.io.files import complete_files
 from src_core.training import distributed
 from src_core.training.cache import save_whole
 

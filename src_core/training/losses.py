@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch.nn.functional as functional
 from torch import Tensor
 
-from src_core.training.mapping import IGNORED
+from src_core.datasets.mapping import IGNORED
 
 
 def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
-from src_core.files import complete_files
+from src_core.io.files import complete_files
 
 _NAMED = 12
 """Curves that a panel's legend has room for."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from src_core.errors import InputError
-from src_core.fit import FitSettings
-from src_core.labels import PROTOCOLS, Protocol, protocol, read_protocol
-from src_core.slices import SliceRange
-from src_core.training.augment import AugmentSettings
+from src_core.fitting.fit import FitSettings
+from src_core.io.labels import PROTOCOLS, Protocol, protocol, read_protocol
+from src_core.space.slices import SliceRange
+from src_core.training.changes.augment import AugmentSettings
 from src_core.training.loop import LoopSettings
 
 
@@ -21,10 +21,10 @@ class DataSettings:
     Attributes
     ----------
     path : Path
-        Folder or table; see `src_core.training.data.read_scans`.
+        Folder or table; see `src_core.datasets.find.read_scans`.
     mapping : Path or dict or None
         Id in the protocol, or "ignore", by id in the label maps: a table or the pairs themselves;
-        see `src_core.training.mapping.read_mapping`. None: ``label_mapping.csv`` in the folder or
+        see `src_core.datasets.mapping.read_mapping`. None: ``label_mapping.csv`` in the folder or
         beside the table; without one the label maps hold the protocol's own ids.
     mapping_column : str or None
         The table's column of ids in the protocol; None: the one that is named as the protocol.
@@ -260,7 +260,7 @@ class TrainingSettings:
     protocol : str
         One of the package by its name, or a name for the own `structures`.
     structures : Path or None
-        Table of the protocol's structures; see `src_core.labels.read_protocol`.
+        Table of the protocol's structures; see `src_core.io.labels.read_protocol`.
     network : NetworkSettings
     examples : ExampleSettings
     fit : FitSettings or None

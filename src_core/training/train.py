@@ -22,28 +22,41 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from src_core.decode import decode
-from src_core.device import choose_device
+from src_core.datasets.bids import subject_of
+from src_core.datasets.find import read_scans
+from src_core.datasets.labelled import LabelledScan, check
+from src_core.datasets.mapping import read_mapping
 from src_core.errors import InputError
-from src_core.export import image_stem
-from src_core.files import complete_files
-from src_core.fit import Fit, FitSettings
-from src_core.intensity import IntensityRule
-from src_core.labels import Protocol, protocol
-from src_core.model import FORMAT, Model, build_network, bundled_models, load_model, write_model
+from src_core.fitting.decode import decode
+from src_core.fitting.device import choose_device
+from src_core.fitting.fit import Fit, FitSettings
+from src_core.io.export import image_stem
+from src_core.io.files import complete_files
+from src_core.io.labels import Protocol, protocol
+from src_core.models.model import (
+    FORMAT,
+    Model,
+    build_network,
+    bundled_models,
+    load_model,
+    write_model,
+)
 from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
 from src_core.networks.siren import SirenNetwork
 from src_core.networks.warped import WarpedNetwork
-from src_core.points import BLURS, Points
-from src_core.template import TemplateImage
+from src_core.space.intensity import IntensityRule
+from src_core.space.points import BLURS, Points
+from src_core.space.template import TemplateImage
 from src_core.training import distributed
-from src_core.training.augment import Tissues, mirrored_classes
-from src_core.training.bids import subject_of
 from src_core.training.cache import claim, ensure, load_or_make
+from src_core.training.changes.augment import Tissues, mirrored_classes
 from src_core.training.config import to_json
-from src_core.training.data import read_scans
-from src_core.training.examples import (
+from src_core.training.loop import optimise
+from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
+from src_core.training.plots import write_curves
+from src_core.training.settings import MetaSettings, TrainingSettings
+from src_core.training.stages.examples import (
     Example,
     Maker,
     examples_depend_on,
@@ -51,14 +64,8 @@ from src_core.training.examples import (
     slice_rule,
     volume_rule,
 )
-from src_core.training.group import GridTemplate, GroupMean
-from src_core.training.labelled import LabelledScan, check
-from src_core.training.loop import optimise
-from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
-from src_core.training.mapping import read_mapping
-from src_core.training.meta import meta_train
-from src_core.training.plots import write_curves
-from src_core.training.settings import MetaSettings, TrainingSettings
+from src_core.training.stages.group import GridTemplate, GroupMean
+from src_core.training.stages.meta import meta_train
 
 TEMPLATE_POINTS = 4
 """Places at which the template network is compared with the mean picture, per point of a scan."""

@@ -15,11 +15,11 @@ from benchmarks.baselines.methods import begin, untrained
 from benchmarks.baselines.patches import ChangeSettings, LabelledVolume, cut
 from benchmarks.baselines.pointwise import PointwiseNetwork
 from benchmarks.baselines.table import write_table
+from src_core.datasets.mapping import IGNORED
 from src_core.errors import InputError
-from src_core.points import SEEN, Points
-from src_core.sample import phantom
-from src_core.scan import Scan, scan_from_array
-from src_core.training.mapping import IGNORED
+from src_core.io.sample import phantom
+from src_core.io.scan import Scan, scan_from_array
+from src_core.space.points import SEEN, Points
 
 
 @pytest.fixture(scope="module")

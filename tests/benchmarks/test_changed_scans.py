@@ -9,11 +9,11 @@ from scipy.spatial.transform import Rotation
 
 from benchmarks.changed_scans import CHANGES, SHIFT, TURN, Changed, Original
 from benchmarks.rigid_match import labels_there, rigid_match
-from src_core.brain import brain_mask
-from src_core.measure import dice
-from src_core.sample import phantom
-from src_core.scan import scan_from_array
-from src_core.training.mapping import IGNORED
+from src_core.datasets.mapping import IGNORED
+from src_core.io.sample import phantom
+from src_core.io.scan import scan_from_array
+from src_core.preparation.brain import brain_mask
+from src_core.results.measure import dice
 
 IDS = (1, 2, 3, 4)
 

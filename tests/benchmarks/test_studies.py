@@ -11,8 +11,8 @@ from nibabel.affines import apply_affine
 from benchmarks.common import kept
 from benchmarks.studies.coarse import block_means, every_second, interpolated, repeated
 from benchmarks.studies.common import Case, averaged, mean_dice
-from src_core.labels import protocol
-from src_core.sample import phantom
+from src_core.io.labels import protocol
+from src_core.io.sample import phantom
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from nibabel.affines import apply_affine
 
-from napari_metaseg.session import Session
-from src_core.intensity import IntensityRule
-from src_core.labels import protocol
+from napari_metaseg.run.session import Session
+from src_core.io.labels import protocol
+from src_core.io.sample import phantom
+from src_core.io.scan import Scan, scan_from_array
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
-from src_core.points import brain_points
-from src_core.preparation import Preparation, prepare
-from src_core.sample import phantom
-from src_core.scan import Scan, scan_from_array
-from tests.small_models import GOALS, write_small_model
+from src_core.preparation.prepare import Preparation, prepare
+from src_core.space.intensity import IntensityRule
+from src_core.space.points import brain_points
+from tests.helpers.small_models import GOALS, write_small_model
 
 VOXEL_SIZE = 4.0
 ITERATIONS = 12

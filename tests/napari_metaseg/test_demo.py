@@ -13,9 +13,9 @@ from PIL import Image
 from napari_metaseg import demo
 from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.preferences import Preferences, save_preferences
-from napari_metaseg.status import State
-from src_core.export import write_scalar_map
-from src_core.sample import phantom
+from napari_metaseg.run.status import State
+from src_core.io.export import write_scalar_map
+from src_core.io.sample import phantom
 
 
 @pytest.fixture

@@ -11,12 +11,12 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Layer
 
-from napari_metaseg.reader import read
-from napari_metaseg.scan_layers import labels_layer, scan_of
-from napari_metaseg.writer import write_labels
-from src_core.labels import protocol
-from src_core.scan import Scan
-from tests.geometry import Variant, variants, write_variant
+from napari_metaseg.layers.reader import read
+from napari_metaseg.layers.scan_layers import labels_layer, scan_of
+from napari_metaseg.layers.writer import write_labels
+from src_core.io.labels import protocol
+from src_core.io.scan import Scan
+from tests.helpers.geometry import Variant, variants, write_variant
 from tests.napari_metaseg.conftest import INTENSITIES, SPOTS
 
 TISSUES = protocol("tissue4")

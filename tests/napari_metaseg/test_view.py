@@ -18,8 +18,8 @@ from napari_metaseg import preferences, view
 from napari_metaseg.__main__ import main
 from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.preferences import Preferences
-from src_core import export
-from src_core.sample import phantom
+from src_core.io import export
+from src_core.io.sample import phantom
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_mask_and_reference_are_opened_as_labels_and_chosen(
 def test_a_model_of_ones_own_is_chosen(
     run: Callable[..., SimpleNamespace], files: dict[str, Path], tmp_path: Path
 ) -> None:
-    from src_core.bundled import bundled_model_files
+    from src_core.models.bundled import bundled_model_files
 
     (bundled, *_) = bundled_model_files().values()
     mine = tmp_path / "mine.safetensors"

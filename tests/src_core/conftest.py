@@ -12,14 +12,14 @@ import pytest
 import torch
 from nibabel.affines import apply_affine
 
-from src_core.fit import FitSettings
-from src_core.intensity import IntensityRule
-from src_core.labels import protocol
+from src_core.fitting.fit import FitSettings
+from src_core.io.labels import protocol
+from src_core.io.sample import phantom
+from src_core.io.scan import Scan
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
-from src_core.points import BrainPoints, brain_points
-from src_core.sample import phantom
-from src_core.scan import Scan
-from src_core.template import TemplateImage
+from src_core.space.intensity import IntensityRule
+from src_core.space.points import BrainPoints, brain_points
+from src_core.space.template import TemplateImage
 from src_core.training.loop import LoopSettings
 from src_core.training.settings import (
     DataSettings,
@@ -28,7 +28,7 @@ from src_core.training.settings import (
     TrainingSettings,
 )
 from src_core.training.train import train
-from tests.small_models import write_small_model
+from tests.helpers.small_models import write_small_model
 
 VOXEL_SIZE = 4.0
 

@@ -10,11 +10,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from src_core.bundled import DEFAULT_MODEL
-from src_core.model import bundled_models
-from src_core.sample import mni152_t1
+from src_core.io.sample import mni152_t1
+from src_core.models.bundled import DEFAULT_MODEL
+from src_core.models.model import bundled_models
 from src_core.segment import segment
-from tests.geometry import Variant, centroids, variants, write_variant
+from tests.helpers.geometry import Variant, centroids, variants, write_variant
 
 Centroids = dict[int, np.ndarray]
 

@@ -15,14 +15,14 @@ import torch
 from nibabel.affines import apply_affine, from_matvec
 from scipy.spatial.transform import Rotation
 
-from src_core.alignment import read_transform
-from src_core.bundled import DEFAULT_MODEL
 from src_core.errors import InputError
-from src_core.fit import Step
-from src_core.measure import dice
-from src_core.model import bundled_models
-from src_core.sample import mni152_t1
-from src_core.scan import Scan, scan_from_array
+from src_core.fitting.fit import Step
+from src_core.io.sample import mni152_t1
+from src_core.io.scan import Scan, scan_from_array
+from src_core.models.bundled import DEFAULT_MODEL
+from src_core.models.model import bundled_models
+from src_core.preparation.alignment import read_transform
+from src_core.results.measure import dice
 from src_core.segment import Segmentation, segment
 
 IDS = [1, 2, 3, 4]
@@ -317,7 +317,7 @@ def test_a_huge_scan_needs_less_than_four_gigabytes(tmp_path, model) -> None:
 import sys
 import numpy as np, nibabel as nib
 from scipy import ndimage
-from src_core.sample import phantom
+from src_core.io.sample import phantom
 from src_core.segment import segment
 
 def write():

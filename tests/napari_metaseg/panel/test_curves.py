@@ -9,9 +9,9 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QImage, QMouseEvent, QPalette, QPixmap
 from qtpy.QtWidgets import QApplication, QToolTip, QWidget
 
-from napari_metaseg.job import Job
 from napari_metaseg.panel.curves import Curves
-from napari_metaseg.status import CurvePoint, Progress, State
+from napari_metaseg.run.job import Job
+from napari_metaseg.run.status import CurvePoint, Progress, State
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from qtpy.QtWidgets import QMenu, QPushButton
 
-from napari_metaseg.job import Job
 from napari_metaseg.panel.export_menu import ExportMenu
+from napari_metaseg.run.job import Job
 
 
 class Shown:

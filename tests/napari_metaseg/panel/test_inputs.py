@@ -19,8 +19,8 @@ from napari_metaseg import preferences
 from napari_metaseg.panel.inputs import Choices, Inputs
 from napari_metaseg.panel.model_card import read_card
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
-from src_core.bundled import bundled_model_files
 from src_core.errors import InputError
+from src_core.models.bundled import bundled_model_files
 
 IMAGE = np.random.default_rng(0).random((4, 5, 6))
 LABELS = np.ones((4, 5, 6), dtype=np.uint8)

@@ -8,8 +8,8 @@ import pytest
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu
 
-from napari_metaseg.job import Job
 from napari_metaseg.panel.maps import Maps
+from napari_metaseg.run.job import Job
 
 
 @pytest.fixture

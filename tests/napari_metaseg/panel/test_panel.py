@@ -17,13 +17,13 @@ import pytest
 from napari.layers import Labels
 from napari.utils.notifications import Notification, notification_manager
 
-from napari_metaseg import session as session_module
 from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.preferences import Preferences, save_preferences
-from napari_metaseg.status import State
-from src_core.export import write_scalar_map
-from src_core.sample import phantom
-from src_core.scan import Scan
+from napari_metaseg.run import session as session_module
+from napari_metaseg.run.status import State
+from src_core.io.export import write_scalar_map
+from src_core.io.sample import phantom
+from src_core.io.scan import Scan
 
 ITERATIONS = 12
 VOXEL_SIZE = 4.0
@@ -90,15 +90,15 @@ def window(make_napari_viewer_proxy, qtbot, phantom_file):
 @pytest.fixture(autouse=True)
 def lively(monkeypatch):
     """Live pictures come often, and whole ones soon."""
-    monkeypatch.setattr("napari_metaseg.job.REST_ON_CPU", 0.05)
-    monkeypatch.setattr("napari_metaseg.job.LIVE_SHARE", 10.0)
-    monkeypatch.setattr("napari_metaseg.job.REST_BEFORE_WHOLE", 0.1)
+    monkeypatch.setattr("napari_metaseg.run.job.REST_ON_CPU", 0.05)
+    monkeypatch.setattr("napari_metaseg.run.job.LIVE_SHARE", 10.0)
+    monkeypatch.setattr("napari_metaseg.run.job.REST_BEFORE_WHOLE", 0.1)
 
 
 @pytest.fixture
 def slow_steps(monkeypatch):
     """Make every step of a fit take a while, so that things can happen in between."""
-    from src_core.fit import Fit
+    from src_core.fitting.fit import Fit
 
     step, rest = Fit.__next__, threading.Event()
 
@@ -165,16 +165,16 @@ def test_from_the_scan_to_a_corrected_label_map_and_back(
 
 
 def test_the_window_never_runs_the_network(window, monkeypatch):
-    import src_core.decode
+    import src_core.fitting.decode
 
     threads = set()
-    decode = src_core.decode.decode_all
+    decode = src_core.fitting.decode.decode_all
 
     def watched(*args, **keywords):
         threads.add(threading.current_thread().name)
         return decode(*args, **keywords)
 
-    monkeypatch.setattr(src_core.decode, "decode_all", watched)
+    monkeypatch.setattr(src_core.fitting.decode, "decode_all", watched)
     window.segment()
     window.finish()
     for iteration in (0, 5, 9):
@@ -272,7 +272,7 @@ def test_closing_the_panel_finishes_the_labels_and_ends_the_thread(window, slow_
     ],
 )
 def test_a_failing_engine_is_explained_and_keeps_what_was_there(window, monkeypatch, error, advice):
-    from src_core.fit import Fit
+    from src_core.fitting.fit import Fit
 
     step = Fit.__next__
 

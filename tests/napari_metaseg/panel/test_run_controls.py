@@ -5,9 +5,9 @@ from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_metaseg.job import Job
 from napari_metaseg.panel.run_controls import RunControls
-from napari_metaseg.status import Progress, State
+from napari_metaseg.run.job import Job
+from napari_metaseg.run.status import Progress, State
 
 LEFT = Qt.MouseButton.LeftButton
 

@@ -12,10 +12,10 @@ from qtpy.QtCore import QPoint, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QCheckBox, QLabel, QTableView
 
-from napari_metaseg.job import Job
 from napari_metaseg.panel.structures import Structures
-from napari_metaseg.status import StructureRow, StructureTable
-from src_core.labels import PROTOCOLS
+from napari_metaseg.run.job import Job
+from napari_metaseg.run.status import StructureRow, StructureTable
+from src_core.io.labels import PROTOCOLS
 
 ROWS = (
     StructureRow(1, "Cortex", (238, 39, 81), 512.3, math.nan, math.nan),

@@ -6,8 +6,8 @@ from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QSlider, QWidget
 
-from napari_metaseg.job import Job
 from napari_metaseg.panel.timeline import Timeline
+from napari_metaseg.run.job import Job
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from src_core.adam import Adam
+from src_core.fitting.adam import Adam
 from src_core.networks.appearance import Appearance
 
 BOX = ((-90.0, -126.0, -86.0), (90.0, 92.0, 98.0))

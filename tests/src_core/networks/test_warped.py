@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from src_core.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit, FitSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
-from src_core.points import BLURS, BrainPoints, Points
-from src_core.template import TemplateImage
-from src_core.training.group import GridTemplate
+from src_core.space.points import BLURS, BrainPoints, Points
+from src_core.space.template import TemplateImage
+from src_core.training.stages.group import GridTemplate
 
 SETTINGS = WarpedSettings(classes=5, width=16, depth=2, hidden=(8,), warp_iterations=40)
 

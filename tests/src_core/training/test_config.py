@@ -11,12 +11,12 @@ from typing import Literal
 
 import pytest
 
-from src_core import cli
+from src_core.cli import main as cli
 from src_core.errors import InputError
-from src_core.fit import FitSettings
-from src_core.slices import SliceRange
+from src_core.fitting.fit import FitSettings
+from src_core.space.slices import SliceRange
 from src_core.training import config
-from src_core.training.augment import AugmentSettings
+from src_core.training.changes.augment import AugmentSettings
 from src_core.training.config import read_config, to_json
 from src_core.training.loop import LoopSettings
 from src_core.training.settings import (

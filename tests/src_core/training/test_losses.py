@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
+from src_core.datasets.mapping import IGNORED
 from src_core.training.losses import dice_per_class, focal_loss, segmentation_loss
-from src_core.training.mapping import IGNORED
 
 CLASSES = torch.tensor([0, 0, 1, 1, 1, 2, 2, 0], dtype=torch.uint8)
 

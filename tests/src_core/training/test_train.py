@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from src_core.errors import InputError
-from src_core.model import Model, load_model
+from src_core.models.model import Model, load_model
 from src_core.networks.warped import WarpedNetwork
 from src_core.training import train as train_module
 from src_core.training.settings import DataSettings, NetworkSettings, TrainingSettings

@@ -1,0 +1,1 @@
+"""Scans, labels and live pictures as napari's layers. No Qt."""

@@ -1,0 +1,171 @@
+"""Names and colours of labels, as napari shows them and as tables beside a file hold them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap, label_colormap
+
+from src_core.errors import InputError
+from src_core.io.labels import Color, Protocol, Structure, protocol
+
+Named = Protocol | Sequence[Structure]
+"""What names labels: a protocol, or structures alone, of which there may be any number."""
+
+_NAPARI_COLORS = label_colormap()
+_LARGEST_NAMED = np.iinfo(np.int16).max
+_PAINTABLE = 256
+_LARGEST_COLORED = np.iinfo(np.uint16).max
+# ids of few labels, such as 2 and 3, fit many protocols
+_FEWEST_KNOWN = 8
+
+
+def layer_style(named: Named, label_map: np.ndarray) -> dict[str, Any]:
+    """Return the arguments that make a Labels layer name and colour its labels.
+
+    Parameters
+    ----------
+    named : Protocol or sequence of Structure
+    label_map : ndarray of int
+        Its labels that have no name get a number as name and a colour of napari's.
+
+    Returns
+    -------
+    dict
+        ``features`` with a row for each label and for background, and ``colormap``.
+    """
+    known = {structure.id: structure for structure in structures_of(named)}
+    others = [id for id in labels_in(label_map) if id not in known]
+    names = {0: "Background"} | {id: known[id].name for id in known}
+    names |= {id: _unnamed(id) for id in others}
+    style: dict[str, Any] = {"features": {"index": [*names], "name": [*names.values()]}}
+    # napari finds colours of larger ids only with numba
+    if max(names) <= _LARGEST_COLORED:
+        # a label that is yet to be painted must be seen, too
+        colors = {id: _color(id) for id in (*range(1, _PAINTABLE), *others)}
+        colors |= {id: known[id].color for id in known}
+        style["colormap"] = DirectLabelColormap(
+            color_dict={None: "transparent", 0: "transparent"}
+            | {id: (*np.divide(color, 255), 1) for id, color in colors.items()}
+        )
+    return style
+
+
+def structures_of(named: Named | None) -> tuple[Structure, ...]:
+    """Return the structures of a protocol, or the structures themselves."""
+    if isinstance(named, Protocol):
+        return named.structures
+    return tuple(named or ())
+
+
+def structures_in(layer: Labels, named: Named | None) -> tuple[Structure, ...]:
+    """Return the structures of a layer to be written: those it was made with, and those painted.
+
+    Parameters
+    ----------
+    layer : Labels
+        Its features table may give other names; labels without any are called by number.
+    named : Protocol or sequence of Structure, optional
+        What the layer was made with.
+    """
+    structures = {structure.id: structure for structure in structures_of(named)}
+    for id in labels_in(layer.data):
+        if id not in structures and 0 < id <= _LARGEST_NAMED:
+            shown = layer.colormap.map(id)
+            color = _bytes(shown) if shown[3] else _color(id)
+            structures[id] = Structure(id, _unnamed(id), color)
+    features = layer.features
+    if "index" in features and "name" in features:
+        for id, name in zip(features["index"], features["name"], strict=True):
+            if id in structures and isinstance(name, str) and name.strip():
+                structures[id] = replace(structures[id], name=" ".join(name.split()))
+    return tuple(structures.values())
+
+
+def known_structures(stem: str, label_map: np.ndarray) -> Protocol | None:
+    """Return FreeSurfer's names if a label map seems to have its ids.
+
+    Parameters
+    ----------
+    stem : str
+        The file's name without its ending; FreeSurfer's end in ``aseg``.
+    label_map : ndarray of int
+    """
+    freesurfer = protocol("fs32")
+    ids = set(labels_in(label_map))
+    fits = len(ids) >= _FEWEST_KNOWN and ids <= {
+        structure.id for structure in freesurfer.structures
+    }
+    return freesurfer if fits or stem.lower().endswith("aseg") else None
+
+
+def read_table(path: Path) -> tuple[Structure, ...]:
+    """Read the BIDS look-up table of a label map.
+
+    Parameters
+    ----------
+    path : Path
+        ``.tsv`` file with columns index and name, and maybe abbreviation, color and mapping.
+
+    Returns
+    -------
+    tuple of Structure
+        Background is left out. Structures without a colour get one of napari's.
+
+    Raises
+    ------
+    InputError
+        If it is no such table.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file, delimiter="\t")
+            if not {"index", "name"} <= set(table.fieldnames or ()):
+                raise ValueError("it needs columns index and name")
+            rows = list(table)
+        return tuple(_structure(row) for row in rows if int(row["index"]) != 0)
+    except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
+        raise InputError(
+            f"{path} is not a table of labels ({error}); names are not shown"
+        ) from error
+
+
+def labels_in(label_map: np.ndarray) -> list[int]:
+    """Return the ids in a label map, rising, without background."""
+    return [int(id) for id in np.unique(label_map) if id != 0]
+
+
+def _structure(row: dict[str, str]) -> Structure:
+    def given(column: str) -> str:
+        value = (row.get(column) or "").strip()
+        return "" if value.lower() == "n/a" else value
+
+    id, color, mapping = int(row["index"]), given("color").lstrip("#"), given("mapping")
+    red, green, blue = bytes.fromhex(color) if color else _color(id)
+    return Structure(
+        id,
+        given("name") or _unnamed(id),
+        (red, green, blue),
+        given("abbreviation"),
+        int(mapping) if mapping else None,
+    )
+
+
+def _color(id: int) -> Color:
+    """Return the colour that napari would give a label."""
+    return _bytes(_NAPARI_COLORS.map(id))
+
+
+def _bytes(rgba: np.ndarray) -> Color:
+    red, green, blue = (int(value) for value in np.rint(rgba[:3] * 255))
+    return red, green, blue
+
+
+def _unnamed(id: int) -> str:
+    return f"Label {id}"

@@ -1,0 +1,163 @@
+"""Arrays that show the iteration on the screen, decoded only where napari looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from napari_metaseg.layers.orientation import Orientation
+from napari_metaseg.run.pictures import Region, thin_axis
+from napari_metaseg.run.session import Session
+from src_core.errors import InputError
+
+
+class LiveArray:
+    """One quantity of the iteration that is shown, decoded where napari looks.
+
+    Has what napari needs of an array: shape, dtype and slicing. A slice is only computed when it is
+    turned into a numpy array.
+
+    Parameters
+    ----------
+    session : Session
+    quantity : str
+    orientation : Orientation
+        From the scan's voxel order to the axes on the screen.
+    on_coarse : callable
+        Called with a region that was looked at and is not sharp yet.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        quantity: str,
+        orientation: Orientation,
+        on_coarse: Callable[[Region], None],
+    ):
+        self._session = session
+        self._quantity = quantity
+        self._orientation = orientation
+        self._on_coarse = on_coarse
+        self._empty = session.quantities[quantity].empty
+        full = tuple(session.scan.shape[axis] for axis in orientation.axes)
+        self.shape = tuple(full[axis] for axis in orientation.shown)
+        self._full = full
+        self.dtype = self._empty.dtype
+        self.ndim = len(self.shape)
+        self.size = int(np.prod(self.shape))
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> LiveSlice:
+        return LiveSlice(self, _normalised(key, self.shape))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All of it, at every voxel.
+
+        Raises
+        ------
+        InputError
+            It is not decoded yet.
+        """
+        session = self._session
+        values, sharp = session.pictures.volume(session.shown, self._quantity)
+        if values is None or not sharp:
+            raise InputError(
+                f"iteration {session.shown} is not decoded at every voxel yet: wait a few seconds, "
+                "or keep the iteration in the panel"
+            )
+        volume = np.full(session.scan.shape, self._empty)
+        volume[session.prepared.mask] = values
+        return self._orientation.to_display(volume).astype(dtype or self.dtype, copy=False)
+
+    def read(self, box: tuple[slice, ...]) -> np.ndarray:
+        """The sharpest picture there is of a box of the display, all its axes kept."""
+        extents = [slice(0, size) for size in self._full]
+        for display, extent in zip(self._orientation.shown, box, strict=True):
+            extents[display] = extent
+        voxels = [slice(0, 0)] * 3
+        for display, extent in enumerate(extents):
+            size = self._full[display]
+            if self._orientation.flips[display]:
+                extent = slice(size - extent.stop, size - extent.start)
+            voxels[self._orientation.axes[display]] = extent
+        session = self._session
+        block, sharp = session.pictures.block(session.shown, self._quantity, voxels, self._empty)
+        if not sharp:
+            axis = thin_axis(voxels, session.scan.shape)
+            index = 0 if axis is None else voxels[axis].start
+            self._on_coarse(Region(axis, index))
+        return self._orientation.to_display(block)
+
+
+@dataclass(frozen=True, eq=False)
+class LiveSlice:
+    """Part of a `LiveArray` that becomes numbers in `__array__`.
+
+    Attributes
+    ----------
+    source : LiveArray
+    key : tuple of (slice, bool)
+        Per axis: the extent, and whether the axis stays.
+    """
+
+    source: LiveArray
+    key: tuple[tuple[slice, bool], ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes of the axes that stay."""
+        return tuple(extent.stop - extent.start for extent, stays in self.key if stays)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes that stay."""
+        return len(self.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+        return self.source.dtype
+
+    def __getitem__(self, key: Any) -> LiveSlice:
+        inner = iter(_normalised(key, self.shape))
+        parts = []
+        for extent, stays in self.key:
+            part, part_stays = next(inner) if stays else (slice(0, 1), False)
+            start = extent.start
+            parts.append((slice(start + part.start, start + part.stop), part_stays))
+        return LiveSlice(self.source, tuple(parts))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        block = self.source.read(tuple(extent for extent, _ in self.key))
+        dropped = tuple(axis for axis, (_, stays) in enumerate(self.key) if not stays)
+        return block.squeeze(dropped).astype(dtype or self.dtype, copy=False)
+
+
+def _normalised(key: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, bool], ...]:
+    """An index as one extent per axis, each with whether its axis stays."""
+    key = key if isinstance(key, tuple) else (key,)
+    if any(item is Ellipsis for item in key):
+        place = next(i for i, k in enumerate(key) if k is Ellipsis)
+        missing = len(shape) - len(key) + 1
+        key = (*key[:place], *[slice(None)] * missing, *key[place + 1 :])
+    if len(key) > len(shape):
+        raise IndexError(f"{len(key)} indices for {len(shape)} axes")
+    key = (*key, *[slice(None)] * (len(shape) - len(key)))
+    parts = []
+    for item, size in zip(key, shape, strict=True):
+        if isinstance(item, slice):
+            start, stop, step = item.indices(size)
+            if step != 1:
+                raise NotImplementedError("only whole runs of a live layer can be read")
+            parts.append((slice(start, max(start, stop)), True))
+        else:
+            index = int(item)
+            if not -size <= index < size:
+                raise IndexError(f"index {index} is outside an axis of {size}")
+            parts.append((slice(index % size, index % size + 1), False))
+    return tuple(parts)

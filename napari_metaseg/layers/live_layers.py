@@ -1,0 +1,216 @@
+"""The layers that follow a fit.
+
+They have the scan's own axes, not one more for the iteration: the panel's timeline says which
+iteration is wanted, and the layers change when there is something of it to see. So what is on the
+screen is always of one known iteration, and everything else in the viewer stays as it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_metaseg.layers.label_style import layer_style
+from napari_metaseg.layers.live_array import LiveArray
+from napari_metaseg.layers.maps import Map
+from napari_metaseg.layers.orientation import Orientation
+from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY
+from napari_metaseg.run.session import LABELS, RECONSTRUCTION, Session
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Labels, Layer
+
+    from napari_metaseg.run.job import Job
+    from src_core.segment import Segmentation
+
+_LAZY = {"rgb": False, "multiscale": False, "projection_mode": "none"}
+_REST = 2.0
+"""Least pause between two refreshes, in units of the time that the window was busy with one."""
+
+
+class LiveLayers:
+    """Reconstruction, labels and maps of one session in a viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    job : Job
+    session : Session
+    orientation : Orientation
+        Of the scan on the screen.
+    name : str
+        Of the scan's layer.
+    contrast_limits : tuple of 2 float
+        Of the scan's layer.
+    opacity : float
+        Of the labels.
+    on_gone : callable
+        Called when the last of the layers was removed from the viewer.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        job: Job,
+        session: Session,
+        orientation: Orientation,
+        name: str,
+        contrast_limits: tuple[float, float],
+        opacity: float,
+        on_gone: Callable[[], None],
+    ):
+        self.session = session
+        self.orientation = orientation
+        self.name = name
+        self._viewer = viewer
+        self._job = job
+        self._on_gone = on_gone
+        self._maps: dict[str, Layer] = {}
+        self._dirty = False
+        self._refreshed = self._ticked = time.perf_counter()
+        self._busy = 0.0
+        self.reconstruction: Image | None = viewer.add_image(
+            self._array(RECONSTRUCTION),
+            name=f"{name} reconstruction",
+            contrast_limits=contrast_limits,
+            **self._geometry(),
+            **_LAZY,
+        )
+        # A new layer costs napari about 0.1 s: the labels wait for the next tick.
+        self.labels: Labels | None = None
+        self._opacity: float | None = opacity
+        viewer.layers.events.removed.connect(self._on_removed)
+        job.shown_changed.connect(self.refresh)
+        job.sharpened.connect(self.refresh)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All that are still in the viewer."""
+        main = [layer for layer in (self.reconstruction, self.labels) if layer is not None]
+        return [*main, *self._maps.values()]
+
+    def add_map(self, map: Map) -> None:
+        """Show a quantity more, as soon as there is something to see of it."""
+        name = map.quantity.name
+        if name in self._maps or name in self.session.quantities:
+            return
+        self._job.add_quantity(map.quantity, partial(self._add_map_layer, map))
+
+    def refresh(self) -> None:
+        """Read what is on the screen again, now or when the window has had a rest."""
+        self._dirty = True
+        self._refresh_if_due()
+
+    def tick(self) -> None:
+        """Do what has waited; to be called some tens of times per second."""
+        if self._opacity is not None:
+            self._add_labels(self._opacity)
+            self._opacity = None
+        now = time.perf_counter()
+        # A late tick means that the window was busy, above all with drawing.
+        self._busy = max(self._busy, now - self._ticked)
+        self._ticked = now
+        self._refresh_if_due()
+
+    def _refresh_if_due(self) -> None:
+        """Refresh unless the window needs a rest: drawing a volume can take it seconds."""
+        now = time.perf_counter()
+        if not self._dirty or now - self._refreshed < _REST * self._busy:
+            return
+        self._dirty = False
+        for layer in self.layers:
+            if layer.visible:
+                layer.refresh(extent=False, thumbnail=False, highlight=False)
+        self._refreshed = self._ticked = time.perf_counter()
+        self._busy = self._refreshed - now
+
+    def retire(self, then: Callable[[], None] | None = None) -> None:
+        """Turn the layers into ordinary ones once their iteration is decoded at every voxel."""
+        for signal in (self._job.shown_changed, self._job.sharpened):
+            signal.disconnect(self.refresh)
+        self._on_gone = then or (lambda: None)
+        job, session, shown = self._job, self.session, self.session.shown
+
+        def finish(result: Segmentation) -> None:
+            self._make_ordinary(result.report)
+            self._on_gone()
+
+        def describe() -> None:
+            job.run(lambda: session.segmentation(shown), finish, self._on_gone)
+
+        if self.layers:
+            job.when_whole(session, shown, describe, self._on_gone, urgent=then is not None)
+        else:
+            self._on_gone()
+
+    def _make_ordinary(self, report: dict[str, Any]) -> None:
+        """Give each layer an array of its own, so that the session can go."""
+        shown = self.session.shown
+        for layer in self.layers:
+            layer.data = np.ascontiguousarray(layer.data)
+            layer.name = f"{layer.name} (iteration {shown})"
+            layer.metadata = {
+                METADATA_KEY: {
+                    "scan": self.session.scan,
+                    "orientation": self.orientation,
+                    "protocol": self.session.protocol,
+                    "details": report,
+                }
+            }
+        self._maps.clear()
+        self._viewer.layers.events.removed.disconnect(self._on_removed)
+
+    def _add_labels(self, opacity: float) -> None:
+        self.labels = self._viewer.add_labels(
+            self._array(LABELS),
+            name=f"{self.name} labels",
+            opacity=opacity,
+            **layer_style(self.session.protocol, np.zeros(1, np.uint8)),
+            **self._geometry(),
+        )
+        self.labels.editable = False
+
+    def _array(self, quantity: str) -> LiveArray:
+        session = self.session
+        return LiveArray(
+            session, quantity, self.orientation, lambda region: self._job.look_at(session, region)
+        )
+
+    def _geometry(self) -> dict[str, Any]:
+        orientation = self.orientation
+        return {
+            "affine": orientation.affine,
+            "axis_labels": orientation.axis_labels,
+            "units": orientation.units,
+            "metadata": {LIVE: True},
+        }
+
+    def _add_map_layer(self, map: Map) -> None:
+        self._maps[map.quantity.name] = self._viewer.add_image(
+            self._array(map.quantity.name),
+            name=f"{self.name} {map.title}",
+            colormap=map.colormap,
+            contrast_limits=map.limits,
+            blending=map.blending,
+            **self._geometry(),
+            **_LAZY,
+        )
+
+    def _on_removed(self, event: Any) -> None:
+        layer = event.value
+        # napari hands plugins a proxy of each layer: equal, but not the same object.
+        if layer == self.reconstruction:
+            self.reconstruction = None
+        elif layer == self.labels:
+            self.labels = None
+        for name in [name for name, other in self._maps.items() if other == layer]:
+            del self._maps[name]
+            self.session.quantities.pop(name, None)
+        if not self.layers:
+            self._viewer.layers.events.removed.disconnect(self._on_removed)
+            self._on_gone()

@@ -1,0 +1,54 @@
+"""The tool under Layers > Measure: volumes of any layer of labels, and Dice with a reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_metaseg.layers.exports import labels_of_layer
+from src_core.errors import InputError
+from src_core.results import measure
+
+if TYPE_CHECKING:
+    import napari.layers
+
+
+def measure_labels(
+    labels: napari.layers.Labels, reference: napari.layers.Labels | None = None
+) -> None:
+    """Measure every structure of a layer of labels.
+
+    Volumes (mL) and, with a reference, Dice go into the layer's features: napari shows them in the
+    status bar under the mouse, and as a table with Layers > Visualize > Features table.
+
+    Parameters
+    ----------
+    labels : Labels
+    reference : Labels, optional
+        To compare with, on the same grid.
+
+    Raises
+    ------
+    InputError
+        The layers are no volumes or slices, or lie on different grids.
+    """
+    measured = labels_of_layer(labels)
+    ids = [structure.id for structure in measured.structures]
+    volumes = measure.volumes(measured.label_map, measured.scan.affine, ids)
+    features = {
+        "index": [0, *ids],
+        "name": ["Background", *(structure.name for structure in measured.structures)],
+        "volume (mL)": [np.nan, *(round(volumes[id] / 1000, 3) for id in ids)],
+    }
+    if reference is not None:
+        compared = labels_of_layer(reference)
+        affine = measured.scan.affine
+        same_shape = compared.label_map.shape == measured.label_map.shape
+        if not same_shape or not np.allclose(compared.scan.affine, affine, atol=0.01):
+            raise InputError(
+                f"{reference.name!r} is not on the grid of {labels.name!r}; resample it"
+            )
+        scores = measure.dice(measured.label_map, compared.label_map, ids)
+        features["Dice"] = [np.nan, *(round(scores[id], 4) for id in ids)]
+    labels.features = features

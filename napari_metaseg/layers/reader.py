@@ -1,0 +1,100 @@
+"""Open NIfTI and MGH files: scans as image layers, label maps as labels layers."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from napari.utils.notifications import show_info
+
+from napari_metaseg.layers.label_style import Named, known_structures, read_table
+from napari_metaseg.layers.orientation import orientation_of
+from napari_metaseg.layers.scan_layers import LayerData, labels_layer, scan_layer
+from src_core.errors import InputError
+from src_core.io.export import companion, image_stem
+from src_core.io.scan import Scan, declares_labels, read_label_map, read_scan
+
+PathLike = str | os.PathLike[str]
+
+_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh")
+_LABEL_STEMS = ("_dseg", "_seg", "_labels", "aseg")
+
+
+def get_reader(path: PathLike | Sequence[PathLike]) -> Callable[[Any], list[LayerData]] | None:
+    """Return `read` if all the files are NIfTI or MGH by their names."""
+    paths = _listed(path)
+    ours = paths and all(p.name.lower().endswith(_ENDINGS) and not p.is_dir() for p in paths)
+    return read if ours else None
+
+
+def read(path: PathLike | Sequence[PathLike]) -> list[LayerData]:
+    """Read one file or several, each as one layer.
+
+    Parameters
+    ----------
+    path : path or sequence of path
+
+    Returns
+    -------
+    list of (data, keyword arguments, layer type)
+
+    Raises
+    ------
+    InputError
+        If a file cannot be used.
+    """
+    layers = []
+    for file in _listed(path):
+        stem = image_stem(file)
+        notes: tuple[str, ...]
+        label_map = read_label_map(file) if _may_be_labels(file) else None
+        if label_map is not None:
+            layer, notes = _labels(label_map, file)
+        else:
+            scan = read_scan(file)
+            layer, notes = scan_layer(scan, stem), scan.notes
+        if notes:
+            show_info("\n".join(f"{stem}: {note}" for note in notes))
+        layers.append(layer)
+    return layers
+
+
+def _listed(path: PathLike | Sequence[PathLike]) -> list[Path]:
+    if isinstance(path, str | os.PathLike):
+        return [Path(path)]
+    return [Path(p) for p in path]
+
+
+def _may_be_labels(path: Path) -> bool:
+    return image_stem(path).lower().endswith(_LABEL_STEMS) or declares_labels(path)
+
+
+def _labels(label_map: Scan, path: Path) -> tuple[LayerData, tuple[str, ...]]:
+    """Return a label map as a layer, named by the tables beside it, and notes about it."""
+    notes = label_map.notes
+    named: Named | None = None
+    table = companion(path, ".tsv")
+    if table.is_file():
+        try:
+            named = read_table(table)
+        except InputError as error:
+            notes = (*notes, str(error))
+    else:
+        named = known_structures(image_stem(path), label_map.voxels)
+    orientation = orientation_of(label_map.affine, label_map.shape)
+    layer = labels_layer(
+        label_map.voxels, label_map, orientation, named, image_stem(path), _details(path)
+    )
+    return layer, notes
+
+
+def _details(path: Path) -> dict[str, Any]:
+    """Return what the description beside a label map says of how it was made."""
+    try:
+        details = json.loads(companion(path, ".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return details if isinstance(details, dict) else {}

@@ -1,0 +1,100 @@
+"""Save layers as NIfTI or MGH files on the grid of the scan that they belong to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Labels, Layer
+
+import src_core
+from napari_metaseg.layers.label_style import structures_in
+from napari_metaseg.layers.scan_layers import METADATA_KEY, geometry_of
+from src_core.io import export
+
+
+def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save a labels layer, which may have been painted on, with a table that names its labels.
+
+    Parameters
+    ----------
+    path : str
+        ``.nii``, ``.nii.gz`` or ``.mgz`` file, ``.nii.gz`` if it does not say. It is replaced if it
+        exists, because napari has asked.
+    data : array-like of int
+        Of the layer.
+    meta : dict
+        All else of the layer, as napari hands it to writers.
+
+    Returns
+    -------
+    list of str
+        The files written: the image, and beside it a ``.tsv`` table and a ``.json`` description.
+
+    Raises
+    ------
+    InputError
+        If the layer is no volume or slice, or the file cannot be written.
+    """
+    layer = _layer(Labels, data, meta)
+    scan, orientation = geometry_of(layer)
+    ours = layer.metadata.get(METADATA_KEY, {})
+    file, overwrite = _destination(path)
+    written = export.write_labels(
+        orientation.to_scan(layer.data),
+        scan,
+        file,
+        protocol=structures_in(layer, ours.get("protocol")),
+        details=ours.get("details") or {"napari-metaseg": src_core.__version__},
+        overwrite=overwrite,
+    )
+    return [str(file) for file in written]
+
+
+def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
+    """Save an image layer, such as a reconstruction or a map, as float32.
+
+    Parameters
+    ----------
+    path : str
+        ``.nii`` or ``.nii.gz`` file, the latter if it does not say. It is replaced if it exists,
+        because napari has asked.
+    data : array-like
+        Of the layer.
+    meta : dict
+        All else of the layer, as napari hands it to writers.
+
+    Returns
+    -------
+    list of str
+        The file written.
+
+    Raises
+    ------
+    InputError
+        If the layer is no volume or slice, or the file cannot be written.
+    """
+    layer = _layer(Image, data, meta)
+    scan, orientation = geometry_of(layer)
+    file, overwrite = _destination(path)
+    export.write_scalar_map(orientation.to_scan(layer.data), scan, file, overwrite=overwrite)
+    return [str(file)]
+
+
+def _destination(path: str) -> tuple[Path, bool]:
+    """Return the file to write, and whether napari has asked if it may be replaced.
+
+    The name that napari suggests is that of the layer: it has no ending. Tables beside the image
+    are replaced together with it, but never alone, because they may be another file's.
+    """
+    file = Path(path)
+    if export.image_stem(file) == file.name:
+        return file.with_name(f"{file.name}.nii.gz"), False
+    return file, file.exists()
+
+
+def _layer(kind: type[Layer], data: Any, meta: dict[str, Any]) -> Layer:
+    """Return a layer as it was in the viewer; of several resolutions the finest, all in memory."""
+    finest = data[0] if meta.get("multiscale") else data
+    return kind(np.asarray(finest), **(meta | {"multiscale": False}))

@@ -1,0 +1,1 @@
+"""A fit that can be watched. No Qt, no napari."""

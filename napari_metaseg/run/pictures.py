@@ -1,0 +1,226 @@
+"""What is decoded of each iteration: a cache that answers with the sharpest it has."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from threading import Lock
+
+import numpy as np
+
+from src_core.space.regions import Regions, Sample
+
+BUDGET = 256 * 2**20
+"""Bytes of decoded values kept."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the brain, sharp or coarse.
+
+    Attributes
+    ----------
+    axis : int or None
+        The plane's axis in the scan's voxel order; None: the whole volume.
+    index : int
+        Of the plane.
+    spacing : float
+        Distance in mm of the voxels that are decoded; 0: every voxel.
+    """
+
+    axis: int | None = None
+    index: int = 0
+    spacing: float = 0.0
+
+
+def thin_axis(box: Sequence[slice], shape: Sequence[int]) -> int | None:
+    """The axis across which a box of a scan is one voxel thick; None for a thicker box.
+
+    Of a line it is the shorter one, so that of a single slice it is always the slice's own.
+    """
+    thin = [axis for axis, extent in enumerate(box) if extent.stop - extent.start == 1]
+    return min(thin, key=lambda axis: shape[axis], default=None)
+
+
+COARSE = Region(spacing=10.0)
+"""Decoded before an iteration is shown, so that there is something to see everywhere."""
+FINER = Region(spacing=3.0)
+"""Volume for the 3D view."""
+WHOLE = Region()
+PREVIEW_SPACING = 2.0
+"""Of the plane on the screen while a fit goes on, mm."""
+
+
+class Pictures:
+    """Values per iteration, quantity and region; the oldest unused are dropped first.
+
+    Safe to use from several threads.
+
+    Parameters
+    ----------
+    regions : Regions
+    budget : int
+        Bytes.
+    """
+
+    def __init__(self, regions: Regions, budget: int = BUDGET):
+        self.regions = regions
+        self._budget = budget
+        self._size = 0
+        self._values: OrderedDict[tuple[int, str, Region], np.ndarray] = OrderedDict()
+        self._lock = Lock()
+        self._sample = lru_cache(maxsize=4)(regions.sample)
+        self._sample_plane = lru_cache(maxsize=16)(regions.sample_plane)
+
+    def numbers(self, region: Region) -> np.ndarray:
+        """Numbers of the brain points that must be decoded for a region."""
+        if region.axis is None:
+            if region.spacing == 0:
+                return np.arange(len(self.regions), dtype=np.int32)
+            return self._sample(region.spacing).numbers
+        if region.spacing == 0:
+            return self.regions.plane(region.axis, region.index)
+        return self._sample_plane(region.axis, region.index, region.spacing).numbers
+
+    def sample(self, region: Region) -> Sample:
+        """The sample behind a coarse volume."""
+        return self._sample(region.spacing)
+
+    def _parents(self, region: Region) -> np.ndarray:
+        """Which value of a coarse region stands for each of its voxels."""
+        if region.axis is None:
+            return self._sample(region.spacing).parents
+        return self._sample_plane(region.axis, region.index, region.spacing).parents
+
+    def put(self, iteration: int, quantity: str, region: Region, values: np.ndarray) -> None:
+        """Store values at the `numbers` of a region."""
+        with self._lock:
+            key = (iteration, quantity, region)
+            before = self._values.pop(key, None)
+            self._size += values.nbytes - (0 if before is None else before.nbytes)
+            self._values[key] = values
+            while self._size > self._budget and len(self._values) > 1:
+                _, dropped = self._values.popitem(last=False)
+                self._size -= dropped.nbytes
+
+    def get(self, iteration: int, quantity: str, region: Region) -> np.ndarray | None:
+        """Values at the `numbers` of a region, if they are there."""
+        with self._lock:
+            key = (iteration, quantity, region)
+            values = self._values.get(key)
+            if values is not None:
+                self._values.move_to_end(key)
+            return values
+
+    def has(self, iteration: int, quantity: str, region: Region) -> bool:
+        """Whether a region is there at least as sharp."""
+        known = {WHOLE, replace(region, spacing=0.0), region}
+        return any(self.get(iteration, quantity, one) is not None for one in known)
+
+    def plane(
+        self, iteration: int, quantity: str, axis: int, index: int
+    ) -> tuple[np.ndarray | None, bool]:
+        """The sharpest values of a plane, in the order of `Regions.plane`, and whether they are
+        sharp."""
+        numbers = self.regions.plane(axis, index)
+        whole = self.get(iteration, quantity, WHOLE)
+        if whole is not None:
+            return whole[numbers], True
+        sharp = self.get(iteration, quantity, Region(axis, index))
+        if sharp is not None:
+            return sharp, True
+        preview = self.get(iteration, quantity, Region(axis, index, PREVIEW_SPACING))
+        if preview is not None:
+            return preview[self._parents(Region(axis, index, PREVIEW_SPACING))], False
+        found = self._first(iteration, quantity, (FINER, COARSE))
+        if found is None:
+            return None, False
+        region, values = found
+        return values[self._parents(region)[numbers]], False
+
+    def decoded(self, iteration: int, quantity: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Numbers of the brain points of the sharpest volume that were decoded, and their values.
+
+        Other than in `volume`, no point has the value of one nearby.
+        """
+        found = self._first(iteration, quantity, (WHOLE, FINER, COARSE))
+        if found is None:
+            return None
+        region, values = found
+        return self.numbers(region), values
+
+    def volume(self, iteration: int, quantity: str) -> tuple[np.ndarray | None, bool]:
+        """The sharpest values of all brain points, and whether they are sharp."""
+        found = self._first(iteration, quantity, (WHOLE, FINER, COARSE))
+        if found is None:
+            return None, False
+        region, values = found
+        return (values, True) if region == WHOLE else (values[self._parents(region)], False)
+
+    def value(self, iteration: int, quantity: str, number: int) -> np.ndarray | None:
+        """The sharpest value of one brain point, if anything is known of it."""
+        planes = [
+            Region(axis, index, spacing)
+            for spacing in (0.0, PREVIEW_SPACING)
+            for axis, index in enumerate(self.regions.indices[number].tolist())
+        ]
+        found = self._first(iteration, quantity, (WHOLE, *planes, FINER, COARSE))
+        if found is None:
+            return None
+        region, values = found
+        place = number
+        if region.axis is not None:
+            numbers = self.regions.plane(region.axis, region.index)
+            place = int(np.searchsorted(numbers, number))
+        return values[place if region.spacing == 0 else self._parents(region)[place]]
+
+    def _first(
+        self, iteration: int, quantity: str, regions: Sequence[Region]
+    ) -> tuple[Region, np.ndarray] | None:
+        """The first of some regions that is there, with its values."""
+        for region in regions:
+            values = self.get(iteration, quantity, region)
+            if values is not None:
+                return region, values
+        return None
+
+    def block(
+        self, iteration: int, quantity: str, box: Sequence[slice], empty: np.ndarray
+    ) -> tuple[np.ndarray, bool]:
+        """A box of voxels in the scan's order, filled with the sharpest values there are.
+
+        Parameters
+        ----------
+        iteration : int
+        quantity : str
+        box : sequence of 3 slices
+        empty : ndarray, shape (...)
+            What stands outside the brain, and where nothing is known; its dtype is the result's.
+
+        Returns
+        -------
+        block : ndarray, shape (i, j, k, ...)
+        sharp : bool
+            Nothing better will come.
+        """
+        shape = self.regions.shape
+        axis = thin_axis(box, shape)
+        if axis is not None:
+            index = box[axis].start
+            values, sharp = self.plane(iteration, quantity, axis, index)
+            numbers = self.regions.plane(axis, index)
+            across = [other for other in range(3) if other != axis]
+            picture = np.full((shape[across[0]], shape[across[1]], *empty.shape), empty)
+            if values is not None:
+                where = self.regions.indices[numbers]
+                picture[where[:, across[0]], where[:, across[1]]] = values
+            picture = picture[box[across[0]], box[across[1]]]
+            return np.expand_dims(picture, axis), sharp
+        values, sharp = self.volume(iteration, quantity)
+        volume = np.full((*shape, *empty.shape), empty)
+        if values is not None:
+            i, j, k = self.regions.indices.T
+            volume[i, j, k] = values
+        return volume[tuple(box)], sharp

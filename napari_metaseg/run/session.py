@@ -1,0 +1,310 @@
+"""One prepared scan with its fit, its history and what is decoded of it.
+
+Everything here that computes is an iterator of steps, run by the engine's thread; only there are
+networks touched. Reading pictures is safe everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_metaseg.run.pictures import COARSE, WHOLE, Pictures, Region
+from src_core.io.labels import Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from src_core.fitting.decode import Evaluation
+    from src_core.io.scan import Scan
+    from src_core.preparation.prepare import Preparation
+    from src_core.segment import Segmentation
+
+LABELS, RECONSTRUCTION, POSITIONS = "labels", "reconstruction", "positions"
+_PIECE = 16384
+"""Points decoded before something more urgent may come first."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantity:
+    """Something that can be shown of every iteration.
+
+    Attributes
+    ----------
+    name : str
+    read : callable
+        Reads it off an `Evaluation`: a tensor (n,) or (n, columns).
+    finish : callable
+        Turns decoded values and the numbers of their brain points into what is shown.
+    empty : ndarray, shape () or (columns,)
+        What stands outside the brain; gives the dtype.
+    """
+
+    name: str
+    read: Callable[[Evaluation], Tensor]
+    finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    empty: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Volumes and overlaps at one iteration.
+
+    Attributes
+    ----------
+    volumes : dict
+        mL by label id.
+    dice : dict
+        By label id; empty without a reference, nan where a structure is in neither.
+    exact : bool
+        All voxels were counted, not a sample.
+    """
+
+    volumes: dict[int, float]
+    dice: dict[int, float]
+    exact: bool
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean over the structures present; nan without a reference."""
+        known = [value for value in self.dice.values() if not np.isnan(value)]
+        return float(np.mean(known)) if known else float("nan")
+
+
+class Session:
+    """What the engine works on for one scan.
+
+    Parameters
+    ----------
+    prepared : Preparation
+    iterations : int or None
+        Exactly so many steps; None: the model's own number, fewer when labels stand still.
+    seed : int
+    budget : int
+        Bytes of weights of past iterations.
+
+    Attributes
+    ----------
+    prepared : Preparation
+    fit : Fit
+    history : History
+    pictures : Pictures
+    quantities : dict of Quantity
+        Those that are decoded, by name; more may be added at any time.
+    shown : int
+        The iteration on the screen; belongs to the window's thread.
+    """
+
+    def __init__(self, prepared: Preparation, iterations: int | None, seed: int, budget: int):
+        from src_core.fitting.fit import Fit
+        from src_core.fitting.history import History
+        from src_core.fitting.workers import Workers
+        from src_core.space.regions import Regions
+
+        scan = prepared.scan
+        self.prepared = prepared
+        settings = prepared.model.fit.chosen(iterations, seed)
+        self.fit = Fit(prepared.network, prepared.points, settings)
+        self.history = History(prepared.network, budget)
+        self.history.record(0)
+        self.pictures = Pictures(Regions(prepared.points, scan.shape, scan.voxel_size))
+        self._tallies: dict[tuple[int, bool], Tally] = {}
+        self.shown = 0
+        self._workers = Workers(prepared.device)
+        # A network of its own for looking: the one that is fitted is never disturbed.
+        self._network = prepared.model.network().to(prepared.device)
+        self._loaded: int | None = None
+        self._truth: np.ndarray | None = None
+        if prepared.reference is not None:
+            self._truth = prepared.model.protocol.to_classes(prepared.reference[prepared.mask])
+            outside = prepared.reference[~prepared.mask]
+            self._missed = np.bincount(outside, minlength=int(self.protocol.ids.max()) + 1)
+        self.quantities = {
+            quantity.name: quantity
+            for quantity in (
+                Quantity(
+                    LABELS,
+                    lambda seen: seen.classes,
+                    lambda classes, numbers: self.protocol.to_ids(classes),
+                    self.protocol.to_ids(np.zeros((), np.uint8)),
+                ),
+                Quantity(
+                    RECONSTRUCTION,
+                    lambda seen: seen.intensity,
+                    prepared.points.restore,
+                    np.zeros((), np.float32),
+                ),
+                Quantity(
+                    POSITIONS,
+                    lambda seen: seen.positions,
+                    lambda values, numbers: values,
+                    np.full(3, np.nan, np.float32),
+                ),
+            )
+        }
+
+    @property
+    def scan(self) -> Scan:
+        """The scan that is fitted."""
+        return self.prepared.scan
+
+    @property
+    def protocol(self) -> Protocol:
+        """Ids, names and colours of the labels."""
+        return self.prepared.model.protocol
+
+    def lacks(self, iteration: int, region: Region) -> list[Quantity]:
+        """The quantities that are not decoded yet at a region of an iteration."""
+        return [
+            quantity
+            for quantity in list(self.quantities.values())
+            # Positions are for the mouse: a coarse volume and the plane on the screen will do.
+            if not (region == WHOLE and quantity.name == POSITIONS)
+            and not self.pictures.has(iteration, quantity.name, region)
+        ]
+
+    def decode(self, iteration: int, region: Region) -> Iterator[None]:
+        """Steps that decode what is lacking at a region of an iteration.
+
+        Raises
+        ------
+        InputError
+            The iteration is not stored any more.
+        """
+        lacking = self.lacks(iteration, region)
+        if not lacking:
+            return
+        numbers = self.pictures.numbers(region)
+        reads = {quantity.name: quantity.read for quantity in lacking}
+        found: dict[str, np.ndarray] = {}
+        for start in range(0, max(1, len(numbers)), _PIECE):
+            if start:
+                yield
+            piece = numbers[start : start + _PIECE]
+            decoded = self.read(iteration, piece, reads)
+            for quantity in lacking:
+                values = quantity.finish(decoded[quantity.name], piece)
+                if quantity.name not in found:
+                    shape = (len(numbers), *values.shape[1:])
+                    found[quantity.name] = np.empty(shape, values.dtype)
+                found[quantity.name][start : start + len(piece)] = values
+        for name, values in found.items():
+            self.pictures.put(iteration, name, region, values)
+        if LABELS in found and region in (COARSE, WHOLE):
+            self._count(iteration, region, found[LABELS])
+
+    def read(
+        self, iteration: int, numbers: np.ndarray, reads: Mapping[str, Callable]
+    ) -> dict[str, np.ndarray]:
+        """Evaluate the network of an iteration at some brain points; see `decode_all`."""
+        import torch
+
+        from src_core.fitting.decode import decode_all
+
+        self._load(iteration)
+        which = torch.from_numpy(numbers).to(self.prepared.device)
+        return decode_all(self._network, self.prepared.points, reads, which, self._workers)
+
+    def tally(self, iteration: int, exact: bool | None = None) -> Tally | None:
+        """Volumes and overlaps at an iteration: the best known, or those of one kind only."""
+        if exact is None:
+            return self.tally(iteration, True) or self.tally(iteration, False)
+        return self._tallies.get((iteration, exact))
+
+    def segmentation(self, iteration: int) -> Segmentation:
+        """The result of an iteration that is decoded everywhere, as the API gives it.
+
+        Runs the network. Of all iterations the result holds this one only.
+
+        Raises
+        ------
+        LookupError
+            The iteration is not decoded everywhere.
+        InputError
+            The iteration is not stored any more.
+        """
+        from src_core.fitting.history import History
+        from src_core.segment import Segmentation, describe
+
+        labels = self.label_map(iteration)
+        prepared = self.prepared
+        network = prepared.model.network().to(prepared.device)
+        self.history.load(iteration, network)
+        history = History(network)
+        history.record(iteration)
+        report = describe(prepared, labels, network, self.fit)
+        report["iterations"] = iteration
+        if iteration != self.fit.iteration:
+            report["stop_reason"] = "chosen in the viewer"
+        return Segmentation.of(prepared, labels, report, history, network)
+
+    def label_map(self, iteration: int) -> np.ndarray:
+        """Label ids of all voxels, shape (I, J, K).
+
+        Raises
+        ------
+        LookupError
+            The iteration is not decoded everywhere.
+        """
+        values = self.pictures.get(iteration, LABELS, WHOLE)
+        if values is None:
+            raise LookupError(f"iteration {iteration} is not decoded everywhere")
+        volume = np.zeros(self.scan.shape, values.dtype)
+        volume[self.prepared.mask] = values
+        return volume
+
+    def number_at(self, voxel: tuple[int, int, int]) -> int | None:
+        """Number of the brain point at a voxel; None outside the brain."""
+        i, j, k = voxel
+        numbers = self.pictures.regions.plane(0, i)
+        flat = self.pictures.regions.indices[numbers, 1].astype(np.int64) * self.scan.shape[2]
+        flat += self.pictures.regions.indices[numbers, 2]
+        wanted = j * self.scan.shape[2] + k
+        place = int(np.searchsorted(flat, wanted))
+        return int(numbers[place]) if place < len(flat) and flat[place] == wanted else None
+
+    def describe_point(self, number: int) -> str:
+        """Structure and template position of a brain point, as far as they are decoded."""
+        label = self.pictures.value(self.shown, LABELS, number)
+        position = self.pictures.value(self.shown, POSITIONS, number)
+        names = {structure.id: structure.name for structure in self.protocol.structures}
+        words = [] if label is None else [names.get(int(label), "background")]
+        if position is not None:
+            words.append("MNI " + " ".join(f"{round(float(value))}" for value in position))
+        return " · ".join(words)
+
+    def _load(self, iteration: int) -> None:
+        if self._loaded != iteration:
+            self.history.load(iteration, self._network)
+            self._loaded = iteration
+
+    def _count(self, iteration: int, region: Region, labels: np.ndarray) -> None:
+        """Note volumes and overlaps; a sampled voxel counts for all that it stands for."""
+        ids = self.protocol.ids.astype(int)
+        size = int(ids.max()) + 1
+        weights = None
+        numbers: np.ndarray | slice = slice(None)
+        if region != WHOLE:
+            sample = self.pictures.sample(region)
+            numbers, weights = sample.numbers, sample.weights
+        counts = np.bincount(labels, weights, minlength=size)
+        millilitres = self.scan.voxel_volume / 1000
+        dice: dict[int, float] = {}
+        if self._truth is not None:
+            truth = ids[self._truth[numbers]]
+            agreed = labels == truth
+            both = np.bincount(
+                labels[agreed], None if weights is None else weights[agreed], minlength=size
+            )
+            true = np.bincount(truth, weights, minlength=size) + self._missed
+            total = counts + true
+            dice = {
+                int(id): float(2 * both[id] / total[id]) if total[id] else float("nan")
+                for id in ids[1:]
+            }
+        volumes = {int(id): float(counts[id] * millilitres) for id in ids[1:]}
+        exact = region == WHOLE
+        self._tallies[iteration, exact] = Tally(volumes, dice, exact)

@@ -1,0 +1,155 @@
+"""One scan with its label map: checked, and read."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from nibabel.affines import apply_affine, voxel_sizes
+from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError, SpatialImage
+
+from src_core.datasets.mapping import to_classes
+from src_core.errors import InputError
+from src_core.io.scan import Scan, read_label_map, read_on_grid, read_scan, spatial_shape
+
+_SAME_GRID_VOXELS = 0.01
+
+
+@dataclass(frozen=True)
+class LabelledScan:
+    """One scan with its label map.
+
+    Attributes
+    ----------
+    name : str
+        Of the scan; no other has it.
+    subject : str
+        Whose scan it is.
+    split : str
+        "train", "val" or "test".
+    scan, labels : Path
+        Files.
+    mask : Path or None
+        File of the brain mask; None: the scan is skull-stripped.
+    """
+
+    name: str
+    subject: str
+    split: str
+    scan: Path
+    labels: Path
+    mask: Path | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with what its files hold, not with their names or dates."""
+        files = [path for path in (self.scan, self.labels, self.mask) if path]
+        return hashlib.sha256(
+            b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)
+        ).hexdigest()
+
+
+def refuse_unpaired(names: Iterable[str], problem: str, where: Path) -> None:
+    """Raise an error that lists the first names, if there are any.
+
+    Parameters
+    ----------
+    names : iterable of str
+        What lacks its other half.
+    problem : str
+        What is wrong with them.
+    where : Path
+
+    Raises
+    ------
+    InputError
+    """
+    listed = sorted(names)
+    if listed:
+        more = f" and {len(listed) - 3} more" if len(listed) > 3 else ""
+        raise InputError(
+            f"{where}: {problem} {', '.join(listed[:3])}{more}; complete the pairs or take them out"
+        )
+
+
+def check(scans: Iterable[LabelledScan], mapping: np.ndarray) -> None:
+    """Find out before a training whether its files can be used.
+
+    Of the scans only the headers are read, of the label maps everything: 0.1 s per scan of 1 mm.
+
+    Parameters
+    ----------
+    scans : iterable of LabelledScan
+    mapping : ndarray of uint8
+        Class by label id.
+
+    Raises
+    ------
+    InputError
+        If a file is damaged, a label map or mask is on another grid than its scan, or a label id is
+        not in the mapping.
+    """
+    for scan in scans:
+        grid = _read_grid(scan.scan)
+        labels = read_label_map(scan.labels)
+        if labels is None:
+            raise InputError(f"{scan.labels} does not hold whole numbers; give a label map")
+        _check_same_grid(scan.labels, (labels.shape, labels.affine), grid)
+        if scan.mask:
+            _check_same_grid(scan.mask, _read_grid(scan.mask), grid)
+        to_classes(np.unique(labels.voxels), mapping, scan.labels)
+
+
+def read_example(scan: LabelledScan, mapping: np.ndarray) -> tuple[Scan, np.ndarray]:
+    """Read one scan and the class of each of its voxels.
+
+    Returns
+    -------
+    scan : Scan
+    classes : ndarray of uint8, shape (I, J, K)
+
+    Raises
+    ------
+    InputError
+        A label id is not in the mapping.
+    """
+    image = read_scan(scan.scan)
+    label_map = read_on_grid(scan.labels, image, "reference")
+    return image, to_classes(label_map, mapping, scan.labels)
+
+
+def read_mask(scan: LabelledScan, image: Scan) -> np.ndarray | None:
+    """Read the brain mask of a scan, if it has one: (I, J, K), brain where above 0."""
+    return read_on_grid(scan.mask, image, "mask") if scan.mask else None
+
+
+def _read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
+    """Shape, as three axes, and affine of an image, by its header alone."""
+    try:
+        image = nib.load(path)
+    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError(f"{path} cannot be read ({error}); copy or export it again") from error
+    if not isinstance(image, SpatialImage):
+        raise InputError(f"{path} is not a NIfTI or MGH file; convert it to .nii.gz")
+    return spatial_shape(image.shape, str(path)), image.affine
+
+
+def _check_same_grid(
+    path: Path,
+    grid: tuple[tuple[int, ...], np.ndarray],
+    scan_grid: tuple[tuple[int, ...], np.ndarray],
+) -> None:
+    (shape, affine), (scan_shape, scan_affine) = grid, scan_grid
+    advice = "resample it to the scan's grid with nearest-neighbour interpolation"
+    if shape != scan_shape:
+        raise InputError(f"{path} has shape {shape}, its scan {scan_shape}; {advice}")
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(shape) - 1)
+    shift = np.linalg.norm(apply_affine(affine - scan_affine, corners), axis=1).max()
+    if not shift <= _SAME_GRID_VOXELS * voxel_sizes(scan_affine).min():
+        raise InputError(f"{path} lies up to {shift:.3g} mm off its scan's voxels; {advice}")

@@ -1,0 +1,1 @@
+"""Fit a network to one scan, and ask the result about voxels."""

@@ -1,0 +1,190 @@
+"""Fit a coordinate network to one scan, step by step."""
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+
+from src_core.fitting.adam import Adam
+from src_core.fitting.workers import Workers
+from src_core.networks.base import CoordinateNetwork
+from src_core.networks.sine import CHUNK
+from src_core.space.points import BrainPoints, Points
+
+PROBES = 4096
+"""Voxels whose labels are watched by the stop rule."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How a network is fitted.
+
+    Attributes
+    ----------
+    iterations : int
+        Most steps taken.
+    points : int
+        Random brain voxels per step.
+    seed : int
+        Of the random choice; the same seed gives the same fit on one machine's CPU.
+    earliest_stop : int or None
+        Iteration from which the fit may end because labels have stopped changing;
+        None: never, all iterations are done.
+    tolerance : float
+        Labels stand still when a smaller share of the probes changes per iteration.
+    look_every : int
+        Iterations between two looks at the labels of the probes; 0: never look.
+    """
+
+    iterations: int = 130
+    points: int = 12288
+    seed: int = 0
+    earliest_stop: int | None = None
+    tolerance: float = 2e-4
+    look_every: int = 5
+
+    def chosen(self, iterations: int | None, seed: int) -> "FitSettings":
+        """These with a seed, and with exactly so many iterations unless that is None."""
+        if iterations is None:
+            return replace(self, seed=seed)
+        return replace(self, seed=seed, iterations=iterations, earliest_stop=None)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One iteration, as told to whoever watches.
+
+    Attributes
+    ----------
+    iteration : int
+        1 is the first step.
+    loss : float
+        Loss on this step's points.
+    psnr : float
+        Of the reconstruction on this step's points, dB; the peak is 1 in normalised units.
+    seconds : float
+        Time this step took.
+    change : float
+        Share of the probes whose label changed per iteration since the last look; nan between
+        looks.
+    """
+
+    iteration: int
+    loss: float
+    psnr: float
+    seconds: float
+    change: float
+
+
+class Fit(Iterator[Step]):
+    """The steps of a fit, taken one at a time.
+
+    Pausing is not asking for the next step; asking again resumes. `stop` ends the fit after the
+    step under way. The network always holds the weights of the last step taken.
+
+    Parameters
+    ----------
+    network : CoordinateNetwork
+        Changed in place.
+    points : BrainPoints
+        The scan, on the network's device.
+    settings : FitSettings
+
+    Attributes
+    ----------
+    iteration : int
+        Steps taken so far.
+    stop_reason : str
+        Empty while there are steps to take; then "iterations", "labels stand still" or "stopped".
+    """
+
+    def __init__(self, network: CoordinateNetwork, points: BrainPoints, settings: FitSettings):
+        self.network = network
+        self.points = points
+        self.settings = settings
+        self.iteration = 0
+        self.stop_reason = ""
+        self._parameters = network.fitted_parameters()
+        for parameter in network.parameters():
+            parameter.requires_grad_(False)
+        for parameter in self._parameters:
+            parameter.requires_grad_(True)
+        self._adam = Adam(self._parameters)
+        self._workers = Workers(points.indices.device)
+        self._generator = torch.Generator().manual_seed(settings.seed)
+        count = len(points)
+        self._probes = points.take(self._draw(min(PROBES, count)))
+        self._labels: torch.Tensor | None = None
+        self._still = 0
+
+    def stop(self) -> None:
+        """End the fit before the next step."""
+        self.stop_reason = self.stop_reason or "stopped"
+
+    def __next__(self) -> Step:
+        if not self.stop_reason and self.iteration >= self.settings.iterations:
+            self.stop_reason = "iterations"
+        if self.stop_reason:
+            raise StopIteration
+        started = time.perf_counter()
+        loss, squared_error = self._descend(self.iteration + 1)
+        self.iteration += 1
+        look_every = self.settings.look_every
+        looks = look_every > 0 and self.iteration % look_every == 0
+        change = self._look() if looks else math.nan
+        psnr = -10 * math.log10(max(squared_error, 1e-12))
+        return Step(self.iteration, loss, psnr, time.perf_counter() - started, change)
+
+    def _draw(self, count: int) -> torch.Tensor:
+        device = self.points.indices.device
+        return torch.randint(len(self.points), (count,), generator=self._generator).to(device)
+
+    def _descend(self, iteration: int) -> tuple[float, float]:
+        """One Adam step; returns the loss and the squared error before it."""
+        batch = self.points.take(self._draw(self.settings.points))
+        rates = self.network.rates(iteration)
+        # A weight that stands still needs no gradient: that halves the early steps' work.
+        for parameter, rate in zip(self._parameters, rates, strict=True):
+            parameter.requires_grad_(bool((torch.as_tensor(rate) > 0).any()))
+        moving = [parameter for parameter in self._parameters if parameter.requires_grad]
+
+        def descend(piece: Points) -> tuple[float, float, tuple[torch.Tensor, ...]]:
+            error = self.network.error(piece, iteration)
+            share = len(piece) / len(batch)
+            gradients = torch.autograd.grad(share * error.loss, moving)
+            return share * error.loss.item(), share * error.squared_error.item(), gradients
+
+        loss = squared_error = 0.0
+        total: tuple[torch.Tensor, ...] | None = None
+        # Summed in the order of the pieces, so that the number of threads changes nothing.
+        for part, part_squared, gradients in self._workers.map(descend, batch.split(CHUNK)):
+            loss += part
+            squared_error += part_squared
+            if total is None:
+                total = gradients
+            else:
+                torch._foreach_add_(total, gradients)
+        for parameter, gradient in zip(moving, total or (), strict=True):
+            parameter.grad = gradient
+        penalty = self.network.penalty()
+        if penalty is not None:
+            penalty.backward()
+            loss += penalty.item()
+        self._adam.step(rates)
+        return loss, squared_error
+
+    @torch.no_grad()
+    def _look(self) -> float:
+        """Share of the probes that changed per iteration; ends the fit when they stand still."""
+        labels = torch.cat([self.network.logits(p).argmax(1) for p in self._probes.split(CHUNK)])
+        before, self._labels = self._labels, labels
+        if before is None:
+            return math.nan
+        change = (labels != before).float().mean().item() / self.settings.look_every
+        self._still = self._still + 1 if change < self.settings.tolerance else 0
+        earliest = self.settings.earliest_stop
+        if earliest is not None and self.iteration >= earliest and self._still >= 2:
+            self.stop_reason = "labels stand still"
+        return change

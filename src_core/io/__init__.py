@@ -1,0 +1,1 @@
+"""Files and what they mean: scans, label maps, protocols, tables. No torch."""

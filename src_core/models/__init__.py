@@ -1,0 +1,1 @@
+"""Model files: shared weights with a card, those of the package among them."""

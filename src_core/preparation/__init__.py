@@ -1,0 +1,1 @@
+"""All that comes before the first step of a fit."""

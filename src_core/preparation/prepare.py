@@ -1,0 +1,200 @@
+"""Everything that comes before the first step of a fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from src_core.errors import InputError
+from src_core.fitting.device import choose_device
+from src_core.io.labels import Protocol
+from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
+from src_core.models.bundled import DEFAULT_MODEL
+from src_core.models.model import Model, load_model
+from src_core.networks.base import CoordinateNetwork
+from src_core.preparation.alignment import Alignment, align, check_transform
+from src_core.preparation.brain import brain_mask
+from src_core.space.points import BrainPoints, see
+
+Stage = Literal["load", "align"]
+
+
+@dataclass(frozen=True, eq=False)
+class Preparation:
+    """A scan that is ready to be fitted.
+
+    Attributes
+    ----------
+    scan : Scan
+    mask : ndarray of bool, shape (I, J, K)
+        The brain.
+    reference : ndarray or None
+        Label ids on the scan's grid, shape (I, J, K), to compare with.
+    model : Model
+    alignment : Alignment
+    network : CoordinateNetwork
+        At its start.
+    points : BrainPoints
+    device : torch.device
+        Of the network and the points.
+    seconds : dict
+        Time per stage.
+    """
+
+    scan: Scan
+    mask: np.ndarray
+    reference: np.ndarray | None
+    model: Model
+    alignment: Alignment
+    network: CoordinateNetwork
+    points: BrainPoints
+    device: torch.device
+    seconds: dict[str, float]
+
+
+def prepare(
+    scan: str | Path | np.ndarray | Scan,
+    affine: np.ndarray | None = None,
+    *,
+    model: str | Path | Model = DEFAULT_MODEL,
+    device: str = "auto",
+    threads: int | None = None,
+    mask: str | Path | np.ndarray | None = None,
+    reference: str | Path | np.ndarray | None = None,
+    align: bool = True,
+    transform: np.ndarray | None = None,
+    on_stage: Callable[[Stage], None] | None = None,
+) -> Preparation:
+    """Load, check and align a scan, and see it at its brain voxels.
+
+    Parameters
+    ----------
+    scan, affine, model, device, threads, mask, reference, align, transform
+        As in `src_core.segment.segment`.
+    on_stage : callable, optional
+        Called when a stage begins; what it raises ends the preparation.
+
+    Returns
+    -------
+    Preparation
+
+    Raises
+    ------
+    InputError
+        Something given can't be used; the message says what to do.
+    """
+    if threads is not None:
+        if threads < 1:
+            raise InputError("threads must be 1 or more")
+        torch.set_num_threads(threads)
+    seconds: dict[str, float] = {}
+    clock = time.perf_counter()
+
+    def begin(stage: Stage) -> None:
+        if on_stage is not None:
+            on_stage(stage)
+
+    def end(name: Stage) -> None:
+        nonlocal clock
+        now = time.perf_counter()
+        seconds[name] = round(now - clock, 3)
+        clock = now
+
+    begin("load")
+    where = choose_device(device)
+    loaded = model if isinstance(model, Model) else load_model(model)
+    scan = _scan(scan, affine)
+    if transform is not None:
+        transform = check_transform(transform)
+    if loaded.slices is not None:
+        world = np.eye(4) if transform is None else transform
+        loaded.slices.check(scan, world, loaded.name)
+    brain = brain_mask(scan, _on_grid(mask, scan, "mask"))
+    if np.ptp(scan.voxels[brain]) == 0:
+        raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
+    truth = _reference(reference, scan, loaded.protocol)
+    network = loaded.network()
+    end("load")
+
+    begin("align")
+    # Aligning gains nothing from a second core, so that one sees meanwhile.
+    cores = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            sight = pool.submit(see, scan, brain, loaded.rule)
+            alignment = _align(scan, brain, loaded, align, transform)
+            points = sight.result().points(alignment.matrix @ scan.affine).to(where)
+    finally:
+        torch.set_num_threads(cores)
+    network.to(where)
+    end("align")
+    return Preparation(scan, brain, truth, loaded, alignment, network, points, where, seconds)
+
+
+def renew(prepared: Preparation, reference: str | Path | np.ndarray | None) -> Preparation:
+    """The same scan ready for another fit, compared with another reference or none.
+
+    Raises
+    ------
+    InputError
+        The reference can't be used.
+    """
+    return replace(
+        prepared,
+        reference=_reference(reference, prepared.scan, prepared.model.protocol),
+        network=prepared.model.network().to(prepared.device),
+        seconds={},
+    )
+
+
+def _reference(
+    reference: str | Path | np.ndarray | None, scan: Scan, protocol: Protocol
+) -> np.ndarray | None:
+    """The reference on the scan's grid, with the protocol's ids only."""
+    truth = _on_grid(reference, scan, "reference")
+    return None if truth is None else protocol.ids[protocol.to_classes(truth)]
+
+
+def _scan(scan: str | Path | np.ndarray | Scan, affine: np.ndarray | None) -> Scan:
+    if isinstance(scan, Scan):
+        return scan
+    if isinstance(scan, np.ndarray):
+        if affine is None:
+            raise InputError("an array needs its affine (voxel index -> world mm)")
+        return scan_from_array(scan, affine)
+    return read_scan(scan)
+
+
+def _on_grid(
+    image: str | Path | np.ndarray | None, scan: Scan, what: Literal["mask", "reference"]
+) -> np.ndarray | None:
+    if image is None:
+        return None
+    if not isinstance(image, np.ndarray):
+        return read_on_grid(image, scan, what)
+    # A slice may come without its axis of length 1.
+    if np.squeeze(image).shape != np.squeeze(scan.voxels).shape:
+        raise InputError(f"the {what} has shape {image.shape}, the scan {scan.shape}")
+    return image.reshape(scan.shape)
+
+
+def _align(
+    scan: Scan,
+    brain: np.ndarray,
+    model: Model,
+    wanted: bool,
+    transform: np.ndarray | None,
+) -> Alignment:
+    if transform is not None:
+        return Alignment(transform, "given")
+    if not wanted:
+        return Alignment(np.eye(4), "none")
+    return align(scan, brain, model.picture(), model.slices)

@@ -1,0 +1,1 @@
+"""What comes out of a fit: label maps, measures, reports, pictures."""

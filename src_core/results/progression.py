@@ -1,0 +1,185 @@
+"""A picture of how reconstruction and labels sharpen during the fit."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import nibabel as nib
+import numpy as np
+import torch
+
+from src_core.errors import InputError
+from src_core.fitting.decode import decode
+from src_core.io.files import complete_files
+from src_core.results.measure import psnr
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from src_core.segment import Segmentation
+
+ITERATIONS = (0, 2, 10, 50)
+"""Iterations that are shown, where they are stored, before the last one."""
+_AXIAL, _CORONAL = 2, 1  # world axes across which a volume is cut
+_LONGEST_LEGEND = 8
+_LABEL_OPACITY = 0.6
+
+
+def require_matplotlib() -> None:
+    """Check that pictures can be drawn.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError(
+            "the progression picture needs matplotlib, which is not installed: "
+            "run pip install 'napari-metaseg[demo]'"
+        )
+
+
+def write_progression(
+    segmentation: Segmentation, path: str | Path, *, overwrite: bool = False
+) -> None:
+    """Write a PNG with the scan, and its reconstruction and labels over the iterations.
+
+    Shown are iterations 0, 2, 10, 50 and the last, or the nearest ones stored, in an axial and a
+    coronal plane through the middle of the brain (of a single slice, in the slice), with the PSNR
+    of the reconstruction in what is shown.
+
+    Parameters
+    ----------
+    segmentation : Segmentation
+    path : str or Path
+        ``.png`` file.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed, or the file exists or cannot be written.
+    """
+    require_matplotlib()
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    path = Path(path)
+    planes = _planes(segmentation)
+    shown = _nearest_stored(segmentation.iterations)
+    rows, columns = 2 * len(planes), 1 + len(shown)
+    figure = Figure(figsize=(2.2 * columns, 2.4 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for panel in panels.flat:
+        panel.set_axis_off()
+
+    brightest = float(np.quantile(segmentation.scan.voxels[segmentation.mask], 0.995))
+    panels[0, 0].set_title("scan")
+    for row, plane in enumerate(planes):
+        plane.show(panels[2 * row, 0], plane.scan, brightest)
+    structures = segmentation.protocol.structures
+    opaque = [
+        (red / 255, green / 255, blue / 255) for red, green, blue in (s.color for s in structures)
+    ]
+    if len(structures) <= _LONGEST_LEGEND:
+        patches = [
+            Patch(color=color, label=structure.name)
+            for color, structure in zip(opaque, structures, strict=True)
+        ]
+        panels[1, 0].legend(handles=patches, loc="center", frameon=False, fontsize="small")
+    colors = np.array([(0, 0, 0, 0), *((*color, _LABEL_OPACITY) for color in opaque)])
+
+    for column, iteration in enumerate(shown, start=1):
+        pictures, decibels = _decode(segmentation, iteration, planes)
+        panels[0, column].set_title(f"iteration {iteration}\n{decibels:.1f} dB")
+        for row, (plane, (intensity, classes)) in enumerate(zip(planes, pictures, strict=True)):
+            plane.show(panels[2 * row, column], intensity, brightest)
+            plane.show(panels[2 * row + 1, column], plane.scan, brightest)
+            plane.show(panels[2 * row + 1, column], colors[classes])
+
+    with complete_files([path], overwrite) as (file,):
+        figure.savefig(file, format="png", dpi=110)
+
+
+@dataclass(frozen=True, eq=False)
+class _Plane:
+    """A cut through the scan, seen from the front or from above, with the right side on the right.
+
+    Attributes
+    ----------
+    scan : ndarray, (width, height)
+        Intensities.
+    numbers : ndarray of int, (width, height)
+        Which of the brain's voxels, in the order of ``numpy.nonzero(mask)``; -1 outside.
+    aspect : float
+        Height of a voxel over its width.
+    """
+
+    scan: np.ndarray
+    numbers: np.ndarray
+    aspect: float
+
+    def filled(self, values: np.ndarray) -> np.ndarray:
+        """The picture of values given for the brain's voxels of the plane; 0 outside."""
+        picture = np.zeros(self.numbers.shape, values.dtype)
+        picture[self.numbers >= 0] = values
+        return picture
+
+    def show(self, panel: Axes, picture: np.ndarray, brightest: float | None = None) -> None:
+        panel.imshow(
+            picture.swapaxes(0, 1),
+            origin="lower",
+            aspect=self.aspect,
+            cmap="gray",
+            vmin=0,
+            vmax=brightest,
+            interpolation="nearest",
+        )
+
+
+def _planes(segmentation: Segmentation) -> list[_Plane]:
+    """The planes that are shown, cut to the brain."""
+    scan, mask = segmentation.scan, segmentation.mask
+    orientation = nib.io_orientation(scan.affine)
+    numbers = np.full(scan.shape, -1, np.int32)
+    numbers[mask] = np.arange(np.count_nonzero(mask), dtype=np.int32)
+    upright = nib.apply_orientation(scan.voxels, orientation)
+    numbers = nib.apply_orientation(numbers, orientation)
+    sizes = scan.voxel_size[np.argsort(orientation[:, 0])]
+    brain = np.nonzero(numbers >= 0)
+    box = tuple(slice(indices.min(), indices.max() + 1) for indices in brain)
+    planes = []
+    for axis in [numbers.shape.index(1)] if scan.is_slice else [_AXIAL, _CORONAL]:
+        middle = round(float(brain[axis].mean()))
+        cut = (*box[:axis], middle, *box[axis + 1 :])
+        width, height = np.delete(sizes, axis)
+        planes.append(_Plane(upright[cut], numbers[cut], height / width))
+    return planes
+
+
+def _nearest_stored(stored: Sequence[int]) -> list[int]:
+    """Stored iterations next to those wanted, and the last."""
+    nearest = {min(stored, key=lambda i: abs(i - wanted)) for wanted in ITERATIONS}
+    return sorted(nearest | {max(stored)})
+
+
+def _decode(
+    segmentation: Segmentation, iteration: int, planes: Sequence[_Plane]
+) -> tuple[list[tuple[np.ndarray, np.ndarray]], float]:
+    """Intensities and classes in each plane at an iteration, and the PSNR over all of them."""
+    points = segmentation.points
+    pictures, found, truth = [], [], []
+    with segmentation.history.at(iteration) as network:
+        for plane in planes:
+            which = torch.from_numpy(plane.numbers[plane.numbers >= 0]).long()
+            found.append(decode(network, points, "intensity", which))
+            truth.append(points.take(which).seen[:, 0].cpu().numpy())
+            intensity = plane.filled(points.restore(found[-1], which))
+            pictures.append((intensity, plane.filled(decode(network, points, "classes", which))))
+    return pictures, psnr(np.concatenate(found), np.concatenate(truth), peak=1.0)

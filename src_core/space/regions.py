@@ -1,0 +1,108 @@
+"""Parts of the brain that are looked at: planes of voxels, and coarse samples of many."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:  # the viewer reads pictures without torch
+    from src_core.space.points import BrainPoints
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some voxels that stand for all voxels of a region.
+
+    Attributes
+    ----------
+    numbers : ndarray of int32, shape (M,)
+        Numbers of these voxels among the brain points.
+    parents : ndarray of int32, shape (N,)
+        Which of the M stands for each voxel of the region.
+    """
+
+    numbers: np.ndarray
+    parents: np.ndarray
+
+    @cached_property
+    def weights(self) -> np.ndarray:
+        """For how many voxels each of the M stands: (M,) float64."""
+        return np.bincount(self.parents).astype(float)
+
+
+class Regions:
+    """Which brain points lie where on the grid.
+
+    Parameters
+    ----------
+    points : BrainPoints
+    shape : tuple of 3 int
+        Of the scan.
+    voxel_size : ndarray, shape (3,)
+        mm.
+    """
+
+    def __init__(self, points: BrainPoints, shape: tuple[int, int, int], voxel_size: np.ndarray):
+        self.shape = shape
+        self.indices = points.indices.cpu().numpy()
+        self._voxel_size = voxel_size
+        # Stable, so that within a plane the voxels keep their order.
+        self._order = [
+            np.argsort(self.indices[:, axis], kind="stable").astype(np.int32) for axis in range(3)
+        ]
+        self._starts = [
+            np.searchsorted(self.indices[order, axis], np.arange(size + 1))
+            for axis, (order, size) in enumerate(zip(self._order, shape, strict=True))
+        ]
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def plane(self, axis: int, index: int) -> np.ndarray:
+        """Numbers of the brain points in one plane of voxels, rising: (n,) int32."""
+        starts = self._starts[axis]
+        return self._order[axis][starts[index] : starts[index + 1]]
+
+    def sample_plane(self, axis: int, index: int, spacing: float) -> Sample:
+        """About one voxel per square of `spacing` mm stands for all in a plane.
+
+        Its parents are in the order of `plane`.
+        """
+        numbers = self.plane(axis, index)
+        steps = self._steps(spacing)
+        steps[axis] = 1
+        sample = _sample(self.indices[numbers], steps, self.shape)
+        return Sample(numbers[sample.numbers], sample.parents)
+
+    def sample(self, spacing: float) -> Sample:
+        """About one voxel per cube of `spacing` mm stands for all brain points.
+
+        In a single slice, which has few of them, it is a quarter of that.
+        """
+        finer = 4 if 1 in self.shape else 1
+        return _sample(self.indices, self._steps(spacing / finer), self.shape)
+
+    def _steps(self, spacing: float) -> np.ndarray:
+        return np.maximum(1, np.round(spacing / self._voxel_size)).astype(int)
+
+
+def _sample(indices: np.ndarray, steps: np.ndarray, shape: tuple[int, ...]) -> Sample:
+    """One voxel per block of `steps` voxels, as near to its centre as is cheap to find."""
+    counts = -(-np.array(shape) // steps)
+    block = np.zeros(len(indices), np.int64)
+    off_centre = np.zeros(len(indices), bool)
+    for axis in range(3):
+        of_axis, within = np.divmod(indices[:, axis].astype(np.int64), steps[axis])
+        block = block * counts[axis] + of_axis
+        off_centre |= np.abs(within - (steps[axis] - 1) / 2) > max(0.5, steps[axis] / 4)
+    everyone = np.arange(len(indices), dtype=np.int32)
+    chosen = np.full(int(np.prod(counts)), -1, np.int32)
+    chosen[block] = everyone
+    chosen[block[~off_centre]] = everyone[~off_centre]  # of two, the later one stays
+    blocks = np.flatnonzero(chosen >= 0)
+    place = np.zeros(len(chosen), np.int32)
+    place[blocks] = np.arange(len(blocks), dtype=np.int32)
+    return Sample(chosen[blocks], place[block])

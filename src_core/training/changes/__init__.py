@@ -1,0 +1,1 @@
+"""Changes of a scan: as it might also have come."""

@@ -1,0 +1,16 @@
+"""Fixtures of the training's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.datasets import TABLE, pairs
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Four empty pairs of files with the table that splits them."""
+    (tmp_path / "subjects.csv").write_text(TABLE)
+    return pairs(tmp_path, *"abcd")

@@ -1,0 +1,241 @@
+"""Models scored on labelled scans."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine
+
+from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.errors import InputError
+from src_core.evaluation import evaluate as evaluation
+from src_core.evaluation.evaluate import (
+    LAST,
+    SLICES_MM,
+    LabelledImage,
+    Score,
+    coronal_slices,
+    evaluate,
+    evaluation_scans,
+    score_structures,
+)
+from src_core.io.labels import protocol
+from src_core.models.model import Model, load_model
+from src_core.segment import segment
+from src_core.training.settings import DataSettings
+
+TISSUES = protocol("tissue4")
+ALL_GIVEN = np.arange(5, dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Model:
+    return load_model(tiny_model)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the scores of the data folder are kept."""
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def scores(model: Model, data_folder: Path, work: Path) -> list[Score]:
+    return run(model, data_folder, work)
+
+
+def run(model: Model, folder: Path, work: Path, **options: bool) -> list[Score]:
+    scans = evaluation_scans(DataSettings(folder), ["val"], **options)
+    mapping = read_mapping(DataSettings(folder), model.protocol)
+    (scores,) = evaluate(model, scans, mapping, work, iterations=(0, 3, 100))
+    return scores
+
+
+def relabelled(folder: Path, target: Path, table: str) -> Path:
+    """A copy of the data with a table of its label ids."""
+    shutil.copytree(folder, target)
+    (target / "label_mapping.csv").write_text(table)
+    return target
+
+
+def test_the_iterations_asked_for_and_the_last_are_scored(scores: list[Score]) -> None:
+    found = [(score.asked, score.iteration) for score in scores]
+    assert found == [("0", 0), ("3", 3), ("100", 6), (LAST, 6)]
+    assert all(score.scan == "s2" and score.subject == "person2" for score in scores)
+    assert [structure.name for structure in scores[0].structures] == [
+        structure.name for structure in TISSUES.structures
+    ]
+    waited = [score.seconds for score in scores]
+    assert waited == sorted(waited)
+
+
+def test_the_last_score_is_that_of_what_a_user_gets(
+    scores: list[Score], model: Model, data_folder: Path
+) -> None:
+    last = scores[-1]
+    labels = data_folder / "s2_labels.nii.gz"
+    report = segment(data_folder / "s2_T1w.nii.gz", model=model, reference=labels).report
+    assert last.mean("dice") == pytest.approx(report["mean_dice"], abs=1e-4)
+    assert last.stop_reason == report["stop_reason"]
+    assert last.psnr == pytest.approx(report["psnr"], abs=0.01)
+    volumes = [structure.volume_mm3 for structure in last.structures]
+    np.testing.assert_allclose(volumes, list(report["volumes"].values()), atol=1e-3)
+
+
+def test_distances_are_measured_at_the_last_iteration_only(scores: list[Score]) -> None:
+    first, last = scores[0], scores[-1]
+    assert first.mean("hd95_mm") is None
+    assert last.mean("hd95_mm") is not None
+    assert last.mean("assd_mm") is not None
+
+
+def test_what_was_scored_is_not_scored_again(
+    scores: list[Score],
+    model: Model,
+    data_folder: Path,
+    work: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(evaluation, "segment", None)
+    assert run(model, data_folder, work) == scores
+
+
+def test_a_scan_with_other_labels_is_scored_again(
+    scores: list[Score], model: Model, data_folder: Path, work: Path, tmp_path: Path
+) -> None:
+    table = "id,tissue4\n0,0\n1,2\n2,1\n3,3\n4,4\n"
+    after = run(model, relabelled(data_folder, tmp_path / "data", table), work)
+    cortex, grey = (s.reference_volume_mm3 for s in scores[0].structures[:2])
+    assert [s.reference_volume_mm3 for s in after[0].structures[:2]] == [grey, cortex]
+
+
+def test_whose_scan_it_is_may_be_said_later(
+    scores: list[Score], model: Model, data_folder: Path, work: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(data_folder, tmp_path / "data")
+    table = tmp_path / "data" / "subjects.csv"
+    table.write_text(table.read_text().replace("person2", "somebody"))
+    after = run(model, tmp_path / "data", work)
+    assert after == [replace(score, subject="somebody") for score in scores]
+
+
+def test_scans_may_lie_in_folders(model: Model, data_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(data_folder, tmp_path / "data" / "site")
+    data = DataSettings(tmp_path / "data", val=("site/s2",), test=())
+    (scan,) = evaluation_scans(data, ["val"])
+    (scores,) = evaluate(model, [scan], ALL_GIVEN, tmp_path / "work", iterations=())
+    assert scores[0].scan == "site/s2"
+
+
+def test_label_ids_outside_the_mapping_are_said_before_anything_is_segmented(
+    data_folder: Path,
+) -> None:
+    with pytest.raises(InputError, match="are not in the mapping"):
+        evaluation_scans(DataSettings(data_folder), ["val"], mappings=[np.zeros(2, np.uint8)])
+
+
+def image_of(classes: np.ndarray, brain) -> LabelledImage:
+    return LabelledImage(brain.scan, classes.astype(np.uint8))
+
+
+def test_ignored_voxels_take_no_part(brain) -> None:
+    wrong = np.where(brain.labels == 1, 2, brain.labels)
+    classes = np.where(brain.labels == 1, IGNORED, brain.labels)
+    structures, overlap = score_structures(wrong, image_of(classes, brain), TISSUES, ALL_GIVEN)
+    assert [structure.dice for structure in structures] == [None, 1, 1, 1]
+    assert overlap == 1
+
+
+def test_only_what_the_labels_can_never_give_is_undefined(brain) -> None:
+    classes = np.where(np.isin(brain.labels, (3, 4)), 0, brain.labels)
+    without_csf = np.arange(4, dtype=np.uint8)
+    found, _ = score_structures(
+        brain.labels, image_of(classes, brain), TISSUES, without_csf, surfaces=True
+    )
+    assert [structure.dice for structure in found] == [1, 1, 0, None]
+    assert found[3].volume_similarity is None
+    assert found[3].volume_mm3 > 0
+
+
+@pytest.mark.parametrize("flip", [1, -1])
+def test_slices_lie_in_front_of_and_behind_the_thalami(brain, flip: int) -> None:
+    turned = np.ascontiguousarray(brain.scan.voxels.transpose(2, 0, 1)[:, :, ::flip])
+    affine = brain.scan.affine[:, [2, 0, 1, 3]]
+    if flip < 0:
+        affine = affine @ np.diag([1, 1, -1, 1])
+        affine[:3, 3] -= affine[:3, 2] * (turned.shape[2] - 1)
+    scan = replace(brain.scan, voxels=turned, affine=affine)
+    thalami = np.zeros(scan.shape, bool)
+    thalami[5:8, 8:12, 20:25] = True
+    centre = apply_affine(affine, (6, 10, 22))[1]
+
+    images = coronal_slices(LabelledImage(scan, turned.astype(np.uint8)), thalami)
+    assert [image.slice_mm for image in images] == list(SLICES_MM)
+    for image in images:
+        assert image.scan.is_slice
+        (where,) = {
+            round(float(y), 3) for y in apply_affine(image.scan.affine, _corners(image))[:, 1]
+        }
+        assert where == pytest.approx(centre + image.slice_mm, abs=2.001)  # half a voxel
+        index = round((where - affine[1, 3]) / affine[1, 2])
+        np.testing.assert_array_equal(image.scan.voxels[:, :, 0], turned[:, :, index])
+        assert image.classes.shape == image.scan.shape
+
+
+def test_slices_outside_the_volume_are_left_out(brain) -> None:
+    front = replace(brain.scan, voxels=np.ascontiguousarray(brain.scan.voxels[:, 20:]))
+    thalami = np.zeros(front.shape, bool)
+    thalami[:, 1] = True
+    images = coronal_slices(LabelledImage(front, brain.labels[:, 20:]), thalami)
+    assert [image.slice_mm for image in images] == [-5.0, 0.0, 5.0, 10.0]
+
+
+def test_a_single_slice_is_scored_as_it_is(model: Model, brain, tmp_path: Path) -> None:
+    middle = brain.scan.shape[1] // 2
+    for what, values in (("T1w", brain.scan.voxels), ("labels", brain.labels)):
+        cut = nib.Nifti1Image(values[:, [middle]], brain.scan.affine)
+        nib.save(cut, tmp_path / f"s_{what}.nii.gz")
+    (tmp_path / "subjects.csv").write_text("scan,subject,split\ns,p,val\n")
+    scores = run(model, tmp_path, tmp_path / "work", slices=True)
+    assert scores[-1].slice_mm is None
+    assert scores[-1].mean("dice") is not None
+
+
+def _corners(image: LabelledImage) -> np.ndarray:
+    return np.array([(0, 0, 0), np.array(image.scan.shape) - 1])
+
+
+def test_slices_are_scored_one_by_one(model: Model, data_folder: Path, tmp_path: Path) -> None:
+    table = "id,tissue4,freesurfer_id\n0,0,0\n1,1,3\n2,2,10\n3,3,2\n4,4,4\n"
+    folder = relabelled(data_folder, tmp_path / "data", table)
+    scores = run(model, folder, tmp_path / "work", slices=True)
+    last = [score for score in scores if score.asked == LAST]
+    assert [score.slice_mm for score in last] == list(SLICES_MM)
+    assert all(score.mean("dice") is not None for score in last)
+
+
+def test_slices_need_a_thalamus(model: Model, data_folder: Path, tmp_path: Path) -> None:
+    table = "id,tissue4,freesurfer_id\n0,0,0\n1,1,3\n2,2,3\n3,3,2\n4,4,4\n"
+    folder = relabelled(data_folder, tmp_path / "data", table)
+    with pytest.raises(InputError, match="no thalamus"):
+        run(model, folder, tmp_path / "work", slices=True)
+
+
+def test_a_split_without_scans_is_refused(data_folder: Path) -> None:
+    with pytest.raises(InputError, match="no scan has the split test; there are: train, val"):
+        evaluation_scans(DataSettings(data_folder), ["test"])
+
+
+def test_subjects_come_from_the_table(data_folder: Path) -> None:
+    found = {
+        scan.name: scan.subject
+        for scan in evaluation_scans(DataSettings(data_folder), ["train", "val"])
+    }
+    with (data_folder / "subjects.csv").open(newline="") as file:
+        assert found == {row["scan"]: row["subject"] for row in csv.DictReader(file)}

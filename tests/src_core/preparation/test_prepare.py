@@ -1,0 +1,231 @@
+"""What comes before the first step of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+
+from src_core.errors import InputError
+from src_core.io.scan import scan_from_array, slice_of
+from src_core.models.model import Model, load_model
+from src_core.preparation import prepare as preparation
+from src_core.preparation.alignment import Alignment
+from src_core.preparation.prepare import Preparation, prepare
+from src_core.space.points import brain_points
+from src_core.space.slices import SliceRange
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """Other tests have as many as before."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def loud(monkeypatch):
+    """Finding the place of the scan in the template, which fails."""
+
+    def fail(*_):
+        raise RuntimeError("no place found")
+
+    monkeypatch.setattr(preparation, "align", fail)
+
+
+@pytest.fixture(scope="module")
+def prepared(brain, tiny_model) -> Preparation:
+    """With everything, alignment too."""
+    return prepare(brain.scan, model=tiny_model, reference=brain.labels)
+
+
+def test_everything_for_a_fit_is_there(brain, prepared) -> None:
+    assert prepared.scan is brain.scan
+    np.testing.assert_array_equal(prepared.mask, brain.mask)
+    np.testing.assert_array_equal(prepared.reference, brain.labels)
+    assert prepared.model.name == "tiny"
+    assert len(prepared.points) == brain.mask.sum()
+    assert prepared.device.type == "cpu"
+    assert prepared.alignment.matrix.shape == (4, 4)
+    assert set(prepared.seconds) == {"load", "align"}
+    assert all(seconds >= 0 for seconds in prepared.seconds.values())
+
+
+def test_points_are_seen_from_where_the_alignment_puts_them(brain, prepared) -> None:
+    expected = brain_points(
+        brain.scan, prepared.mask, prepared.alignment.matrix, prepared.model.rule
+    )
+    ours, theirs = prepared.points.take(slice(None)), expected.take(slice(None))
+    torch.testing.assert_close(ours.positions, theirs.positions)
+    torch.testing.assert_close(ours.seen, theirs.seen)
+
+
+def test_stages_are_told_as_they_begin(brain, tiny_model) -> None:
+    stages: list[str] = []
+    prepare(brain.scan, model=tiny_model, align=False, on_stage=stages.append)
+    assert stages == ["load", "align"]
+
+
+@pytest.mark.parametrize(("stage", "done"), [("load", 0), ("align", 1)])
+def test_what_is_raised_when_a_stage_begins_ends_it_there(
+    brain, tiny_model, monkeypatch, stage, done
+) -> None:
+    class Enough(Exception):
+        pass
+
+    def stop(begun: str) -> None:
+        if begun == stage:
+            raise Enough
+
+    loaded = []
+    monkeypatch.setattr(
+        preparation, "load_model", lambda path: loaded.append(path) or load_model(path)
+    )
+    monkeypatch.setattr(preparation, "align", lambda *_: pytest.fail("went on"))
+    threads = torch.get_num_threads()
+    with pytest.raises(Enough):
+        prepare(brain.scan, model=tiny_model, on_stage=stop)
+    assert len(loaded) == done
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_afterwards_there_are_as_many_threads_as_before(brain, tiny_model, count) -> None:
+    torch.set_num_threads(count)
+    prepare(brain.scan, model=tiny_model, align=False)
+    assert torch.get_num_threads() == count
+
+
+def test_after_an_error_there_are_as_many_threads_as_before(brain, tiny_model, loud) -> None:
+    torch.set_num_threads(3)
+    with pytest.raises(RuntimeError, match="no place found"):
+        prepare(brain.scan, model=tiny_model)
+    assert torch.get_num_threads() == 3
+
+
+def test_after_an_error_in_seeing_there_are_as_many_threads_as_before(
+    brain, tiny_model, monkeypatch
+) -> None:
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(preparation, "see", fail)
+    torch.set_num_threads(3)
+    with pytest.raises(MemoryError):
+        prepare(brain.scan, model=tiny_model, align=False)
+    assert torch.get_num_threads() == 3
+
+
+def test_as_many_threads_are_used_as_are_asked_for(brain, tiny_model) -> None:
+    prepare(brain.scan, model=tiny_model, align=False, threads=2)
+    assert torch.get_num_threads() == 2
+    with pytest.raises(InputError, match="1 or more"):
+        prepare(brain.scan, model=tiny_model, align=False, threads=0)
+
+
+def test_a_file_an_array_and_a_scan_are_the_same(brain, tiny_model, tmp_path) -> None:
+    path = tmp_path / "scan.nii"
+    nib.save(nib.Nifti1Image(brain.scan.voxels, brain.scan.affine), path)
+    ways = (
+        prepare(path, model=tiny_model, align=False),
+        prepare(brain.scan.voxels, brain.scan.affine, model=tiny_model, align=False),
+        prepare(brain.scan, model=load_model(tiny_model), align=False),
+    )
+    for one in ways[1:]:
+        torch.testing.assert_close(one.points.seen, ways[0].points.seen)
+        np.testing.assert_array_equal(one.scan.affine, ways[0].scan.affine)
+
+
+def test_an_array_needs_its_affine(brain, tiny_model) -> None:
+    with pytest.raises(InputError, match="needs its affine"):
+        prepare(brain.scan.voxels, model=tiny_model)
+
+
+def test_a_given_place_is_taken_as_it_is(brain, tiny_model, loud) -> None:
+    transform = np.eye(4)
+    transform[:3, 3] = (3, -2, 1)
+    given = prepare(brain.scan, model=tiny_model, transform=transform)
+    np.testing.assert_array_equal(given.alignment.matrix, transform)
+    none = prepare(brain.scan, model=tiny_model, align=False)
+    np.testing.assert_array_equal(none.alignment.matrix, np.eye(4))
+    assert (given.alignment.method, none.alignment.method) == ("given", "none")
+
+
+@pytest.fixture
+def slice_model(tiny_model) -> Model:
+    """For coronal slices only."""
+    return replace(load_model(tiny_model), slices=SliceRange("y", (-32, -4)))
+
+
+def test_a_slice_model_is_told_what_slices_it_is_for(brain, slice_model, monkeypatch) -> None:
+    told = []
+    monkeypatch.setattr(
+        preparation,
+        "align",
+        lambda *given: told.append(given[3]) or Alignment(np.eye(4), "estimated"),
+    )
+    prepare(slice_of(brain.scan, 1, 24), model=slice_model)
+    prepare(slice_of(brain.scan, 1, 24), model=replace(slice_model, slices=None))
+    assert told == [slice_model.slices, None]
+
+
+def test_a_slice_model_refuses_a_volume_and_other_slices(brain, slice_model) -> None:
+    with pytest.raises(InputError, match=r"tiny is for one coronal slice.*a volume"):
+        prepare(brain.scan, model=slice_model, align=False)
+    with pytest.raises(InputError, match="90 degrees off"):
+        prepare(slice_of(brain.scan, 2, 20), model=slice_model)
+
+
+def test_a_given_place_counts_when_a_slice_model_looks_at_a_slice(brain, slice_model) -> None:
+    axial = slice_of(brain.scan, 2, 20)
+    turned = np.eye(4)[[0, 2, 1, 3]]
+    prepared = prepare(axial, model=slice_model, transform=turned)
+    np.testing.assert_array_equal(prepared.alignment.matrix, turned)
+    with pytest.raises(InputError, match="90 degrees off"):
+        prepare(slice_of(brain.scan, 1, 24), model=slice_model, transform=turned)
+
+
+def test_a_mask_says_where_the_brain_is(brain, tiny_model) -> None:
+    half = brain.labels * (np.arange(brain.labels.shape[0]) > 20)[:, None, None]
+    prepared = prepare(brain.scan, model=tiny_model, align=False, mask=half)
+    np.testing.assert_array_equal(prepared.mask, half > 0)
+
+
+def test_the_mask_and_the_reference_of_a_slice_may_lack_its_axis(brain, tiny_model) -> None:
+    scan = scan_from_array(brain.scan.voxels[:, 24:25], brain.scan.affine)
+    labels = brain.labels[:, 24]
+    prepared = prepare(scan, model=tiny_model, align=False, mask=labels, reference=labels)
+    assert prepared.mask.shape == prepared.reference.shape == scan.shape
+    np.testing.assert_array_equal(prepared.reference[:, 0], labels)
+
+
+@pytest.mark.parametrize("what", ["mask", "reference"])
+def test_another_grid_is_refused(brain, tiny_model, what) -> None:
+    wrong = {what: brain.labels[1:]}
+    with pytest.raises(InputError, match=f"the {what} has shape"):
+        prepare(brain.scan, model=tiny_model, align=False, **wrong)
+
+
+def test_an_unknown_label_is_named(brain, tiny_model) -> None:
+    reference = np.where(brain.labels == 2, 77, brain.labels)
+    with pytest.raises(InputError, match="77 are not in protocol tissue4"):
+        prepare(brain.scan, model=tiny_model, align=False, reference=reference)
+
+
+def test_a_mask_instead_of_a_scan_is_refused(brain, tiny_model) -> None:
+    with pytest.raises(InputError, match="not a mask of it"):
+        prepare(brain.mask.astype(np.uint8), brain.scan.affine, model=tiny_model, align=False)
+
+
+def test_each_preparation_has_a_network_of_its_own_at_its_start(brain, tiny_model) -> None:
+    model = load_model(tiny_model)
+    one, other = (prepare(brain.scan, model=model, align=False).network for _ in range(2))
+    torch.testing.assert_close(one.fitted_vector(), other.fitted_vector(), rtol=0, atol=0)
+    with torch.no_grad():
+        one.fitted_parameters()[0].add_(1)
+    fresh = prepare(brain.scan, model=model, align=False).network
+    torch.testing.assert_close(fresh.fitted_vector(), other.fitted_vector(), rtol=0, atol=0)

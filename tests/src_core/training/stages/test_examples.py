@@ -1,0 +1,128 @@
+"""Labelled scans as points with classes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from nibabel.affines import apply_affine
+
+from src_core.datasets.find import read_scans
+from src_core.datasets.labelled import LabelledScan
+from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.io.labels import protocol
+from src_core.io.sample import phantom
+from src_core.io.scan import read_on_grid, read_scan
+from src_core.space.points import BLURS
+from src_core.space.slices import SliceRange
+from src_core.training.changes.augment import Tissues
+from src_core.training.settings import DataSettings, ExampleSettings, SliceSettings
+from src_core.training.stages.examples import Example, Maker, slice_rule, volume_rule
+
+CORONAL = SliceSettings(SliceRange("y", (-40.0, 20.0)), count=3)
+
+
+@pytest.fixture(scope="module")
+def scans(data_folder: Path) -> list[LabelledScan]:
+    return read_scans(DataSettings(data_folder))
+
+
+@pytest.fixture
+def maker(data_folder, template, rule) -> Maker:
+    known = protocol("tissue4")
+    tissues = Tissues.of(known, read_mapping(DataSettings(data_folder), known))
+    return Maker(
+        template, template, rule, tissues, ExampleSettings(points=5000), seed=0, mirrors=True
+    )
+
+
+def test_points_carry_the_labels_of_their_voxels(maker, scans) -> None:
+    (example,) = maker.make(scans[0], 0)
+    scan = read_scan(scans[0].scan)
+    labels = read_on_grid(scans[0].labels, scan, "reference")
+    assert len(example.points) == 5000
+    assert (example.name, example.split, example.variant) == ("s0-0", "train", 0)
+    indices = example.points.indices.numpy()
+    np.testing.assert_array_equal(example.labels, labels[tuple(indices.T)])
+
+
+def test_the_mirrored_scan_lies_on_the_other_side(maker, scans) -> None:
+    (plain,), (mirrored,) = (maker.make(scans[0], variant) for variant in (0, 1))
+    voxel = np.array([[0, 0, 0], [10, 0, 0]])
+    along = [
+        np.diff(apply_affine(example.points.to_template.numpy(), voxel)[:, 0])[0]
+        for example in (plain, mirrored)
+    ]
+    assert along[0] * along[1] < 0
+    assert (plain.mirrored, mirrored.mirrored) == (False, True)
+
+
+def test_left_and_right_change_their_classes_in_a_mirrored_scan(maker, scans) -> None:
+    fs32 = protocol("fs32")
+    left, right = (
+        1 + [structure.name for structure in fs32.structures].index(f"{side}-Thalamus")
+        for side in ("Left", "Right")
+    )
+    (example,) = maker.make(scans[0], 0)
+    mapping = np.array([0, left, right, IGNORED, 16], np.uint8)
+    labels = torch.tensor([0, 1, 2, 3], dtype=torch.int16)
+    for mirrored, expected in ((False, [0, left, right]), (True, [0, right, left])):
+        one = replace(example, labels=labels, mirrored=mirrored)
+        assert one.classes(mapping, fs32).tolist() == [*expected, IGNORED]
+
+
+def test_nothing_is_mirrored_where_sides_have_no_partners(maker, scans) -> None:
+    one_sided = replace(maker, mirrors=False)
+    assert one_sided.variants(4) == [0, 2, 3]
+    assert not any(one_sided.make(scans[0], variant)[0].mirrored for variant in range(2, 6))
+    assert any(maker.make(scans[0], variant)[0].mirrored for variant in range(2, 6))
+
+
+def same(one: Example, other: Example) -> bool:
+    return torch.equal(one.points.seen, other.points.seen)
+
+
+def test_changed_scans_differ_and_can_be_made_again(maker, scans) -> None:
+    (two,), (three,), (again,) = (maker.make(scans[0], variant) for variant in (2, 3, 2))
+    (other,) = replace(maker, seed=1).make(scans[0], 2)
+    assert same(two, again)
+    assert not same(two, three)
+    assert not same(two, other)
+
+
+def test_slices_are_cut_and_put_where_they_belong(maker, scans) -> None:
+    maker = replace(maker, settings=replace(maker.settings, slices=CORONAL))
+    examples = maker.make(scans[0], 0)
+    assert len({example.name for example in examples}) == len(examples) == 3
+    for example in examples:
+        taken = example.points.take(slice(None))
+        assert len(np.unique(example.points.indices[:, 1])) == 1
+        assert -55 < taken.positions[:, 1].median() < 35
+        differences = taken.seen[:, len(BLURS) :]
+        assert (differences != 0).any()
+
+
+def test_a_slice_is_as_bright_as_in_its_volume(scans, template) -> None:
+    volumes = volume_rule(scans)
+    slices = slice_rule(scans, volumes, template, CORONAL)
+    assert list(slices.goals) == sorted(slices.goals)
+    np.testing.assert_allclose(slices.goals, volumes.goals, atol=0.15)
+
+
+def test_scans_are_made_up_for_label_maps_alone(maker, tmp_path: Path) -> None:
+    """The phantom's tissues under FreeSurfer's ids: cortex, thalamus, white matter, ventricle."""
+    scan, labels = phantom(4.0, seed=3)
+    freesurfer = np.array([0, 3, 10, 2, 4], np.int16)
+    path = tmp_path / "head.nii.gz"
+    nib.save(nib.Nifti1Image(freesurfer[labels], scan.affine), path)
+    (example,), (other,) = (maker.synthesise(path, variant) for variant in (2, 3))
+    assert (example.name, example.split, example.synthetic) == ("head-2", "train", True)
+    classes = example.classes(np.zeros(0, np.uint8), protocol("tissue4"))
+    assert set(np.unique(classes)) >= {1, 2, 3, 4}
+    white, fluid = (example.points.seen[classes == c, 0].median() for c in (3, 4))
+    assert white > fluid + 0.2
+    assert not same(example, other)
