@@ -5,9 +5,9 @@ Every change is the same each time it is made, so that models can be compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from nibabel.affines import apply_affine, from_matvec
@@ -16,6 +16,9 @@ from scipy.spatial.transform import Rotation
 
 from src_core.datasets.mapping import IGNORED
 from src_core.io.scan import Scan, scan_from_array
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 TURN = 15.0
 """Degrees."""

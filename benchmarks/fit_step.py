@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,11 +21,15 @@ from torch import Tensor, nn
 
 from src_core.fitting.fit import Fit, FitSettings
 from src_core.io.sample import phantom
-from src_core.networks.base import CoordinateNetwork
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
 from src_core.space.intensity import LEVELS, IntensityRule
 from src_core.space.points import BrainPoints, brain_points
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from src_core.networks.base import CoordinateNetwork
 
 POINTS = 12288
 """Points of our steps: the default of a fit."""

@@ -15,7 +15,6 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import mean, median
 from tempfile import TemporaryDirectory
@@ -24,6 +23,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.common import write_sample
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from napari.layers import Layer
     from qtpy.QtCore import QTimer
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from nibabel.affines import apply_affine, from_matvec
 from scipy import ndimage, optimize
 from scipy.spatial.transform import Rotation
 
-from src_core.io.scan import Scan
+if TYPE_CHECKING:
+    from src_core.io.scan import Scan
 
 BLUR_MM = 2.0
 POINTS = 30_000

@@ -15,10 +15,9 @@ import argparse
 import csv
 import json
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -37,7 +36,6 @@ from src_core.evaluation.evaluate import (
 )
 from src_core.fitting.decode import decode
 from src_core.io.files import complete_files
-from src_core.io.labels import Protocol
 from src_core.io.scan import Scan, read_on_grid
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import read_transform
@@ -45,6 +43,11 @@ from src_core.preparation.brain import brain_mask
 from src_core.results.measure import dice, volumes
 from src_core.segment import Segmentation, segment
 from src_core.training.settings import DataSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from src_core.io.labels import Protocol
 
 COURSE = (0, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 65, 80, 100, 120, 150, 200, 250, 300, 400)
 LONG = (100, 200, 300, 500, 750, 1000, 1500, 2000)

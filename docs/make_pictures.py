@@ -6,17 +6,21 @@ the structures as they emerge.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from napari import Viewer
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_metaseg.demo import SIZE, is_sharp, wait_until
-from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_metaseg.panel.panel import SegmentPanel
 
 FOLDER = Path(__file__).parent / "images"
 EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 115, 130)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +14,6 @@ from qtpy.QtWidgets import QApplication
 
 from napari_metaseg.layers import exports, maps
 from napari_metaseg.layers.live_layers import LiveLayers
-from napari_metaseg.layers.orientation import Orientation
 from napari_metaseg.layers.scan_layers import (
     LIVE,
     METADATA_KEY,
@@ -30,9 +27,13 @@ from napari_metaseg.run.session import LABELS, Session
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.panel.inputs import Choices
     from src_core.segment import Segmentation
 

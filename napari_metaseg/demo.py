@@ -10,16 +10,20 @@ import argparse
 import faulthandler
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari import Viewer
 from qtpy.QtWidgets import QApplication
 
-from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.run.pictures import Region
 from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_metaseg.panel.panel import SegmentPanel
 
 SIZE = (1400, 900)
 LIMIT = 600.0

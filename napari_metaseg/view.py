@@ -5,10 +5,8 @@ napari and Qt are imported by the functions only, so that ``--help`` answers at 
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
@@ -20,6 +18,9 @@ from src_core.errors import InputError
 from src_core.models.bundled import bundled_model_files
 
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
     from napari import Viewer
     from napari.layers import Layer
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -16,6 +16,9 @@ from nibabel.affines import from_matvec
 from scipy.spatial.transform import Rotation
 
 from src_core.io.scan import Scan, scan_from_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # Tests with a viewer reset the settings: let them never be those of the user. napari looks once.
 _settings = TemporaryDirectory(prefix="napari-metaseg-")

@@ -12,16 +12,19 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from benchmarks.baselines.data import Task
-from benchmarks.baselines.method import Method
 from benchmarks.baselines.methods import METHODS, begin
 from benchmarks.baselines.model_file import ModelFile
 from benchmarks.baselines.score import score
 from benchmarks.baselines.table import write_table
 from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    from benchmarks.baselines.method import Method
 
 
 def _run(args: argparse.Namespace) -> None:

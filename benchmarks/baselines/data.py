@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from src_core.datasets.find import read_scans
-from src_core.datasets.labelled import LabelledScan
 from src_core.datasets.mapping import read_mapping
 from src_core.errors import InputError
 from src_core.io.labels import Protocol, protocol
-from src_core.io.scan import Scan
 from src_core.preparation.alignment import align
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, Points, brain_points
-from src_core.space.template import TemplateImage
 from src_core.training.cache import claim, load_or_make
 from src_core.training.changes.augment import Tissues
 from src_core.training.settings import DataSettings, ExampleSettings
@@ -34,6 +30,14 @@ from src_core.training.stages.examples import (
     mni152_reference,
     volume_rule,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from src_core.datasets.labelled import LabelledScan
+    from src_core.io.scan import Scan
+    from src_core.space.template import TemplateImage
 
 SEED = 0
 

@@ -11,10 +11,8 @@ import time
 from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import partial
-from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,14 +20,20 @@ from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import judge, label_loss, logged_seconds, some
 from src_core.fitting.fit import Fit, FitSettings
-from src_core.io.scan import Scan
 from src_core.models.model import FORMAT, Model, load_model, write_model
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.preparation.alignment import align
 from src_core.segment import segment
-from src_core.space.points import Points
 from src_core.training.cache import load_or_make
 from src_core.training.loop import LoopSettings, optimise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from src_core.io.scan import Scan
+    from src_core.space.points import Points
 
 INNER = FitSettings(iterations=16, points=4096, look_every=0)
 """A fit between two steps of Reptile."""

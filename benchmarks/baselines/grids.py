@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from nibabel.orientations import apply_orientation, io_orientation, ornt_transform
 from torch import Tensor
 
-from src_core.io.scan import Scan
 from src_core.space.template import sample_grid
+
+if TYPE_CHECKING:
+    from src_core.io.scan import Scan
 
 _RAS = np.array([[0, 1], [1, 1], [2, 1]])
 _PIECE = 2**18

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:
+    from pathlib import Path
 
-from src_core.io.scan import Scan
+    import numpy as np
+
+    from src_core.io.scan import Scan
 
 
 class Method(ABC):

@@ -6,12 +6,14 @@ import json
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.baselines.data import Task
-from benchmarks.baselines.method import Method
 from src_core.errors import InputError
 from src_core.training.cache import claim
+
+if TYPE_CHECKING:
+    from benchmarks.baselines.method import Method
 
 # By name, so that only the U-Nets need MONAI.
 METHODS = {

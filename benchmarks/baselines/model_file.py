@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from benchmarks.baselines.method import Method
-from src_core.io.scan import Scan
 from src_core.models.model import load_model
 from src_core.segment import segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from src_core.io.scan import Scan
 
 
 class ModelFile(Method):

@@ -10,9 +10,8 @@ Own implementation of the idea, with sine layers and with the affine alignment o
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -20,11 +19,17 @@ from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, logged_seconds
 from src_core.fitting.adam import Adam
-from src_core.io.scan import Scan
 from src_core.networks.sine import SineLayers
-from src_core.space.points import BrainPoints
 from src_core.training.loop import LoopSettings, optimise
 from src_core.training.losses import segmentation_loss
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from src_core.io.scan import Scan
+    from src_core.space.points import BrainPoints
 
 CODE = 64
 """Numbers that describe a scan."""

@@ -6,20 +6,25 @@ around it, the same that the head of the `warped` family reads.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, judge, label_loss, logged_seconds, some
-from src_core.io.scan import Scan
 from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
 from src_core.space.points import SEEN, Points
 from src_core.training.loop import LoopSettings, optimise
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+
+    from src_core.io.scan import Scan
 
 WAVELENGTHS = (256.0, 128.0, 64.0, 32.0, 16.0)
 """Of the sines and cosines of a position, mm; shorter ones than a brain differs from others by

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from tqdm import tqdm
 
-from benchmarks.baselines.data import Task
-from benchmarks.baselines.method import Method
 from src_core.datasets.labelled import LabelledScan, read_example, read_mask
 from src_core.datasets.mapping import IGNORED
 from src_core.io.export import write_json
 from src_core.preparation.brain import brain_mask
 from src_core.results.measure import compare
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from benchmarks.baselines.data import Task
+    from benchmarks.baselines.method import Method
 
 
 def score(

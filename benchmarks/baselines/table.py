@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from src_core.errors import InputError
 from src_core.io.files import complete_files
 from src_core.io.labels import PROTOCOLS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 HEADLINES = {"tissue4": ("tissue4", ()), "fs32": ("fs31 (fs32 without the vermis)", (172,))}
 """By protocol: what it is called in the table, and the ids that are left out."""

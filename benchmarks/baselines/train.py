@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from benchmarks.baselines.data import LabelledPoints
 from src_core.space.points import Points
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 JUDGED_POINTS = 40_000
 """Of each scan that is not trained on."""

@@ -8,7 +8,7 @@ networks are given on graphics cards.
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -23,11 +23,15 @@ from benchmarks.baselines.patches import ChangeSettings, LabelledVolume, cut
 from benchmarks.baselines.train import count, logged_seconds
 from src_core.datasets.labelled import LabelledScan, read_example, read_mask
 from src_core.datasets.mapping import IGNORED
-from src_core.io.scan import Scan
 from src_core.preparation.brain import brain_mask
 from src_core.training.changes.augment import mirrored_classes
 from src_core.training.loop import LoopSettings, optimise
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from src_core.io.scan import Scan
 
 
 class UNet3d(Method):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,11 +16,15 @@ from src_core.datasets.labelled import LabelledScan, read_example, read_mask
 from src_core.datasets.mapping import IGNORED, read_mapping
 from src_core.errors import InputError
 from src_core.io.files import complete_files
-from src_core.io.labels import Protocol
-from src_core.io.scan import Scan
 from src_core.preparation.brain import brain_mask
 from src_core.results.measure import dice
 from src_core.training.settings import DataSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from src_core.io.labels import Protocol
+    from src_core.io.scan import Scan
 
 VERMIS = 172
 """Structure of fs32 that does not enter its mean."""

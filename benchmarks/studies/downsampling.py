@@ -13,11 +13,10 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
-from benchmarks.baselines.method import Method
 from benchmarks.baselines.methods import METHODS, trained
 from benchmarks.baselines.model_file import ModelFile
 from benchmarks.common import kept
@@ -34,6 +33,9 @@ from benchmarks.studies.common import (
 )
 from src_core.errors import InputError
 from src_core.io.labels import Protocol, protocol
+
+if TYPE_CHECKING:
+    from benchmarks.baselines.method import Method
 
 FACTORS = (1, 2, 3, 4)
 

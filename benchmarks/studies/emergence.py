@@ -8,10 +8,9 @@ The paper finds that labels are best near 100 iterations and decline when the fi
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -33,6 +32,9 @@ from src_core.fitting.fit import Fit
 from src_core.models.model import Model, load_model
 from src_core.preparation.prepare import prepare
 from src_core.results.measure import psnr
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ITERATIONS = (2, 10, 50, 100, 130, 300, 1000, 5000)
 

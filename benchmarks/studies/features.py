@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +20,11 @@ from benchmarks.studies.common import Case, chosen_scans, parser, read_case, run
 from src_core.fitting.decode import decode
 from src_core.fitting.fit import Fit
 from src_core.models.model import Model, build_network, load_model
-from src_core.networks.base import CoordinateNetwork
 from src_core.preparation.prepare import Preparation, prepare
 from src_core.results.measure import psnr
+
+if TYPE_CHECKING:
+    from src_core.networks.base import CoordinateNetwork
 
 SAMPLE = 20_000
 """Brain voxels that the principal components are those of."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,13 +12,16 @@ import src_core
 from napari_metaseg.layers.label_style import structures_in
 from napari_metaseg.layers.scan_layers import METADATA_KEY, geometry_of
 from src_core.io import export
-from src_core.io.labels import Structure
-from src_core.io.scan import Scan
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
     from napari.layers import Labels
 
     from napari_metaseg.run.session import Session
+    from src_core.io.labels import Structure
+    from src_core.io.scan import Scan
 
 
 @dataclass(frozen=True, eq=False)

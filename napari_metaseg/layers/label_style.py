@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from src_core.errors import InputError
 from src_core.io.labels import Color, Protocol, Structure, protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.layers import Labels
 
 Named = Protocol | Sequence[Structure]
 """What names labels: a protocol, or structures alone, of which there may be any number."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_metaseg.layers.orientation import Orientation
 from napari_metaseg.run.pictures import Region, thin_axis
-from napari_metaseg.run.session import Session
 from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_metaseg.layers.orientation import Orientation
+    from napari_metaseg.run.session import Session
 
 
 class LiveArray:

@@ -8,7 +8,6 @@ screen is always of one known iteration, and everything else in the viewer stays
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +15,17 @@ import numpy as np
 
 from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
-from napari_metaseg.layers.maps import Map
-from napari_metaseg.layers.orientation import Orientation
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY
 from napari_metaseg.run.session import LABELS, RECONSTRUCTION, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
 
+    from napari_metaseg.layers.maps import Map
+    from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.job import Job
     from src_core.segment import Segmentation
 

@@ -138,8 +138,8 @@ def orientation_of(affine: np.ndarray, shape: tuple[int, ...]) -> Orientation:
         If more than one axis has length 1.
     """
     world_axes, signs = io_orientation(affine).T
-    axes = cast(Triple, tuple(int(np.argmax(world_axes == axis)) for axis in _WORLD_AXES))
-    flips = cast(tuple[bool, bool, bool], tuple(bool(signs[axis] < 0) for axis in axes))
+    axes = cast("Triple", tuple(int(np.argmax(world_axes == axis)) for axis in _WORLD_AXES))
+    flips = cast("tuple[bool, bool, bool]", tuple(bool(signs[axis] < 0) for axis in axes))
     shown = tuple(display for display, axis in enumerate(axes) if shape[axis] > 1)
     if len(shown) < 2:
         raise InputError(

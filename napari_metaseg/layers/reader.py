@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 
@@ -16,6 +15,9 @@ from napari_metaseg.layers.scan_layers import LayerData, labels_layer, scan_laye
 from src_core.errors import InputError
 from src_core.io.export import companion, image_stem
 from src_core.io.scan import Scan, declares_labels, read_label_map, read_scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 PathLike = str | os.PathLike[str]
 

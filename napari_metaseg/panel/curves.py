@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from napari_metaseg.run.job import Job
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_metaseg.run.job import Job
 
 _MARGIN = 4  # px, left and right of the plot, so that lines at its ends are not cut
 _PLOT_HEIGHT = 64  # px

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QPaintEvent
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -30,6 +28,11 @@ from napari_metaseg.panel.model_card import ModelCard, read_card
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
 from src_core.errors import InputError
 from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qtpy.QtGui import QPaintEvent
 
 _CUSTOM = "Custom"
 # multiples of the iterations that the model's card recommends

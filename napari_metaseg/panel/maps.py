@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu, QPushButton, QVBoxLayout, QWidget
 
-from napari_metaseg.run.job import Job
+if TYPE_CHECKING:
+    from napari_metaseg.run.job import Job
 
 _COMPONENTS = 3
 

@@ -7,10 +7,12 @@ import json
 import math
 import struct
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _LARGEST_HEADER = 2**24
 _MOST_NAMES = 8

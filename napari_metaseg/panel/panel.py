@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from napari_metaseg.controller import Controller
@@ -18,12 +17,14 @@ from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.panel.timeline import Timeline
 from napari_metaseg.preferences import load_preferences
-from napari_metaseg.run.session import Session
-from napari_metaseg.run.status import State
 from src_core.io.export import image_stem
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from qtpy.QtGui import QCloseEvent
+
+    from napari_metaseg.run.session import Session
+    from napari_metaseg.run.status import State
 
 _CURSOR_MS = 60
 _WIDTH = 340

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QKeySequence, QMouseEvent
@@ -16,8 +17,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_metaseg.run.job import Job
 from napari_metaseg.run.status import Progress, State
+
+if TYPE_CHECKING:
+    from napari_metaseg.run.job import Job
 
 _STAGES = {State.LOADING: "Loading…", State.ALIGNING: "Aligning…", State.FINISHING: "Finishing…"}
 _FIRST_KEY, _STOP_KEY = "Ctrl+Return", "Ctrl+."

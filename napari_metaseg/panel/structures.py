@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import (
     QAbstractTableModel,
@@ -29,8 +29,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_metaseg.run.job import Job
-from napari_metaseg.run.status import StructureRow, StructureTable
+if TYPE_CHECKING:
+    from napari_metaseg.run.job import Job
+    from napari_metaseg.run.status import StructureRow, StructureTable
 
 _NAME, _VOLUME, _CHANGE, _DICE = range(4)
 _TITLES = ("Structure", "mL", "Change", "Dice")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QPointF, QRectF, Qt, QTimer, Signal
 from qtpy.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPaintEvent, QPolygonF
@@ -19,7 +20,9 @@ from qtpy.QtWidgets import (
 )
 
 from napari_metaseg.panel.curves import suggestion_mark
-from napari_metaseg.run.job import Job
+
+if TYPE_CHECKING:
+    from napari_metaseg.run.job import Job
 
 _PLAY_INTERVAL = 125  # ms between two iterations
 _PATIENCE = 250  # ms of decoding that are not worth a word: the text would flicker

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -27,6 +26,8 @@ from src_core.errors import explain
 from src_core.models.bundled import DEFAULT_MODEL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from src_core.fitting.fit import Step
     from src_core.io.scan import Scan
     from src_core.preparation.prepare import Preparation, Stage

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src_core.space.regions import Regions, Sample
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from src_core.space.regions import Regions, Sample
 
 BUDGET = 256 * 2**20
 """Bytes of decoded values kept."""
@@ -123,7 +126,8 @@ class Pictures:
         self, iteration: int, quantity: str, axis: int, index: int
     ) -> tuple[np.ndarray | None, bool]:
         """The sharpest values of a plane, in the order of `Regions.plane`, and whether they are
-        sharp."""
+        sharp.
+        """
         numbers = self.regions.plane(axis, index)
         whole = self.get(iteration, quantity, WHOLE)
         if whole is not None:

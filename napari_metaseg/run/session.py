@@ -6,19 +6,20 @@ networks touched. Reading pictures is safe everywhere.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_metaseg.run.pictures import COARSE, WHOLE, Pictures, Region
-from src_core.io.labels import Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from torch import Tensor
 
     from src_core.fitting.decode import Evaluation
+    from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
     from src_core.preparation.prepare import Preparation
     from src_core.segment import Segmentation

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src_core.datasets.labelled import LabelledScan, refuse_unpaired
 from src_core.errors import InputError
 from src_core.io.export import image_stem
-from src_core.training.settings import DataSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from src_core.training.settings import DataSettings
 
 # Entities by which files made of one scan differ from it and from each other.
 _DERIVED = ("space", "desc", "res", "den", "label", "atlas", "seg")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Hashable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from src_core.datasets.bids import find_in_bids, subject_of
 from src_core.datasets.labelled import LabelledScan, refuse_unpaired
@@ -13,7 +13,11 @@ from src_core.datasets.splits import in_splits
 from src_core.errors import InputError
 from src_core.io.export import image_stem
 from src_core.io.labels import read_table
-from src_core.training.settings import DataSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Iterable, Mapping
+
+    from src_core.training.settings import DataSettings
 
 _PATTERNS = {"scan": "{name}_T1w.nii.gz", "labels": "{name}_labels.nii.gz"}
 

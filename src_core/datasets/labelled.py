@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -17,6 +16,10 @@ from nibabel.spatialimages import HeaderDataError, SpatialImage
 from src_core.datasets.mapping import to_classes
 from src_core.errors import InputError
 from src_core.io.scan import Scan, read_label_map, read_on_grid, read_scan, spatial_shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
 
 _SAME_GRID_VOXELS = 0.01
 

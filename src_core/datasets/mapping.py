@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from src_core.errors import InputError
 from src_core.io.labels import Protocol, read_table
-from src_core.training.settings import DataSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from src_core.training.settings import DataSettings
 
 IGNORED = 255
 """Class of voxels that take part in no loss and no score."""

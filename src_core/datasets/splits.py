@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
-from src_core.datasets.labelled import LabelledScan
 from src_core.errors import InputError
-from src_core.training.settings import DataSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from src_core.datasets.labelled import LabelledScan
+    from src_core.training.settings import DataSettings
 
 SPLITS = ("train", "val", "test")
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
-
-import torch
+from typing import TYPE_CHECKING
 
 from src_core.errors import InputError
 from src_core.networks.base import CoordinateNetwork
+
+if TYPE_CHECKING:
+    import torch
 
 DEFAULT_BUDGET = 128 * 2**20
 """Bytes of weights kept unless told otherwise."""

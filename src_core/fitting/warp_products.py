@@ -84,7 +84,7 @@ def _per_plane(
         if found is None:
             found = np.empty((*shape, *values.shape[1:]), values.dtype)
         found[number] = values.reshape(found.shape[1:])
-    return cast(np.ndarray, found)
+    return cast("np.ndarray", found)
 
 
 def _warped(network: CoordinateNetwork, alignment: np.ndarray, world: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import nibabel as nib
 import numpy as np
@@ -19,7 +19,9 @@ import numpy as np
 from src_core.errors import InputError
 from src_core.io.files import complete_files
 from src_core.io.labels import Protocol, Structure
-from src_core.io.scan import Scan
+
+if TYPE_CHECKING:
+    from src_core.io.scan import Scan
 
 _NIFTI_SUFFIXES = (".nii.gz", ".nii")
 _IMAGE_SUFFIXES = (*_NIFTI_SUFFIXES, ".mgz", ".mgh")

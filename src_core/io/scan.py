@@ -6,11 +6,10 @@ import gzip
 import logging
 import math
 import zlib
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +17,9 @@ from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.spatialimages import HeaderDataError
 
 from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _FEWEST_VOXELS = 8
 _THICKEST_VALIDATED_MM = 3.0
@@ -67,7 +69,7 @@ class Scan:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Number of voxels along the three axes."""
-        return cast(tuple[int, int, int], self.voxels.shape)
+        return cast("tuple[int, int, int]", self.voxels.shape)
 
     @property
     def voxel_size(self) -> np.ndarray:
@@ -320,7 +322,7 @@ def _open(path: Path) -> BinaryIO:
         packed = file.read(2) == b"\x1f\x8b"
     if not packed and path.suffix.lower() in (".gz", ".mgz"):
         raise InputError(f"{path} is not a gzip file; it is damaged or misnamed")
-    return cast(BinaryIO, gzip.open(path, "rb") if packed else path.open("rb"))
+    return cast("BinaryIO", gzip.open(path, "rb") if packed else path.open("rb"))
 
 
 def _parse_image(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import ndimage
 
 from src_core.errors import InputError
-from src_core.io.scan import Scan
+
+if TYPE_CHECKING:
+    from src_core.io.scan import Scan
 
 _L_PER_MM3 = 1e-6
 _CM2_PER_MM2 = 1e-2

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 
 from src_core.errors import InputError
 from src_core.fitting.device import choose_device
-from src_core.io.labels import Protocol
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
 from src_core.models.bundled import DEFAULT_MODEL
 from src_core.models.model import Model, load_model
-from src_core.networks.base import CoordinateNetwork
 from src_core.preparation.alignment import Alignment, align, check_transform
 from src_core.preparation.brain import brain_mask
 from src_core.space.points import BrainPoints, see
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from src_core.io.labels import Protocol
+    from src_core.networks.base import CoordinateNetwork
 
 Stage = Literal["load", "align"]
 

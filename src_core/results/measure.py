@@ -10,16 +10,19 @@ sheared grids are measured exactly.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from src_core.errors import InputError
-from src_core.io.labels import Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from src_core.io.labels import Protocol
 
 
 @dataclass(frozen=True)

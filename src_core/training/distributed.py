@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 import torch.distributed as torch_distributed
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LONGEST_WAIT = timedelta(days=2)
 """For the other processes: one may make for hours what all need."""

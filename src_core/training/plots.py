@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import importlib.util
-from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from src_core.io.files import complete_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
 
 _NAMED = 12
 """Curves that a panel's legend has room for."""

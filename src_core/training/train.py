@@ -12,10 +12,8 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -41,13 +39,10 @@ from src_core.models.model import (
     load_model,
     write_model,
 )
-from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
-from src_core.networks.siren import SirenNetwork
 from src_core.networks.warped import WarpedNetwork
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BLURS, Points
-from src_core.space.template import TemplateImage
 from src_core.training import distributed
 from src_core.training.cache import claim, ensure, load_or_make
 from src_core.training.changes.augment import Tissues, mirrored_classes
@@ -55,7 +50,6 @@ from src_core.training.config import to_json
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 from src_core.training.plots import write_curves
-from src_core.training.settings import MetaSettings, TrainingSettings
 from src_core.training.stages.examples import (
     Example,
     Maker,
@@ -66,6 +60,15 @@ from src_core.training.stages.examples import (
 )
 from src_core.training.stages.group import GridTemplate, GroupMean
 from src_core.training.stages.meta import meta_train
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from src_core.networks.base import CoordinateNetwork
+    from src_core.networks.siren import SirenNetwork
+    from src_core.space.template import TemplateImage
+    from src_core.training.settings import MetaSettings, TrainingSettings
 
 TEMPLATE_POINTS = 4
 """Places at which the template network is compared with the mean picture, per point of a scan."""
@@ -167,7 +170,7 @@ class _Training:
             "family": settings.family,
             "protocol": self.protocol.to_json(),
             "mapping": self.mapping.tolist(),
-            "architecture": cast(Any, self.network).settings,
+            "architecture": cast("Any", self.network).settings,
             "fit": self.fit,
             "rounds": settings.rounds,
             "template": self.given.sha256 if self.given else None,
@@ -256,7 +259,7 @@ class _Training:
 
     def _group(self) -> tuple[TemplateImage, dict[str, Tensor]]:
         """The mean picture, and where in it the points of each example lie at last."""
-        settings = cast(WarpedNetwork, self.network).settings
+        settings = cast("WarpedNetwork", self.network).settings
         fit = dataclasses.replace(self.fit, iterations=settings.warp_iterations, look_every=0)
         plain = [example for example in self.train if example.variant < 2]
         places: dict[str, Tensor] = {}
@@ -336,7 +339,7 @@ class _Training:
             for example in self.train
             if example.variant < 2
         ]
-        network, seed = cast(SirenNetwork, self.network), self.settings.seed + 2
+        network, seed = cast("SirenNetwork", self.network), self.settings.seed + 2
         meta_train(network, examples, settings, self.settings.outer, self.work, seed)
 
     def fits(self) -> None:
@@ -365,7 +368,7 @@ class _Training:
         """Of what fits depend on besides the examples; heads are read after them."""
         architecture = {
             name: value
-            for name, value in vars(cast(Any, self.network).settings).items()
+            for name, value in vars(cast("Any", self.network).settings).items()
             if name not in OF_THE_HEAD
         }
         told = to_json({"fit": self.whole_fit, "network": architecture, **others})
@@ -376,7 +379,7 @@ class _Training:
         begin = self.network.fitted_vector()
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
-        head = cast(Any, self.network).head
+        head = cast("Any", self.network).head
         loop = self.settings.head
         plain = [example for example in self.train if example.variant < 2]
         changed = [example for example in self.train if example.variant >= 2] or plain
@@ -468,7 +471,7 @@ class _Training:
     def write(self) -> None:
         """Write the model file."""
         settings, fit = self.settings, self.fit
-        architecture = dataclasses.asdict(cast(Any, self.network).settings)
+        architecture = dataclasses.asdict(cast("Any", self.network).settings)
         by_split: dict[str, list[str]] = {}
         for scan in self.scans:
             by_split.setdefault(scan.split, []).append(scan.name)

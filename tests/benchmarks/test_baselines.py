@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,6 +20,9 @@ from src_core.errors import InputError
 from src_core.io.sample import phantom
 from src_core.io.scan import Scan, scan_from_array
 from src_core.space.points import SEEN, Points
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

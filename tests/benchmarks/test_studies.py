@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ from benchmarks.studies.coarse import block_means, every_second, interpolated, r
 from benchmarks.studies.common import Case, averaged, mean_dice
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +11,10 @@ from src_core.datasets.find import read_scans
 from src_core.errors import InputError
 from src_core.io.labels import protocol
 from src_core.training.settings import DataSettings
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
 TISSUES = protocol("tissue4")
 TABLE = "scan,subject,split\na,p1,train\nb,p1,train\nc,p2,val\nd,p3,test\n"

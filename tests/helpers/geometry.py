@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +13,9 @@ from nibabel.affines import apply_affine, from_matvec
 from nibabel.orientations import axcodes2ornt, inv_ornt_aff
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ORIENTATIONS = ("RAS", "LAS", "LPI", "LIA", "PSR")
 TILTS = ("straight", "oblique", "sheared")

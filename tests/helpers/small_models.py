@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from src_core.io.labels import protocol
 from src_core.models.model import FORMAT, write_model
-from src_core.networks.warped import WarpedNetwork
 from src_core.space.intensity import LEVELS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from src_core.networks.warped import WarpedNetwork
 
 GOALS = tuple((i + 1) / len(LEVELS) for i in range(len(LEVELS)))
 

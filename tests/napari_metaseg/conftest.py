@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from napari.components import ViewerModel
-from napari.layers import Labels
 from nibabel.affines import apply_affine
 
 from napari_metaseg.run.session import Session
@@ -21,6 +20,11 @@ from src_core.preparation.prepare import Preparation, prepare
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import brain_points
 from tests.helpers.small_models import GOALS, write_small_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.layers import Labels
 
 VOXEL_SIZE = 4.0
 ITERATIONS = 12

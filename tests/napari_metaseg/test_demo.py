@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import napari
 import nibabel
 import pytest
 from PIL import Image
@@ -16,6 +14,12 @@ from napari_metaseg.preferences import Preferences, save_preferences
 from napari_metaseg.run.status import State
 from src_core.io.export import write_scalar_map
 from src_core.io.sample import phantom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import napari
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
@@ -15,9 +15,11 @@ from napari_metaseg.layers.reader import read
 from napari_metaseg.layers.scan_layers import labels_layer, scan_of
 from napari_metaseg.layers.writer import write_labels
 from src_core.io.labels import protocol
-from src_core.io.scan import Scan
 from tests.helpers.geometry import Variant, variants, write_variant
 from tests.napari_metaseg.conftest import INTENSITIES, SPOTS
+
+if TYPE_CHECKING:
+    from src_core.io.scan import Scan
 
 TISSUES = protocol("tissue4")
 CODES = ("sform_code", "qform_code", "quatern_b", "qoffset_x", "srow_x", "pixdim")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
@@ -20,6 +19,9 @@ from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.preferences import Preferences
 from src_core.io import export
 from src_core.io.sample import phantom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(scope="module")

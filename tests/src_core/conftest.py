@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -15,7 +15,6 @@ from nibabel.affines import apply_affine
 from src_core.fitting.fit import FitSettings
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
-from src_core.io.scan import Scan
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, brain_points
@@ -29,6 +28,11 @@ from src_core.training.settings import (
 )
 from src_core.training.train import train
 from tests.helpers.small_models import write_small_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from src_core.io.scan import Scan
 
 VOXEL_SIZE = 4.0
 

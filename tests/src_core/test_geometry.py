@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -15,6 +14,10 @@ from src_core.models.bundled import DEFAULT_MODEL
 from src_core.models.model import bundled_models
 from src_core.segment import segment
 from tests.helpers.geometry import Variant, centroids, variants, write_variant
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 Centroids = dict[int, np.ndarray]
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -16,7 +17,6 @@ from nibabel.affines import apply_affine, from_matvec
 from scipy.spatial.transform import Rotation
 
 from src_core.errors import InputError
-from src_core.fitting.fit import Step
 from src_core.io.sample import mni152_t1
 from src_core.io.scan import Scan, scan_from_array
 from src_core.models.bundled import DEFAULT_MODEL
@@ -24,6 +24,9 @@ from src_core.models.model import bundled_models
 from src_core.preparation.alignment import read_transform
 from src_core.results.measure import dice
 from src_core.segment import Segmentation, segment
+
+if TYPE_CHECKING:
+    from src_core.fitting.fit import Step
 
 IDS = [1, 2, 3, 4]
 FAST = {"align": False, "iterations": 4}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +18,9 @@ from napari_metaseg.run.session import Session
 from src_core.io import export
 from src_core.preparation.prepare import prepare
 from src_core.segment import Segmentation, segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ITERATIONS = 12
 

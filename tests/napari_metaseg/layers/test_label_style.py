@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,7 +17,11 @@ from napari_metaseg.layers.label_style import (
 from src_core.errors import InputError
 from src_core.io.export import write_labels
 from src_core.io.labels import Structure, protocol
-from src_core.io.scan import Scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from src_core.io.scan import Scan
 
 TISSUES = protocol("tissue4")
 FREESURFER = protocol("fs32")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
 
 from napari_metaseg.layers import maps
-from napari_metaseg.layers.maps import Map
 from napari_metaseg.run.pictures import WHOLE
 from napari_metaseg.run.session import LABELS, Session
 from src_core.preparation.prepare import prepare
 from src_core.segment import segment
+
+if TYPE_CHECKING:
+    from napari_metaseg.layers.maps import Map
 
 ITERATIONS = 12
 

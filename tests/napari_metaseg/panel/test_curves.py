@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import math
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import pytest
-from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QImage, QMouseEvent, QPalette, QPixmap
 from qtpy.QtWidgets import QApplication, QToolTip, QWidget
@@ -12,6 +12,9 @@ from qtpy.QtWidgets import QApplication, QToolTip, QWidget
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.status import CurvePoint, Progress, State
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
 

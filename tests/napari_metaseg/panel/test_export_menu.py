@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from qtpy.QtWidgets import QMenu, QPushButton
 
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.run.job import Job
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 class Shown:

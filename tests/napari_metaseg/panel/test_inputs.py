@@ -6,9 +6,8 @@ import json
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -21,6 +20,9 @@ from napari_metaseg.panel.model_card import read_card
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
 from src_core.errors import InputError
 from src_core.models.bundled import bundled_model_files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 IMAGE = np.random.default_rng(0).random((4, 5, 6))
 LABELS = np.ones((4, 5, 6), dtype=np.uint8)

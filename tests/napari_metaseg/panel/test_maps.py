@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu
 
 from napari_metaseg.panel.maps import Maps
 from napari_metaseg.run.job import Job
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QAction
 
 
 @pytest.fixture

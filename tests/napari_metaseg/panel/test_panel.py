@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array
 import nibabel as nib
@@ -17,13 +16,17 @@ import pytest
 from napari.layers import Labels
 from napari.utils.notifications import Notification, notification_manager
 
-from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.preferences import Preferences, save_preferences
 from napari_metaseg.run import session as session_module
 from napari_metaseg.run.status import State
 from src_core.io.export import write_scalar_map
 from src_core.io.sample import phantom
-from src_core.io.scan import Scan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_metaseg.panel.panel import SegmentPanel
+    from src_core.io.scan import Scan
 
 ITERATIONS = 12
 VOXEL_SIZE = 4.0

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from pytestqt.qtbot import QtBot
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.status import Progress, State
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
 
 LEFT = Qt.MouseButton.LeftButton
 

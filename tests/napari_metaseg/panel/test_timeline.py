@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from pytestqt.qtbot import QtBot
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QSlider, QWidget
 
 from napari_metaseg.panel.timeline import Timeline
 from napari_metaseg.run.job import Job
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
 
 LEFT, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
 

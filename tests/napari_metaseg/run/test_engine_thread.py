@@ -8,11 +8,14 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from napari_metaseg.run.engine_thread import NICENESS, EngineThread, Task, Urgency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PATIENCE = 5.0
 

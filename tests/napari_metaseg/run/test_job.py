@@ -7,9 +7,8 @@ import random
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -28,6 +27,9 @@ from src_core.io.sample import phantom
 from src_core.io.scan import scan_from_array
 from src_core.preparation.alignment import Alignment
 from src_core.segment import Segmentation, segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 ITERATIONS = 12
 PATIENCE = 60.0

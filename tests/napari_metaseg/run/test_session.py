@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -17,6 +17,9 @@ from src_core.fitting.decode import decode
 from src_core.preparation.prepare import prepare
 from src_core.results import measure
 from src_core.segment import segment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ITERATIONS = 12
 

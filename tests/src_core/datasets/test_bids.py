@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from src_core.datasets.find import read_scans
 from src_core.training.settings import DataSettings
 from tests.helpers.datasets import refused, splits, touch
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def t1w(subject: str, session: str | None = None, more: str = "") -> str:

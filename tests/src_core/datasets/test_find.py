@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +11,9 @@ from src_core.datasets.find import read_scans
 from src_core.datasets.labelled import LabelledScan
 from src_core.training.settings import DataSettings
 from tests.helpers.datasets import TABLE, pairs, refused, splits, touch, write_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_the_scans_are_listed_with_their_split(folder: Path) -> None:

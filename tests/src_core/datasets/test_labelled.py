@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -14,6 +14,9 @@ from src_core.datasets.labelled import LabelledScan, check, read_example, read_m
 from src_core.datasets.mapping import IGNORED, UNKNOWN, read_mapping
 from src_core.training.settings import DataSettings
 from tests.helpers.datasets import TISSUES, refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -29,6 +29,9 @@ from src_core.io.labels import protocol
 from src_core.models.model import Model, load_model
 from src_core.segment import segment
 from src_core.training.settings import DataSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TISSUES = protocol("tissue4")
 ALL_GIVEN = np.arange(5, dtype=np.uint8)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,6 +20,9 @@ from src_core.evaluation.tables import (
     write_tables,
 )
 from src_core.models.model import Model, load_model
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STRUCTURES = ("Cortex", "Subcortical-Gray-Matter", "White-Matter", "CSF")
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
 from src_core.fitting.fit import Fit, FitSettings
-from src_core.networks.base import CoordinateNetwork
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
+
+if TYPE_CHECKING:
+    from src_core.networks.base import CoordinateNetwork
 
 QUICK = FitSettings(iterations=12, points=600, look_every=4)
 

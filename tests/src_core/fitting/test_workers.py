@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -12,7 +12,11 @@ import torch
 from src_core.fitting.fit import Fit, FitSettings
 from src_core.fitting.workers import Workers
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
-from src_core.space.points import BrainPoints
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from src_core.space.points import BrainPoints
 
 CPU = torch.device("cpu")
 

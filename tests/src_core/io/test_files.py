@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from src_core.errors import InputError
 from src_core.io import files
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_check_before_the_work(tmp_path: Path) -> None:

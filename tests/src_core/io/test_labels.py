@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -13,6 +13,9 @@ import pytest
 from src_core.errors import InputError
 from src_core.io.export import companion, write_labels
 from src_core.io.labels import PROTOCOLS, Protocol, Structure, protocol, read_protocol
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_each_protocol_has_its_structures() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -22,6 +22,9 @@ from src_core.io.scan import (
     scan_from_array,
 )
 from tests.helpers.geometry import Variant, variants, write_variant
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])

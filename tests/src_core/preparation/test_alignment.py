@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +20,8 @@ from src_core.preparation.alignment import Alignment, align, check_transform, re
 from src_core.space.slices import SliceRange
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.src_core.conftest import Brain
 
 EVERY_ORDER_AND_FLIP = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -13,6 +13,9 @@ from src_core.io.sample import phantom
 from src_core.io.scan import scan_from_array
 from src_core.results import progression
 from src_core.segment import Segmentation, segment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 matplotlib_image = pytest.importorskip("matplotlib.image")
 

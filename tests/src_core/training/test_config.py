@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -27,6 +26,9 @@ from src_core.training.settings import (
     SliceSettings,
     TrainingSettings,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SMALL = 'output = "mine.safetensors"\n[data]\npath = "scans"\n'
 

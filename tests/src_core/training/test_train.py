@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -16,6 +16,9 @@ from src_core.networks.warped import WarpedNetwork
 from src_core.training import train as train_module
 from src_core.training.settings import DataSettings, NetworkSettings, TrainingSettings
 from src_core.training.train import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture

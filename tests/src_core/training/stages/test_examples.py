@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
@@ -12,7 +12,6 @@ import torch
 from nibabel.affines import apply_affine
 
 from src_core.datasets.find import read_scans
-from src_core.datasets.labelled import LabelledScan
 from src_core.datasets.mapping import IGNORED, read_mapping
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
@@ -22,6 +21,11 @@ from src_core.space.slices import SliceRange
 from src_core.training.changes.augment import Tissues
 from src_core.training.settings import DataSettings, ExampleSettings, SliceSettings
 from src_core.training.stages.examples import Example, Maker, slice_rule, volume_rule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from src_core.datasets.labelled import LabelledScan
 
 CORONAL = SliceSettings(SliceRange("y", (-40.0, 20.0)), count=3)
 

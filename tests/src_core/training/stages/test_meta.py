@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -17,6 +17,9 @@ from src_core.space.points import BrainPoints, Points
 from src_core.training.loop import LoopSettings
 from src_core.training.settings import MetaSettings
 from src_core.training.stages.meta import Objective, adapt, meta_train
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SETTINGS = MetaSettings(inner_steps=3, inner_rate=1e-3)
 LOOP = LoopSettings(steps=50, scans=2, points=128, rate=1e-4)
