@@ -235,7 +235,7 @@ class Window:
 def measure_window(scan: Path, iterations: int) -> dict[str, Any]:
     """Everything that is measured in the window, in this process; seconds."""
     from napari_metaseg.preferences import Preferences, save_preferences
-    from napari_metaseg.run.job import State
+    from napari_metaseg.run.status import State
 
     save_preferences(Preferences(preset="Custom", iterations=iterations))
     window, heartbeat = Window(scan), Heartbeat()
@@ -284,7 +284,7 @@ def measure_window(scan: Path, iterations: int) -> dict[str, Any]:
 
 def measure_rate(window: Window) -> float:
     """Steps per second of the fit under way, until its end."""
-    from napari_metaseg.run.job import State
+    from napari_metaseg.run.status import State
 
     job = window.job
     times: list[tuple[int, float]] = []

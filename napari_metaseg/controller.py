@@ -22,7 +22,8 @@ from napari_metaseg.layers.scan_layers import (
     scan_of,
 )
 from napari_metaseg.preferences import load_preferences
-from napari_metaseg.run.job import Job, Request
+from napari_metaseg.run.job import Job
+from napari_metaseg.run.request import Request
 from napari_metaseg.run.session import LABELS, Session
 from src_core.errors import InputError
 

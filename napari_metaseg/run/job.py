@@ -23,13 +23,12 @@ from napari_metaseg.run.pictures import COARSE, FINER, PREVIEW_SPACING, WHOLE, R
 from napari_metaseg.run.session import Quantity, Session
 from napari_metaseg.run.status import CurvePoint, Progress, State, StructureRow, StructureTable
 from src_core.errors import explain
-from src_core.models.bundled import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari_metaseg.run.request import Request
     from src_core.fitting.fit import Step
-    from src_core.io.scan import Scan
     from src_core.preparation.prepare import Preparation, Stage
 
 LIVE_SHARE = 0.04
@@ -40,37 +39,6 @@ graphics card, the window may have none either: then every change of it takes co
 """
 REST_BEFORE_WHOLE = 0.7
 """Seconds an iteration must stay on the screen before all of it is decoded."""
-
-
-@dataclass(frozen=True, eq=False)
-class Request:
-    """What is to be segmented, and how.
-
-    Attributes
-    ----------
-    scan : Scan
-    model : str
-        Name of a bundled model, or a model file.
-    iterations : int or None
-        Exactly so many; None: the model's own number, fewer when labels stand still.
-    device : {"auto", "cpu", "cuda", "mps"}
-    seed : int
-    mask : ndarray or None
-        Brain where above 0, shape (I, J, K).
-    reference : ndarray or None
-        Label ids to compare with, shape (I, J, K).
-    history_bytes : int
-        For the weights of past iterations.
-    """
-
-    scan: Scan
-    model: str = DEFAULT_MODEL
-    iterations: int | None = None
-    device: str = "auto"
-    seed: int = 0
-    mask: np.ndarray | None = None
-    reference: np.ndarray | None = None
-    history_bytes: int = 128 * 2**20
 
 
 @dataclass

@@ -17,8 +17,9 @@ from napari_metaseg.layers.live_array import LiveArray
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.run import job as job_module
 from napari_metaseg.run import session as session_module
-from napari_metaseg.run.job import Job, Request
+from napari_metaseg.run.job import Job
 from napari_metaseg.run.pictures import COARSE, PREVIEW_SPACING, WHOLE, Region
+from napari_metaseg.run.request import Request
 from napari_metaseg.run.session import LABELS, Quantity, Session
 from napari_metaseg.run.status import State
 from src_core.errors import InputError
