@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from src_core.fitting.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit
+from src_core.fitting.settings import FitSettings
 from src_core.io.sample import phantom
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings

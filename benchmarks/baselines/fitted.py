@@ -19,7 +19,8 @@ from torch import Tensor
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import judge, label_loss, logged_seconds, some
-from src_core.fitting.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit
+from src_core.fitting.settings import FitSettings
 from src_core.models.model import FORMAT, Model, load_model, write_model
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.preparation.alignment import align

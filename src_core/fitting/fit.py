@@ -3,11 +3,12 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
 from src_core.fitting.adam import Adam
+from src_core.fitting.settings import FitSettings
 from src_core.fitting.workers import Workers
 from src_core.networks.base import CoordinateNetwork
 from src_core.networks.sine import CHUNK
@@ -15,41 +16,6 @@ from src_core.space.points import BrainPoints, Points
 
 PROBES = 4096
 """Voxels whose labels are watched by the stop rule."""
-
-
-@dataclass(frozen=True)
-class FitSettings:
-    """How a network is fitted.
-
-    Attributes
-    ----------
-    iterations : int
-        Most steps taken.
-    points : int
-        Random brain voxels per step.
-    seed : int
-        Of the random choice; the same seed gives the same fit on one machine's CPU.
-    earliest_stop : int or None
-        Iteration from which the fit may end because labels have stopped changing;
-        None: never, all iterations are done.
-    tolerance : float
-        Labels stand still when a smaller share of the probes changes per iteration.
-    look_every : int
-        Iterations between two looks at the labels of the probes; 0: never look.
-    """
-
-    iterations: int = 130
-    points: int = 12288
-    seed: int = 0
-    earliest_stop: int | None = None
-    tolerance: float = 2e-4
-    look_every: int = 5
-
-    def chosen(self, iterations: int | None, seed: int) -> "FitSettings":
-        """These with a seed, and with exactly so many iterations unless that is None."""
-        if iterations is None:
-            return replace(self, seed=seed)
-        return replace(self, seed=seed, iterations=iterations, earliest_stop=None)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from src_core.errors import InputError
-from src_core.fitting.fit import FitSettings
+from src_core.fitting.settings import FitSettings
 from src_core.io.files import complete_files
 from src_core.io.labels import Protocol
 from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from src_core.errors import InputError
-from src_core.fitting.fit import FitSettings
+from src_core.fitting.settings import FitSettings
 from src_core.io.labels import PROTOCOLS, Protocol, protocol, read_protocol
 from src_core.space.slices import SliceRange
 from src_core.training.changes.augment import AugmentSettings

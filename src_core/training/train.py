@@ -27,7 +27,8 @@ from src_core.datasets.mapping import read_mapping
 from src_core.errors import InputError
 from src_core.fitting.decode import decode
 from src_core.fitting.device import choose_device
-from src_core.fitting.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit
+from src_core.fitting.settings import FitSettings
 from src_core.io.export import image_stem
 from src_core.io.files import complete_files
 from src_core.io.labels import Protocol, protocol

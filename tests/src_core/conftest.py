@@ -12,7 +12,7 @@ import pytest
 import torch
 from nibabel.affines import apply_affine
 
-from src_core.fitting.fit import FitSettings
+from src_core.fitting.settings import FitSettings
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
 from src_core.networks.warped import WarpedNetwork, WarpedSettings

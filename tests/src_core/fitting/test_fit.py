@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from src_core.fitting.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit
+from src_core.fitting.settings import FitSettings
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
 

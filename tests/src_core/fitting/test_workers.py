@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
-from src_core.fitting.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit
+from src_core.fitting.settings import FitSettings
 from src_core.fitting.workers import Workers
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
 

@@ -7,7 +7,8 @@ import dataclasses
 import pytest
 import torch
 
-from src_core.fitting.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit
+from src_core.fitting.settings import FitSettings
 from src_core.networks.siren import SirenNetwork, SirenSettings
 
 SETTINGS = SirenSettings(classes=5, width=32, depth=3, hidden=(16,), weight_rate=5e-4)

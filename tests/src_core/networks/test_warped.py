@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from src_core.fitting.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit
+from src_core.fitting.settings import FitSettings
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
 from src_core.space.points import BLURS, BrainPoints, Points
 from src_core.space.template import TemplateImage

@@ -12,7 +12,7 @@ import pytest
 
 from src_core.cli import main as cli
 from src_core.errors import InputError
-from src_core.fitting.fit import FitSettings
+from src_core.fitting.settings import FitSettings
 from src_core.space.slices import SliceRange
 from src_core.training import config
 from src_core.training.changes.augment import AugmentSettings

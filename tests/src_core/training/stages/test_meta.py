@@ -11,7 +11,8 @@ from torch.func import functional_call
 
 from src_core.errors import InputError
 from src_core.fitting.adam import Adam
-from src_core.fitting.fit import Fit, FitSettings
+from src_core.fitting.fit import Fit
+from src_core.fitting.settings import FitSettings
 from src_core.networks.siren import SirenNetwork, SirenSettings
 from src_core.space.points import BrainPoints, Points
 from src_core.training.loop import LoopSettings
