@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src_core.cli.main import Command
+from src_core.cli.command import Command
 from src_core.errors import InputError
 from src_core.models.bundled import bundled_model_files
 

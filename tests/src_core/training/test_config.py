@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from src_core.cli import main as cli
 from src_core.errors import InputError
 from src_core.fitting.settings import FitSettings
 from src_core.space.slices import SliceRange
@@ -260,35 +259,3 @@ def test_settings_become_plain_values_that_tell_trainings_apart(
     same = replace(settings, data=replace(settings.data, path=Path("scans")))
     assert to_json(same) == told
     assert to_json(replace(settings, rounds=1)) != told
-
-
-def test_the_command_trains_what_the_file_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    handed: list[TrainingSettings] = []
-    monkeypatch.setattr("src_core.training.train.train", handed.append)
-    path = write(tmp_path, SMALL)
-    assert cli.main(["train", str(path), "--seed", "5", "--threads", "1"]) == 0
-    assert handed == [replace(read_config(path), seed=5, threads=1)]
-    assert "mine.safetensors" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        (None, "cannot be read: No such file"),
-        ("a b", "is not a valid TOML file"),
-        (SMALL, "exists"),
-    ],
-)
-def test_the_command_refuses_what_it_cannot_use(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, said: str
-) -> None:
-    path = tmp_path / "training.toml"
-    if text:
-        path.write_text(text)
-        (tmp_path / "mine.safetensors").touch()
-    assert cli.main(["train", str(path)]) == cli.BAD_INPUT
-    errors = capsys.readouterr().err.splitlines()
-    assert len(errors) == 1
-    assert said in errors[0]

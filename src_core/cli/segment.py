@@ -1,0 +1,199 @@
+"""The command ``segment``: the label map of a scan, and all else that is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src_core.cli.arguments import (
+    add_overwrite,
+    image_file,
+    nifti_file,
+    not_negative,
+    png_file,
+    positive,
+)
+from src_core.cli.command import Command
+from src_core.cli.printing import cell, print_problem, print_table, print_written
+from src_core.errors import InputError
+from src_core.io.files import check_writable
+from src_core.models.bundled import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    import argparse
+
+    from src_core.fitting.fit import Step
+    from src_core.segment import Segmentation
+
+
+def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_overwrite(parser)
+    add = parser.add_argument
+    add("scan", type=Path, metavar="SCAN", help=".nii, .nii.gz or .mgz")
+    add(
+        "-o",
+        "--output",
+        type=image_file,
+        metavar="OUT",
+        help="default: SCAN's stem + _dseg.nii.gz",
+    )
+    add("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help="default: %(default)s")
+    add(
+        "--iterations",
+        type=not_negative,
+        metavar="N",
+        help="exactly N steps; default: the model's own number, less when labels stand still",
+    )
+    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    add("--threads", type=positive, metavar="N", help="of the CPU")
+    add("--seed", type=not_negative, default=0, metavar="N")
+    add("--mask", type=Path, metavar="FILE", help="brain mask, for a scan with its skull")
+    add("--reference", type=Path, metavar="FILE", help="label map to compute Dice against")
+    placing = parser.add_mutually_exclusive_group()
+    placing.add_argument(
+        "--no-align", action="store_true", help="the scan's world already is template space"
+    )
+    placing.add_argument(
+        "--transform", type=Path, metavar="FILE", help="4x4, world mm to template mm; or a report"
+    )
+    _add_outputs(parser)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    """Declare what can be written besides the label map."""
+    add = parser.add_argument
+    add("--report", type=Path, metavar="FILE.json", help="everything measured")
+    add("--probabilities", type=nifti_file, metavar="FILE", help="4D, one per class")
+    add("--volumes", type=Path, metavar="FILE.csv", help="in mm3")
+    add("--lut", choices=["freesurfer", "itksnap"], help="colour table as well")
+    add(
+        "--warp",
+        type=nifti_file,
+        metavar="FILE",
+        help="displacement field to template space (ITK/ANTs)",
+    )
+    add(
+        "--progression",
+        type=png_file,
+        metavar="FILE.png",
+        help="picture of the fit (extra [demo])",
+    )
+
+
+def _run(args: argparse.Namespace) -> None:
+    from src_core.io import export
+
+    if not args.scan.exists():  # said before the output beside it is looked at
+        raise InputError(f"{args.scan} does not exist; check the name")
+    output = args.output or args.scan.with_name(f"{export.image_stem(args.scan)}_dseg.nii.gz")
+    _check_outputs(args, output)
+    result = _fit(args)
+    for note in result.report["notes"]:
+        print_problem("warning", note)
+    _print_result(result, _write(result, args, output))
+
+
+def _check_outputs(args: argparse.Namespace, output: Path) -> None:
+    """Find out before the fit whether everything that is asked for can be written."""
+    from src_core.io import export
+
+    outputs = [output, export.companion(output, ".tsv"), export.companion(output, ".json")]
+    if args.lut:
+        outputs.append(export.companion(output, f"_{args.lut}.txt"))
+    if args.probabilities:
+        outputs += [args.probabilities, export.companion(args.probabilities, ".json")]
+    outputs += filter(None, [args.warp, args.volumes, args.progression, args.report])
+    inputs = filter(None, [args.scan, args.mask, args.reference, args.transform])
+    check_writable(outputs, args.overwrite, inputs)
+    if args.progression:
+        from src_core.results.progression import require_matplotlib
+
+        require_matplotlib()
+
+
+def _fit(args: argparse.Namespace) -> Segmentation:
+    """Segment with a progress bar."""
+    from tqdm import tqdm
+
+    from src_core.models.model import load_model
+    from src_core.preparation.alignment import read_transform
+    from src_core.segment import segment
+
+    model = load_model(args.model)
+    transform = read_transform(args.transform) if args.transform else None
+    total = model.fit.iterations if args.iterations is None else args.iterations
+    with tqdm(desc="fitting", total=total, unit="step", leave=False, disable=None) as bar:
+
+        def show(step: Step) -> None:
+            bar.set_postfix_str(f"{step.psnr:.1f} dB", refresh=False)
+            bar.update()
+
+        return segment(
+            args.scan,
+            model=model,
+            iterations=args.iterations,
+            device=args.device,
+            threads=args.threads,
+            seed=args.seed,
+            mask=args.mask,
+            reference=args.reference,
+            align=not args.no_align,
+            transform=transform,
+            on_step=show,
+        )
+
+
+def _write(result: Segmentation, args: argparse.Namespace, output: Path) -> list[Path]:
+    """Write everything that is asked for; the report last, because it counts the seconds."""
+    from src_core.io import export
+
+    overwrite, protocol = args.overwrite, result.protocol
+    written = result.save(output, overwrite=overwrite, lut=args.lut)
+    if args.probabilities:
+        written += export.write_probabilities(
+            result.probabilities(),
+            result.scan,
+            args.probabilities,
+            protocol=protocol,
+            details=result.report,
+            overwrite=overwrite,
+        )
+    if args.warp:
+        export.write_displacement_field(
+            result.displacement(), result.scan, args.warp, overwrite=overwrite
+        )
+        written.append(args.warp)
+    if args.volumes:
+        export.write_volumes_csv(
+            result.labels, result.scan, args.volumes, protocol=protocol, overwrite=overwrite
+        )
+        written.append(args.volumes)
+    if args.progression:
+        from src_core.results.progression import write_progression
+
+        write_progression(result, args.progression, overwrite=overwrite)
+        written.append(args.progression)
+    if args.report:
+        export.write_json(result.report, args.report, overwrite=overwrite)
+        written.append(args.report)
+    return written
+
+
+def _print_result(result: Segmentation, written: list[Path]) -> None:
+    report = result.report
+    seconds = sum(report["seconds"].values())
+    print(
+        f"{report['model']['name']}: {report['iterations']} steps, {report['psnr']:.1f} dB, "
+        f"{seconds:.1f} s ({report['stop_reason']})"
+    )
+    rows = [["structure", "volume (ml)"]]
+    rows += [[name, f"{mm3 / 1000:.2f}"] for name, mm3 in report["volumes"].items()]
+    if "dice" in report:
+        scores = ["Dice", *(cell(score, ".3f") for score in report["dice"].values())]
+        rows = [[*row, score] for row, score in zip(rows, scores, strict=True)]
+        rows.append(["mean", "", cell(report["mean_dice"], ".3f")])
+    print_table(rows)
+    print_written(written)
+
+
+COMMAND = Command("segment", "write the label map of a scan", _add_arguments, _run)

@@ -1,0 +1,145 @@
+"""The command `segment`: what it writes, and what it refuses before the fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from src_core.io.labels import protocol
+from tests.helpers.command_line import error_line, run
+
+
+def segment(scan_file: Path, model: Path, *words: object) -> int:
+    return run("segment", scan_file, "--model", model, "--no-align", *words)
+
+
+def test_segment_writes_a_label_map_on_the_grid_of_the_scan_beside_it(
+    scan_file: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segment(scan_file, tiny_model) == 0
+    folder = scan_file.parent
+    written = nib.load(folder / "sub-01_T1w_dseg.nii.gz")
+    original = nib.load(scan_file)
+    assert written.shape == original.shape
+    np.testing.assert_array_equal(written.affine, original.affine)
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "sub-01_T1w.nii.gz",
+        "sub-01_T1w_dseg.json",
+        "sub-01_T1w_dseg.nii.gz",
+        "sub-01_T1w_dseg.tsv",
+    ]
+    out, err = capsys.readouterr()
+    assert "fitting" not in err  # the progress bar is for terminals
+    for structure in protocol("tissue4").structures:
+        assert structure.name in out
+    assert "sub-01_T1w_dseg.nii.gz" in out
+
+
+def test_segment_writes_everything_that_is_asked_for(
+    files: dict[str, Path],
+    scan_file: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = {
+        "--output": "labels.nii.gz",
+        "--report": "report.json",
+        "--probabilities": "probabilities.nii.gz",
+        "--volumes": "volumes.csv",
+        "--warp": "warp.nii.gz",
+        "--progression": "progression.png",
+    }
+    words = [word for option, name in asked.items() for word in (option, tmp_path / name)]
+    words += ["--lut", "itksnap", "--reference", files["labels"], "--iterations", 3, "--seed", 1]
+    assert segment(scan_file, tiny_model, *words) == 0
+    for name in (*asked.values(), "labels_itksnap.txt", "labels.tsv"):
+        assert (tmp_path / name).stat().st_size > 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["iterations"] == 3
+    assert report["seed"] == 1
+    assert {"load", "align", "fit", "decode", "write"} <= report["seconds"].keys()
+    assert report["dice"].keys() == report["volumes"].keys()
+    assert f"{report['mean_dice']:.3f}" in capsys.readouterr().out
+
+
+def test_segment_takes_the_transform_of_a_file(
+    scan_file: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    shift = np.eye(4)
+    shift[0, 3] = 5
+    np.savetxt(tmp_path / "shift.txt", shift)
+    report = tmp_path / "report.json"
+    words = ["--transform", tmp_path / "shift.txt", "--report", report]
+    assert run("segment", scan_file, "--model", tiny_model, *words) == 0
+    found = json.loads(report.read_text())
+    assert found["alignment"]["method"] == "given"
+    np.testing.assert_array_equal(found["transform"], shift)
+
+
+def test_segment_passes_warnings_on(
+    files: dict[str, Path], tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = nib.load(files["scan"])
+    image.set_sform(None, code=0)
+    image.set_qform(None, code=0)
+    image.to_filename(tmp_path / "unknown.nii.gz")
+    assert segment(tmp_path / "unknown.nii.gz", tiny_model) == 0
+    warnings = capsys.readouterr().err.splitlines()
+    assert any("side unknown" in line for line in warnings)
+    assert all(line.startswith("napari-metaseg: warning: ") for line in warnings)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--report", "taken.txt"], "exists"),
+        (["--volumes", "no-such-folder/volumes.csv"], "folder"),
+        (["--report", "a.csv", "--volumes", "a.csv"], "two outputs"),
+        (["--output", "sub-01_T1w.nii.gz", "--overwrite"], "is an input"),
+        (["--output", "a.nii.gz", "--report", "a.json"], "two outputs"),
+        (["--transform", "taken.txt"], "taken.txt"),
+        (["--model", "no-such-model"], "no-such-model"),
+        (["--mask", "no-such-mask.nii"], "no-such-mask.nii"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_nothing_is_written(
+    words: list[str],
+    said: str,
+    scan_file: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(scan_file.parent)
+    Path("taken.txt").write_text("mine")
+    before = {path: path.read_bytes() for path in Path().iterdir()}
+    monkeypatch.setattr("src_core.segment.Fit", None)  # the fit is never reached
+    assert run("segment", scan_file.name, "--model", tiny_model, *words) == 2
+    assert said in error_line(capsys)
+    assert {path: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_a_scan_that_is_missing_is_what_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("segment", "no-such-folder/scan.nii.gz") == 2
+    assert "scan.nii.gz does not exist" in error_line(capsys)
+
+
+def test_an_interrupted_fit_leaves_nothing_behind(
+    scan_file: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("src_core.fitting.fit.Fit.__next__", interrupt)
+    assert segment(scan_file, tiny_model) == 130
+    assert "interrupted" in error_line(capsys)
+    assert list(scan_file.parent.iterdir()) == [scan_file]
