@@ -41,7 +41,8 @@ from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import read_transform
 from src_core.preparation.brain import brain_mask
 from src_core.results.measure import dice, volumes
-from src_core.segment import Segmentation, segment
+from src_core.results.segmentation import Segmentation
+from src_core.segment import segment
 from src_core.training.settings import DataSettings
 
 if TYPE_CHECKING:

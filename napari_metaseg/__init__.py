@@ -14,7 +14,7 @@ _HOMES = {
     "InputError": "src_core.errors",
     "Protocol": "src_core.io.labels",
     "Scan": "src_core.io.scan",
-    "Segmentation": "src_core.segment",
+    "Segmentation": "src_core.results.segmentation",
     "Step": "src_core.fitting.fit",
     "bundled_models": "src_core.models.model",
     "load_model": "src_core.models.model",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.panel.inputs import Choices
-    from src_core.segment import Segmentation
+    from src_core.results.segmentation import Segmentation
 
 POLL_MS = 20
 _MOST_EXPECTED = 2**25

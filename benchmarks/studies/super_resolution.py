@@ -31,7 +31,8 @@ from src_core.fitting.decode import decode_all
 from src_core.io.scan import scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.results.measure import psnr
-from src_core.segment import Segmentation, segment
+from src_core.results.segmentation import Segmentation
+from src_core.segment import segment
 from src_core.space.points import brain_points
 
 REFERENCE, NETWORK = "all voxels fitted", "network asked at all voxels"

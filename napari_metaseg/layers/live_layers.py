@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_metaseg.layers.maps import Map
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.job import Job
-    from src_core.segment import Segmentation
+    from src_core.results.segmentation import Segmentation
 
 _LAZY = {"rgb": False, "multiscale": False, "projection_mode": "none"}
 _REST = 2.0

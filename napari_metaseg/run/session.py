@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
     from src_core.preparation.prepare import Preparation
-    from src_core.segment import Segmentation
+    from src_core.results.segmentation import Segmentation
 
 LABELS, RECONSTRUCTION, POSITIONS = "labels", "reconstruction", "positions"
 _PIECE = 16384
@@ -228,7 +228,8 @@ class Session:
             The iteration is not stored any more.
         """
         from src_core.fitting.history import History
-        from src_core.segment import Segmentation, describe
+        from src_core.results.report import describe
+        from src_core.results.segmentation import Segmentation
 
         labels = self.label_map(iteration)
         prepared = self.prepared

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import argparse
 
     from src_core.fitting.fit import Step
-    from src_core.segment import Segmentation
+    from src_core.results.segmentation import Segmentation
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:

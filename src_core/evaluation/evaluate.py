@@ -21,7 +21,9 @@ from src_core.io.labels import Protocol, protocol
 from src_core.io.scan import Scan, slice_of
 from src_core.models.model import Model
 from src_core.results.measure import compare, dice, generalised_dice, volume_similarity, volumes
-from src_core.segment import Segmentation, psnr_inside, segment
+from src_core.results.report import psnr_inside
+from src_core.results.segmentation import Segmentation
+from src_core.segment import segment
 from src_core.training.settings import DataSettings
 
 MEASURES = ("dice", "hd95_mm", "assd_mm", "volume_similarity")

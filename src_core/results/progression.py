@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from src_core.segment import Segmentation
+    from src_core.results.segmentation import Segmentation
 
 ITERATIONS = (0, 2, 10, 50)
 """Iterations that are shown, where they are stored, before the last one."""

@@ -12,6 +12,26 @@ if TYPE_CHECKING:  # the viewer reads pictures without torch
     from src_core.space.points import BrainPoints
 
 
+def unmask(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Values of the brain's voxels on the scan's grid.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,)
+        In the order of ``numpy.nonzero(mask)``.
+    mask : ndarray of bool, shape (I, J, K)
+        The brain, N voxels.
+
+    Returns
+    -------
+    ndarray, shape (I, J, K)
+        0 outside the brain; of the values' type.
+    """
+    volume = np.zeros(mask.shape, values.dtype)
+    volume[mask] = values
+    return volume
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """Some voxels that stand for all voxels of a region.

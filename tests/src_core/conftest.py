@@ -16,6 +16,8 @@ from src_core.fitting.settings import FitSettings
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
 from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.results.segmentation import Segmentation
+from src_core.segment import segment
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, brain_points
 from src_core.space.template import TemplateImage
@@ -136,3 +138,9 @@ def training(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Tra
     )
     train(settings)
     return settings
+
+
+@pytest.fixture(scope="session")
+def result(brain: Brain, training: TrainingSettings) -> Segmentation:
+    """The phantom, segmented by the model that knows it."""
+    return segment(brain.scan, model=training.output, reference=brain.labels)

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
-from nibabel.affines import apply_affine, from_matvec
+from nibabel.affines import from_matvec
 from scipy.spatial.transform import Rotation
 
 from src_core.errors import InputError
@@ -23,7 +23,7 @@ from src_core.models.bundled import DEFAULT_MODEL
 from src_core.models.model import bundled_models
 from src_core.preparation.alignment import read_transform
 from src_core.results.measure import dice
-from src_core.segment import Segmentation, segment
+from src_core.segment import segment
 
 if TYPE_CHECKING:
     from src_core.fitting.fit import Step
@@ -36,11 +36,6 @@ FAST = {"align": False, "iterations": 4}
 def model(training) -> Path:
     """A model that knows the phantom."""
     return training.output
-
-
-@pytest.fixture(scope="module")
-def result(brain, model) -> Segmentation:
-    return segment(brain.scan, model=model, reference=brain.labels)
 
 
 @pytest.fixture(scope="module")
@@ -64,30 +59,6 @@ def test_the_labels_are_right_and_on_the_scans_grid(brain, result) -> None:
     assert result.labels.dtype == np.uint8
     assert (result.labels[~brain.mask] == 0).all()
     assert mean_dice(result.labels, brain.labels) > 0.75
-
-
-def test_the_report_tells_everything(brain, result) -> None:
-    report = result.report
-    assert report["seconds"].keys() >= {"load", "align", "fit", "decode"}
-    assert report["iterations"] == 12
-    assert report["stop_reason"] in ("iterations", "labels stand still")
-    assert report["model"] == {"name": "phantoms", "sha256": result.model.sha256}
-    assert report["alignment"]["method"] == "estimated"
-    np.testing.assert_array_equal(report["transform"], result.alignment.matrix)
-    assert report["device"] in ("cpu", "cuda")
-    assert {"python", "torch", "numpy", "nibabel", "scipy"} <= report["versions"].keys()
-    names = [structure.name for structure in result.protocol.structures]
-    assert list(report["volumes"]) == names
-    counted = [np.sum(result.labels == id) * brain.scan.voxel_volume for id in IDS]
-    np.testing.assert_allclose(list(report["volumes"].values()), counted)
-    assert report["mean_dice"] == pytest.approx(mean_dice(result.labels, brain.labels), abs=1e-3)
-    assert list(report["dice"]) == names
-    assert 10 < report["psnr"] < 40
-    json.dumps(report)  # can be written
-
-
-def test_without_a_reference_there_is_no_dice(brain, model) -> None:
-    assert not {"dice", "mean_dice"} & segment(brain.scan, model=model, **FAST).report.keys()
 
 
 def test_file_scan_and_array_give_the_same(brain, model, scan_file) -> None:
@@ -199,53 +170,6 @@ def test_a_two_dimensional_file_is_a_slice(brain, model, tmp_path) -> None:
     found = segment(path, model=model, **FAST)
     assert found.labels.shape == (*brain.scan.shape[:2], 1)
     assert found.labels.any()
-
-
-def test_past_iterations_can_be_looked_at(brain, result) -> None:
-    np.testing.assert_array_equal(result.labels_at(12), result.labels)
-    assert not np.array_equal(result.labels_at(0), result.labels)
-    np.testing.assert_array_equal(result.labels_at(12), result.labels)
-    errors = [
-        np.abs(result.reconstruction(i) - brain.scan.voxels)[brain.mask].mean() for i in (0, 12)
-    ]
-    assert errors[1] < errors[0]
-    with pytest.raises(InputError, match="iteration 99 is not stored"):
-        result.labels_at(99)
-
-
-def test_what_can_be_asked_for_later(brain, result) -> None:
-    shape = brain.scan.shape
-    probabilities = result.probabilities()
-    assert probabilities.shape == (*shape, 5)
-    assert probabilities.dtype == np.float32
-    np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
-    np.testing.assert_array_equal(probabilities.argmax(-1), result.labels)
-    assert (result.entropy()[~brain.mask] == 0).all()
-    assert 0 < result.entropy().max() <= np.log2(5) + 1e-5
-    np.testing.assert_allclose(
-        (result.reconstruction() + result.residual())[brain.mask],
-        brain.scan.voxels[brain.mask],
-        rtol=1e-4,
-        atol=1e-3,
-    )
-    world = apply_affine(brain.scan.affine, np.moveaxis(np.indices(shape), 0, -1))
-    np.testing.assert_allclose(
-        world + result.displacement(), result.template_positions(), atol=1e-2
-    )
-    assert 0.3 < np.median(result.jacobian()[brain.mask]) < 3
-
-
-def test_saving_writes_the_label_map_and_its_companions_once(result, tmp_path) -> None:
-    path = tmp_path / "out_dseg.nii.gz"
-    written = result.save(path, lut="itksnap")
-    assert path in written
-    assert sorted(written) == sorted(tmp_path.iterdir())
-    assert {file.suffix for file in written} == {".gz", ".tsv", ".json", ".txt"}
-    np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), result.labels)
-    assert result.report["seconds"]["write"] > 0
-    with pytest.raises(InputError, match="overwrite"):
-        result.save(path)
-    result.save(path, overwrite=True)
 
 
 def test_a_fit_that_is_interrupted_says_so_to_the_caller(brain, model) -> None:

@@ -17,7 +17,8 @@ from napari_metaseg.run.pictures import WHOLE
 from napari_metaseg.run.session import Session
 from src_core.io import export
 from src_core.preparation.prepare import prepare
-from src_core.segment import Segmentation, segment
+from src_core.results.segmentation import Segmentation
+from src_core.segment import segment
 
 if TYPE_CHECKING:
     from pathlib import Path

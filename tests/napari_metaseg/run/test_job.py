@@ -27,7 +27,8 @@ from src_core.fitting.fit import Fit
 from src_core.io.sample import phantom
 from src_core.io.scan import scan_from_array
 from src_core.preparation.alignment import Alignment
-from src_core.segment import Segmentation, segment
+from src_core.results.segmentation import Segmentation
+from src_core.segment import segment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from src_core.space.regions import unmask
 from tests.helpers.blank_regions import regions_of
 
 SHAPE = (13, 17, 11)
@@ -103,3 +104,11 @@ def test_one_voxel_is_enough() -> None:
     assert regions.plane(1, 3).tolist() == [0]
     sample = regions.sample(6.0)
     assert (sample.numbers.tolist(), sample.parents.tolist()) == ([0], [0])
+
+
+def test_values_of_the_brain_come_back_to_their_voxels(mask) -> None:
+    values = 1 + np.arange(np.count_nonzero(mask), dtype=np.int16)
+    volume = unmask(values, mask)
+    assert volume.dtype == np.int16
+    np.testing.assert_array_equal(volume[mask], values)
+    assert (volume[~mask] == 0).all()

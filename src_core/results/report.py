@@ -1,0 +1,106 @@
+"""The report of a label map: how it was made and what was measured."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from src_core import __version__
+from src_core.fitting.decode import decode
+from src_core.results import measure
+
+if TYPE_CHECKING:
+    from src_core.fitting.fit import Fit
+    from src_core.io.labels import Protocol
+    from src_core.networks.base import CoordinateNetwork
+    from src_core.preparation.prepare import Preparation
+    from src_core.space.points import BrainPoints
+
+NOTICE = (
+    "Research use only: not a medical device, not for diagnosis or treatment decisions. "
+    "Inspect every result."
+)
+"""Goes into every report and every description beside a label map."""
+PSNR_PROBES = 50_000
+"""Voxels from which the PSNR in the report is taken."""
+
+
+def describe(
+    prepared: Preparation, labels: np.ndarray, network: CoordinateNetwork, fit: Fit
+) -> dict[str, Any]:
+    """The report of a label map: how it was made, its volumes and, with a reference, its Dice.
+
+    Parameters
+    ----------
+    prepared : Preparation
+    labels : ndarray of int, shape (I, J, K)
+    network : CoordinateNetwork
+        The fitted one that gave the labels.
+    fit : Fit
+        That fitted it.
+
+    Returns
+    -------
+    dict
+    """
+    protocol, alignment = prepared.model.protocol, prepared.alignment
+    similarity = alignment.similarity
+    volumes = measure.volumes(labels, prepared.scan.affine, protocol.ids[1:])
+    by_name = {s.name: round(float(volumes[s.id]), 3) for s in protocol.structures}
+    versions = {name: metadata.version(name) for name in ("torch", "numpy", "nibabel", "scipy")}
+    report: dict[str, Any] = {
+        "seconds": dict(prepared.seconds),
+        "iterations": fit.iteration,
+        "psnr": round(psnr_inside(network, prepared.points, fit.settings.seed), 3),
+        "stop_reason": fit.stop_reason,
+        "model": {"name": prepared.model.name, "sha256": prepared.model.sha256},
+        "protocol": protocol.name,
+        "transform": alignment.matrix.tolist(),
+        "alignment": {
+            "method": alignment.method,
+            "similarity": None if np.isnan(similarity) else round(similarity, 4),
+        },
+        "bias_field_removed": round(prepared.points.bias.strength, 3),
+        "device": str(prepared.device),
+        "threads": torch.get_num_threads(),
+        "seed": fit.settings.seed,
+        "versions": {
+            "napari-metaseg": __version__,
+            "python": platform.python_version(),
+            **versions,
+        },
+        "volumes": by_name,
+        "notes": list(prepared.scan.notes),
+        "notice": NOTICE,
+    }
+    if prepared.reference is not None:
+        report.update(_comparison(labels, prepared.reference, protocol))
+    return report
+
+
+def _comparison(labels: np.ndarray, truth: np.ndarray, protocol: Protocol) -> dict[str, Any]:
+    scores = measure.dice(labels, truth, protocol.ids[1:])
+    known = [score for score in scores.values() if not np.isnan(score)]
+    return {
+        "dice": {
+            s.name: None if np.isnan(scores[s.id]) else round(float(scores[s.id]), 4)
+            for s in protocol.structures
+        },
+        "mean_dice": round(float(np.mean(known)), 4) if known else None,
+    }
+
+
+def psnr_inside(network: CoordinateNetwork, points: BrainPoints, seed: int) -> float:
+    """PSNR of the reconstruction inside the brain, dB, on `PSNR_PROBES` random voxels.
+
+    The peak is 1 in normalised intensities.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    which = torch.randint(len(points), (PSNR_PROBES,), generator=generator)
+    which = which.to(points.indices.device)
+    found = decode(network, points, "intensity", which)
+    return measure.psnr(found, points.seen[which, 0].float().cpu().numpy(), peak=1.0)

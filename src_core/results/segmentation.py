@@ -1,0 +1,203 @@
+"""A segmented scan, and what can be asked of it later."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from src_core.fitting import warp_products
+from src_core.fitting.decode import Quantity, decode
+from src_core.io import export
+from src_core.space.regions import unmask
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from src_core.fitting.history import History
+    from src_core.io.labels import Protocol
+    from src_core.io.scan import Scan
+    from src_core.models.model import Model
+    from src_core.networks.base import CoordinateNetwork
+    from src_core.preparation.alignment import Alignment
+    from src_core.preparation.prepare import Preparation
+    from src_core.space.points import BrainPoints
+
+
+@dataclass(eq=False)
+class Segmentation:
+    """A scan with its labels and the fitted network that gave them.
+
+    Attributes
+    ----------
+    scan : Scan
+    mask : ndarray of bool, shape (I, J, K)
+        The brain.
+    model : Model
+    alignment : Alignment
+    labels : ndarray, shape (I, J, K), uint8 or int16
+        Label ids of the protocol, 0 outside.
+    report : dict
+        Seconds per stage, iterations, PSNR, stop reason, model, transform, device, versions,
+        volumes (mm3), notes; with a reference also Dice.
+    history : History
+        Weights of past iterations.
+    network : CoordinateNetwork
+        Fitted.
+    points : BrainPoints
+        The brain voxels that it was fitted to.
+    """
+
+    scan: Scan
+    mask: np.ndarray
+    model: Model
+    alignment: Alignment
+    labels: np.ndarray
+    report: dict[str, Any]
+    history: History
+    network: CoordinateNetwork
+    points: BrainPoints
+
+    @classmethod
+    def of(
+        cls,
+        prepared: Preparation,
+        labels: np.ndarray,
+        report: dict[str, Any],
+        history: History,
+        network: CoordinateNetwork,
+    ) -> Segmentation:
+        """The result for a prepared scan."""
+        return cls(
+            prepared.scan,
+            prepared.mask,
+            prepared.model,
+            prepared.alignment,
+            labels,
+            report,
+            history,
+            network,
+            prepared.points,
+        )
+
+    @property
+    def protocol(self) -> Protocol:
+        """Ids, names and colours of the labels."""
+        return self.model.protocol
+
+    @property
+    def iterations(self) -> list[int]:
+        """Stored iterations; 0 is the start."""
+        return self.history.iterations
+
+    def labels_at(self, iteration: int) -> np.ndarray:
+        """Label map of a stored iteration, like `labels`.
+
+        Raises
+        ------
+        InputError
+            The iteration is not stored.
+        """
+        with self.history.at(iteration):
+            return self.protocol.to_ids(unmask(self._decode("classes"), self.mask))
+
+    def reconstruction(self, iteration: int | None = None) -> np.ndarray:
+        """The scan as the network knows it, in the scan's own intensities.
+
+        Parameters
+        ----------
+        iteration : int, optional
+            A stored one; the last by default.
+
+        Returns
+        -------
+        ndarray, shape (I, J, K), float32
+            0 outside the brain.
+
+        Raises
+        ------
+        InputError
+            The iteration is not stored.
+        """
+        with self.history.at(self.iterations[-1] if iteration is None else iteration):
+            values = self._decode("intensity")
+        return unmask(self.points.restore(values), self.mask)
+
+    def residual(self) -> np.ndarray:
+        """Scan minus reconstruction inside the brain, shape (I, J, K), float32."""
+        return np.where(self.mask, self.scan.voxels - self.reconstruction(), np.float32(0))
+
+    def probabilities(self) -> np.ndarray:
+        """Softmax probabilities, shape (I, J, K, classes), float32; background first."""
+        probabilities = np.zeros((*self.scan.shape, len(self.protocol.ids)), np.float32)
+        probabilities[..., 0] = 1
+        probabilities[self.mask] = self._decode("probabilities")
+        return probabilities
+
+    def entropy(self) -> np.ndarray:
+        """Entropy of the probabilities in bits, shape (I, J, K), float32."""
+        return unmask(self._decode("entropy"), self.mask)
+
+    def template_positions(self) -> np.ndarray:
+        """Template (MNI) mm of every voxel, shape (I, J, K, 3), float32."""
+        return warp_products.template_positions(*self._map())
+
+    def displacement(self) -> np.ndarray:
+        """Template mm minus world mm of every voxel (RAS), shape (I, J, K, 3), float32."""
+        return warp_products.displacement_field(*self._map())
+
+    def jacobian(self) -> np.ndarray:
+        """Template volume per scan volume at every voxel, shape (I, J, K), float32."""
+        return warp_products.jacobian_determinant(*self._map())
+
+    def save(
+        self,
+        path: str | Path,
+        *,
+        overwrite: bool = False,
+        lut: Literal["freesurfer", "itksnap"] | None = None,
+    ) -> list[Path]:
+        """Write the label map in the scan's own geometry, its table and its description.
+
+        Parameters
+        ----------
+        path : path
+            ``.nii``, ``.nii.gz`` or ``.mgz``.
+        overwrite : bool
+            Replace files that exist.
+        lut : {"freesurfer", "itksnap"}, optional
+            Write a colour table for this program as well.
+
+        Returns
+        -------
+        list of Path
+            Files written.
+
+        Raises
+        ------
+        InputError
+            A file exists or can't be written.
+        """
+        started = time.perf_counter()
+        written = export.write_labels(
+            self.labels,
+            self.scan,
+            path,
+            protocol=self.protocol,
+            details=self.report,
+            overwrite=overwrite,
+        )
+        if lut:
+            table = export.companion(path, f"_{lut}.txt")
+            export.write_lookup_table(self.protocol, table, lut, overwrite=overwrite)
+            written.append(table)
+        self.report["seconds"]["write"] = round(time.perf_counter() - started, 3)
+        return written
+
+    def _map(self) -> tuple[CoordinateNetwork, np.ndarray, np.ndarray, tuple[int, ...]]:
+        return self.network, self.alignment.matrix, self.scan.affine, self.scan.shape
+
+    def _decode(self, quantity: Quantity) -> np.ndarray:
+        return decode(self.network, self.points, quantity)

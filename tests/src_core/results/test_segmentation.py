@@ -1,0 +1,57 @@
+"""What can be asked of a segmented scan."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine
+
+from src_core.errors import InputError
+
+
+def test_past_iterations_can_be_looked_at(brain, result) -> None:
+    np.testing.assert_array_equal(result.labels_at(12), result.labels)
+    assert not np.array_equal(result.labels_at(0), result.labels)
+    np.testing.assert_array_equal(result.labels_at(12), result.labels)
+    errors = [
+        np.abs(result.reconstruction(i) - brain.scan.voxels)[brain.mask].mean() for i in (0, 12)
+    ]
+    assert errors[1] < errors[0]
+    with pytest.raises(InputError, match="iteration 99 is not stored"):
+        result.labels_at(99)
+
+
+def test_what_can_be_asked_for_later(brain, result) -> None:
+    shape = brain.scan.shape
+    probabilities = result.probabilities()
+    assert probabilities.shape == (*shape, 5)
+    assert probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
+    np.testing.assert_array_equal(probabilities.argmax(-1), result.labels)
+    assert (result.entropy()[~brain.mask] == 0).all()
+    assert 0 < result.entropy().max() <= np.log2(5) + 1e-5
+    np.testing.assert_allclose(
+        (result.reconstruction() + result.residual())[brain.mask],
+        brain.scan.voxels[brain.mask],
+        rtol=1e-4,
+        atol=1e-3,
+    )
+    world = apply_affine(brain.scan.affine, np.moveaxis(np.indices(shape), 0, -1))
+    np.testing.assert_allclose(
+        world + result.displacement(), result.template_positions(), atol=1e-2
+    )
+    assert 0.3 < np.median(result.jacobian()[brain.mask]) < 3
+
+
+def test_saving_writes_the_label_map_and_its_companions_once(result, tmp_path) -> None:
+    path = tmp_path / "out_dseg.nii.gz"
+    written = result.save(path, lut="itksnap")
+    assert path in written
+    assert sorted(written) == sorted(tmp_path.iterdir())
+    assert {file.suffix for file in written} == {".gz", ".tsv", ".json", ".txt"}
+    np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), result.labels)
+    assert result.report["seconds"]["write"] > 0
+    with pytest.raises(InputError, match="overwrite"):
+        result.save(path)
+    result.save(path, overwrite=True)
