@@ -301,7 +301,7 @@ def measure_rate(window: Window) -> float:
 
 def fresh_iterations(window: Window) -> list[int]:
     """Past iterations that nothing is decoded of yet, from all over the fit, in a wild order."""
-    from napari_metaseg.run.pictures import COARSE
+    from napari_metaseg.run.region import COARSE
 
     job = window.job
     fresh = [i for i in job.iterations[:-1] if window.session.lacks(i, COARSE)]

@@ -23,8 +23,9 @@ from napari_metaseg.layers.scan_layers import (
 )
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.job import Job
+from napari_metaseg.run.readout import LABELS
 from napari_metaseg.run.request import Request
-from napari_metaseg.run.session import LABELS, Session
+from napari_metaseg.run.session import Session
 from src_core.errors import InputError
 
 if TYPE_CHECKING:

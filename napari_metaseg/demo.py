@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from napari import Viewer
 from qtpy.QtWidgets import QApplication
 
-from napari_metaseg.run.pictures import Region
+from napari_metaseg.run.region import Region
 from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_metaseg.run.pictures import Region, thin_axis
+from napari_metaseg.run.region import Region, thin_axis
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LiveArray:
-    """One quantity of the iteration that is shown, decoded where napari looks.
+    """One readout of the iteration that is shown, decoded where napari looks.
 
     Has what napari needs of an array: shape, dtype and slicing. A slice is only computed when it is
     turned into a numpy array.
@@ -26,7 +26,7 @@ class LiveArray:
     Parameters
     ----------
     session : Session
-    quantity : str
+    readout : str
     orientation : Orientation
         From the scan's voxel order to the axes on the screen.
     on_coarse : callable
@@ -36,15 +36,15 @@ class LiveArray:
     def __init__(
         self,
         session: Session,
-        quantity: str,
+        readout: str,
         orientation: Orientation,
         on_coarse: Callable[[Region], None],
     ):
         self._session = session
-        self._quantity = quantity
+        self._readout = readout
         self._orientation = orientation
         self._on_coarse = on_coarse
-        self._empty = session.quantities[quantity].empty
+        self._empty = session.readouts[readout].empty
         full = tuple(session.scan.shape[axis] for axis in orientation.axes)
         self.shape = tuple(full[axis] for axis in orientation.shown)
         self._full = full
@@ -67,7 +67,7 @@ class LiveArray:
             It is not decoded yet.
         """
         session = self._session
-        values, sharp = session.pictures.volume(session.shown, self._quantity)
+        values, sharp = session.pictures.volume(session.shown, self._readout)
         if values is None or not sharp:
             raise InputError(
                 f"iteration {session.shown} is not decoded at every voxel yet: wait a few seconds, "
@@ -89,7 +89,7 @@ class LiveArray:
                 extent = slice(size - extent.stop, size - extent.start)
             voxels[self._orientation.axes[display]] = extent
         session = self._session
-        block, sharp = session.pictures.block(session.shown, self._quantity, voxels, self._empty)
+        block, sharp = session.pictures.block(session.shown, self._readout, voxels, self._empty)
         if not sharp:
             axis = thin_axis(voxels, session.scan.shape)
             index = 0 if axis is None else voxels[axis].start

@@ -16,7 +16,8 @@ import numpy as np
 from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY
-from napari_metaseg.run.session import LABELS, RECONSTRUCTION, Session
+from napari_metaseg.run.readout import LABELS, RECONSTRUCTION
+from napari_metaseg.run.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,11 +97,11 @@ class LiveLayers:
         return [*main, *self._maps.values()]
 
     def add_map(self, map: Map) -> None:
-        """Show a quantity more, as soon as there is something to see of it."""
-        name = map.quantity.name
-        if name in self._maps or name in self.session.quantities:
+        """Show one more readout as soon as there is something to see of it."""
+        name = map.readout.name
+        if name in self._maps or name in self.session.readouts:
             return
-        self._job.add_quantity(map.quantity, partial(self._add_map_layer, map))
+        self._job.add_readout(map.readout, partial(self._add_map_layer, map))
 
     def refresh(self) -> None:
         """Read what is on the screen again, now or when the window has had a rest."""
@@ -176,10 +177,10 @@ class LiveLayers:
         )
         self.labels.editable = False
 
-    def _array(self, quantity: str) -> LiveArray:
+    def _array(self, readout: str) -> LiveArray:
         session = self.session
         return LiveArray(
-            session, quantity, self.orientation, lambda region: self._job.look_at(session, region)
+            session, readout, self.orientation, lambda region: self._job.look_at(session, region)
         )
 
     def _geometry(self) -> dict[str, Any]:
@@ -192,8 +193,8 @@ class LiveLayers:
         }
 
     def _add_map_layer(self, map: Map) -> None:
-        self._maps[map.quantity.name] = self._viewer.add_image(
-            self._array(map.quantity.name),
+        self._maps[map.readout.name] = self._viewer.add_image(
+            self._array(map.readout.name),
             name=f"{self.name} {map.title}",
             colormap=map.colormap,
             contrast_limits=map.limits,
@@ -211,7 +212,7 @@ class LiveLayers:
             self.labels = None
         for name in [name for name, other in self._maps.items() if other == layer]:
             del self._maps[name]
-            self.session.quantities.pop(name, None)
+            self.session.readouts.pop(name, None)
         if not self.layers:
             self._viewer.layers.events.removed.disconnect(self._on_removed)
             self._on_gone()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_metaseg.run.session import Quantity, Session
+from napari_metaseg.run.readout import Readout, as_decoded
+from napari_metaseg.run.session import Session
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,11 +22,11 @@ _COLORS = ("red", "green", "blue")
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """A quantity as an image layer.
+    """A readout as an image layer.
 
     Attributes
     ----------
-    quantity : Quantity
+    readout : Readout
     title : str
     colormap : str
         Of napari.
@@ -35,7 +36,7 @@ class Map:
         Of napari.
     """
 
-    quantity: Quantity
+    readout: Readout
     title: str
     colormap: str
     limits: tuple[float, float]
@@ -46,19 +47,19 @@ def probability(session: Session, id: int) -> Map:
     """Probability of one structure."""
     place = session.protocol.ids.tolist().index(id)
     structure = session.protocol.structures[place - 1]
-    quantity = Quantity(
+    readout = Readout(
         f"probability {id}",
         lambda seen: seen.probabilities[:, place],
-        _as_it_is,
+        as_decoded,
         np.zeros((), np.float32),
     )
-    return Map(quantity, f"probability of {structure.name}", "magma", (0, 1))
+    return Map(readout, f"probability of {structure.name}", "magma", (0, 1))
 
 
 def entropy(session: Session) -> Map:
     """Entropy of the class probabilities: high where the labels are uncertain."""
-    quantity = Quantity("entropy", lambda seen: seen.entropy, _as_it_is, np.zeros((), np.float32))
-    return Map(quantity, "entropy (bits)", "inferno", (0, 1))
+    readout = Readout("entropy", lambda seen: seen.entropy, as_decoded, np.zeros((), np.float32))
+    return Map(readout, "entropy (bits)", "inferno", (0, 1))
 
 
 def residual(session: Session) -> Map:
@@ -69,17 +70,15 @@ def residual(session: Session) -> Map:
     def difference(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         return own[numbers] - points.restore(values, numbers)
 
-    quantity = Quantity(
-        "residual", lambda seen: seen.intensity, difference, np.zeros((), np.float32)
-    )
+    readout = Readout("residual", lambda seen: seen.intensity, difference, np.zeros((), np.float32))
     most = 0.25 * float(np.ptp(np.quantile(own, (0.02, 0.98))))
-    return Map(quantity, "residual", "PiYG", (-most, most))
+    return Map(readout, "residual", "PiYG", (-most, most))
 
 
 def jacobian(session: Session) -> Map:
     """Local volume change by the warp; 1 is none."""
-    quantity = Quantity("jacobian", lambda seen: seen.jacobian, _as_it_is, np.ones((), np.float32))
-    return Map(quantity, "Jacobian of the warp", "PiYG", (0.5, 1.5))
+    readout = Readout("jacobian", lambda seen: seen.jacobian, as_decoded, np.ones((), np.float32))
+    return Map(readout, "Jacobian of the warp", "PiYG", (0.5, 1.5))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,12 +118,8 @@ def component(components: Components, number: int) -> Map:
         mean, axis = components.mean, components.axes[:, number]
         return (features - features.new_tensor(mean)) @ features.new_tensor(axis)
 
-    quantity = Quantity(f"component {number}", project, _as_it_is, np.full((), -3, np.float32))
+    readout = Readout(f"component {number}", project, as_decoded, np.full((), -3, np.float32))
     title = f"feature component {number + 1}"
     # The first covers what is below, the others mix their colours into it.
     blending = "additive" if number else "translucent"
-    return Map(quantity, title, _COLORS[number], (-2.5, 2.5), blending)
-
-
-def _as_it_is(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-    return values
+    return Map(readout, title, _COLORS[number], (-2.5, 2.5), blending)

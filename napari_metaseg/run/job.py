@@ -19,14 +19,15 @@ import numpy as np
 from psygnal import Signal
 
 from napari_metaseg.run.engine_thread import EngineThread, Task, Urgency
-from napari_metaseg.run.pictures import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
-from napari_metaseg.run.session import Quantity, Session
+from napari_metaseg.run.region import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
+from napari_metaseg.run.session import Session
 from napari_metaseg.run.status import CurvePoint, Progress, State, StructureRow, StructureTable
 from src_core.errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari_metaseg.run.readout import Readout
     from napari_metaseg.run.request import Request
     from src_core.fitting.fit import Step
     from src_core.preparation.prepare import Preparation, Stage
@@ -282,12 +283,12 @@ class Job:
             self._region = region
             self._sharpen()
 
-    def add_quantity(self, quantity: Quantity, then: Callable[[], None]) -> None:
+    def add_readout(self, readout: Readout, then: Callable[[], None]) -> None:
         """Decode something more from now on; call back once there is something to see of it."""
         if self.session is None or self.shown is None:
             return
         session, shown = self.session, self.shown
-        session.quantities[quantity.name] = quantity
+        session.readouts[readout.name] = readout
 
         def steps() -> Iterator[None]:
             yield from session.decode(shown, COARSE)
@@ -295,7 +296,7 @@ class Job:
 
         def on_error(error: Exception) -> None:
             # Or else it would fail again with every picture.
-            session.quantities.pop(quantity.name, None)
+            session.readouts.pop(readout.name, None)
             self._report(error)
 
         self._engine.submit(steps(), Urgency.VIEW, on_error)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from napari_metaseg.run.region import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region, thin_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,45 +21,8 @@ BUDGET = 256 * 2**20
 """Bytes of decoded values kept."""
 
 
-@dataclass(frozen=True)
-class Region:
-    """A part of the brain, sharp or coarse.
-
-    Attributes
-    ----------
-    axis : int or None
-        The plane's axis in the scan's voxel order; None: the whole volume.
-    index : int
-        Of the plane.
-    spacing : float
-        Distance in mm of the voxels that are decoded; 0: every voxel.
-    """
-
-    axis: int | None = None
-    index: int = 0
-    spacing: float = 0.0
-
-
-def thin_axis(box: Sequence[slice], shape: Sequence[int]) -> int | None:
-    """The axis across which a box of a scan is one voxel thick; None for a thicker box.
-
-    Of a line it is the shorter one, so that of a single slice it is always the slice's own.
-    """
-    thin = [axis for axis, extent in enumerate(box) if extent.stop - extent.start == 1]
-    return min(thin, key=lambda axis: shape[axis], default=None)
-
-
-COARSE = Region(spacing=10.0)
-"""Decoded before an iteration is shown, so that there is something to see everywhere."""
-FINER = Region(spacing=3.0)
-"""Volume for the 3D view."""
-WHOLE = Region()
-PREVIEW_SPACING = 2.0
-"""Of the plane on the screen while a fit goes on, mm."""
-
-
 class Pictures:
-    """Values per iteration, quantity and region; the oldest unused are dropped first.
+    """Values per iteration, readout and region; the oldest unused are dropped first.
 
     Safe to use from several threads.
 
@@ -97,10 +62,10 @@ class Pictures:
             return self._sample(region.spacing).parents
         return self._sample_plane(region.axis, region.index, region.spacing).parents
 
-    def put(self, iteration: int, quantity: str, region: Region, values: np.ndarray) -> None:
+    def put(self, iteration: int, readout: str, region: Region, values: np.ndarray) -> None:
         """Store values at the `numbers` of a region."""
         with self._lock:
-            key = (iteration, quantity, region)
+            key = (iteration, readout, region)
             before = self._values.pop(key, None)
             self._size += values.nbytes - (0 if before is None else before.nbytes)
             self._values[key] = values
@@ -108,97 +73,98 @@ class Pictures:
                 _, dropped = self._values.popitem(last=False)
                 self._size -= dropped.nbytes
 
-    def get(self, iteration: int, quantity: str, region: Region) -> np.ndarray | None:
+    def get(self, iteration: int, readout: str, region: Region) -> np.ndarray | None:
         """Values at the `numbers` of a region, if they are there."""
         with self._lock:
-            key = (iteration, quantity, region)
+            key = (iteration, readout, region)
             values = self._values.get(key)
             if values is not None:
                 self._values.move_to_end(key)
             return values
 
-    def has(self, iteration: int, quantity: str, region: Region) -> bool:
+    def has(self, iteration: int, readout: str, region: Region) -> bool:
         """Whether a region is there at least as sharp."""
         known = {WHOLE, replace(region, spacing=0.0), region}
-        return any(self.get(iteration, quantity, one) is not None for one in known)
+        return any(self.get(iteration, readout, one) is not None for one in known)
 
     def plane(
-        self, iteration: int, quantity: str, axis: int, index: int
+        self, iteration: int, readout: str, axis: int, index: int
     ) -> tuple[np.ndarray | None, bool]:
-        """The sharpest values of a plane, in the order of `Regions.plane`, and whether they are
-        sharp.
+        """The sharpest values of a plane, and whether they are sharp.
+
+        They are in the order of `Regions.plane`.
         """
         numbers = self.regions.plane(axis, index)
-        whole = self.get(iteration, quantity, WHOLE)
+        whole = self.get(iteration, readout, WHOLE)
         if whole is not None:
             return whole[numbers], True
-        sharp = self.get(iteration, quantity, Region(axis, index))
+        sharp = self.get(iteration, readout, Region(axis, index))
         if sharp is not None:
             return sharp, True
-        preview = self.get(iteration, quantity, Region(axis, index, PREVIEW_SPACING))
+        preview = self.get(iteration, readout, Region(axis, index, PREVIEW_SPACING))
         if preview is not None:
             return preview[self._parents(Region(axis, index, PREVIEW_SPACING))], False
-        found = self._first(iteration, quantity, (FINER, COARSE))
+        found = self._first(iteration, readout, (FINER, COARSE))
         if found is None:
             return None, False
         region, values = found
         return values[self._parents(region)[numbers]], False
 
-    def decoded(self, iteration: int, quantity: str) -> tuple[np.ndarray, np.ndarray] | None:
+    def decoded(self, iteration: int, readout: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Numbers of the brain points of the sharpest volume that were decoded, and their values.
 
         Other than in `volume`, no point has the value of one nearby.
         """
-        found = self._first(iteration, quantity, (WHOLE, FINER, COARSE))
+        found = self._first(iteration, readout, (WHOLE, FINER, COARSE))
         if found is None:
             return None
         region, values = found
         return self.numbers(region), values
 
-    def volume(self, iteration: int, quantity: str) -> tuple[np.ndarray | None, bool]:
+    def volume(self, iteration: int, readout: str) -> tuple[np.ndarray | None, bool]:
         """The sharpest values of all brain points, and whether they are sharp."""
-        found = self._first(iteration, quantity, (WHOLE, FINER, COARSE))
+        found = self._first(iteration, readout, (WHOLE, FINER, COARSE))
         if found is None:
             return None, False
         region, values = found
         return (values, True) if region == WHOLE else (values[self._parents(region)], False)
 
-    def value(self, iteration: int, quantity: str, number: int) -> np.ndarray | None:
+    def value(self, iteration: int, readout: str, number: int) -> np.ndarray | None:
         """The sharpest value of one brain point, if anything is known of it."""
         planes = [
             Region(axis, index, spacing)
             for spacing in (0.0, PREVIEW_SPACING)
             for axis, index in enumerate(self.regions.indices[number].tolist())
         ]
-        found = self._first(iteration, quantity, (WHOLE, *planes, FINER, COARSE))
+        found = self._first(iteration, readout, (WHOLE, *planes, FINER, COARSE))
         if found is None:
             return None
         region, values = found
-        place = number
+        position = number
         if region.axis is not None:
             numbers = self.regions.plane(region.axis, region.index)
-            place = int(np.searchsorted(numbers, number))
-        return values[place if region.spacing == 0 else self._parents(region)[place]]
+            position = int(np.searchsorted(numbers, number))
+        return values[position if region.spacing == 0 else self._parents(region)[position]]
 
     def _first(
-        self, iteration: int, quantity: str, regions: Sequence[Region]
+        self, iteration: int, readout: str, regions: Sequence[Region]
     ) -> tuple[Region, np.ndarray] | None:
         """The first of some regions that is there, with its values."""
         for region in regions:
-            values = self.get(iteration, quantity, region)
+            values = self.get(iteration, readout, region)
             if values is not None:
                 return region, values
         return None
 
     def block(
-        self, iteration: int, quantity: str, box: Sequence[slice], empty: np.ndarray
+        self, iteration: int, readout: str, box: Sequence[slice], empty: np.ndarray
     ) -> tuple[np.ndarray, bool]:
         """A box of voxels in the scan's order, filled with the sharpest values there are.
 
         Parameters
         ----------
         iteration : int
-        quantity : str
+        readout : str
         box : sequence of 3 slices
         empty : ndarray, shape (...)
             What stands outside the brain, and where nothing is known; its dtype is the result's.
@@ -213,16 +179,16 @@ class Pictures:
         axis = thin_axis(box, shape)
         if axis is not None:
             index = box[axis].start
-            values, sharp = self.plane(iteration, quantity, axis, index)
+            values, sharp = self.plane(iteration, readout, axis, index)
             numbers = self.regions.plane(axis, index)
             across = [other for other in range(3) if other != axis]
-            picture = np.full((shape[across[0]], shape[across[1]], *empty.shape), empty)
+            plane = np.full((shape[across[0]], shape[across[1]], *empty.shape), empty)
             if values is not None:
                 where = self.regions.indices[numbers]
-                picture[where[:, across[0]], where[:, across[1]]] = values
-            picture = picture[box[across[0]], box[across[1]]]
-            return np.expand_dims(picture, axis), sharp
-        values, sharp = self.volume(iteration, quantity)
+                plane[where[:, across[0]], where[:, across[1]]] = values
+            plane = plane[box[across[0]], box[across[1]]]
+            return np.expand_dims(plane, axis), sharp
+        values, sharp = self.volume(iteration, readout)
         volume = np.full((*shape, *empty.shape), empty)
         if values is not None:
             i, j, k = self.regions.indices.T

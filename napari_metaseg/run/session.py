@@ -11,43 +11,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_metaseg.run.pictures import COARSE, WHOLE, Pictures, Region
+from napari_metaseg.run.pictures import Pictures
+from napari_metaseg.run.readout import LABELS, POSITIONS, standard_readouts
+from napari_metaseg.run.region import COARSE, WHOLE, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from torch import Tensor
-
-    from src_core.fitting.decode import Evaluation
+    from napari_metaseg.run.readout import Readout
     from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
     from src_core.preparation.prepare import Preparation
     from src_core.results.segmentation import Segmentation
 
-LABELS, RECONSTRUCTION, POSITIONS = "labels", "reconstruction", "positions"
 _PIECE = 16384
 """Points decoded before something more urgent may come first."""
-
-
-@dataclass(frozen=True, eq=False)
-class Quantity:
-    """Something that can be shown of every iteration.
-
-    Attributes
-    ----------
-    name : str
-    read : callable
-        Reads it off an `Evaluation`: a tensor (n,) or (n, columns).
-    finish : callable
-        Turns decoded values and the numbers of their brain points into what is shown.
-    empty : ndarray, shape () or (columns,)
-        What stands outside the brain; gives the dtype.
-    """
-
-    name: str
-    read: Callable[[Evaluation], Tensor]
-    finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    empty: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -93,7 +71,7 @@ class Session:
     fit : Fit
     history : History
     pictures : Pictures
-    quantities : dict of Quantity
+    readouts : dict of Readout
         Those that are decoded, by name; more may be added at any time.
     shown : int
         The iteration on the screen; belongs to the window's thread.
@@ -123,29 +101,7 @@ class Session:
             self._truth = prepared.model.protocol.to_classes(prepared.reference[prepared.mask])
             outside = prepared.reference[~prepared.mask]
             self._missed = np.bincount(outside, minlength=int(self.protocol.ids.max()) + 1)
-        self.quantities = {
-            quantity.name: quantity
-            for quantity in (
-                Quantity(
-                    LABELS,
-                    lambda seen: seen.classes,
-                    lambda classes, numbers: self.protocol.to_ids(classes),
-                    self.protocol.to_ids(np.zeros((), np.uint8)),
-                ),
-                Quantity(
-                    RECONSTRUCTION,
-                    lambda seen: seen.intensity,
-                    prepared.points.restore,
-                    np.zeros((), np.float32),
-                ),
-                Quantity(
-                    POSITIONS,
-                    lambda seen: seen.positions,
-                    lambda values, numbers: values,
-                    np.full(3, np.nan, np.float32),
-                ),
-            )
-        }
+        self.readouts = {readout.name: readout for readout in standard_readouts(prepared)}
 
     @property
     def scan(self) -> Scan:
@@ -157,14 +113,14 @@ class Session:
         """Ids, names and colours of the labels."""
         return self.prepared.model.protocol
 
-    def lacks(self, iteration: int, region: Region) -> list[Quantity]:
-        """The quantities that are not decoded yet at a region of an iteration."""
+    def lacks(self, iteration: int, region: Region) -> list[Readout]:
+        """The readouts that are not decoded yet at a region of an iteration."""
         return [
-            quantity
-            for quantity in list(self.quantities.values())
+            readout
+            for readout in list(self.readouts.values())
             # Positions are for the mouse: a coarse volume and the plane on the screen will do.
-            if not (region == WHOLE and quantity.name == POSITIONS)
-            and not self.pictures.has(iteration, quantity.name, region)
+            if not (region == WHOLE and readout.name == POSITIONS)
+            and not self.pictures.has(iteration, readout.name, region)
         ]
 
     def decode(self, iteration: int, region: Region) -> Iterator[None]:
@@ -179,19 +135,19 @@ class Session:
         if not lacking:
             return
         numbers = self.pictures.numbers(region)
-        reads = {quantity.name: quantity.read for quantity in lacking}
+        reads = {readout.name: readout.read for readout in lacking}
         found: dict[str, np.ndarray] = {}
         for start in range(0, max(1, len(numbers)), _PIECE):
             if start:
                 yield
             piece = numbers[start : start + _PIECE]
             decoded = self.read(iteration, piece, reads)
-            for quantity in lacking:
-                values = quantity.finish(decoded[quantity.name], piece)
-                if quantity.name not in found:
+            for readout in lacking:
+                values = readout.finish(decoded[readout.name], piece)
+                if readout.name not in found:
                     shape = (len(numbers), *values.shape[1:])
-                    found[quantity.name] = np.empty(shape, values.dtype)
-                found[quantity.name][start : start + len(piece)] = values
+                    found[readout.name] = np.empty(shape, values.dtype)
+                found[readout.name][start : start + len(piece)] = values
         for name, values in found.items():
             self.pictures.put(iteration, name, region, values)
         if LABELS in found and region in (COARSE, WHOLE):

@@ -13,7 +13,7 @@ from napari.layers import Labels
 from napari_metaseg.layers.exports import LABEL_WRITERS, WRITERS, labels_of_layer
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import labels_layer
-from napari_metaseg.run.pictures import WHOLE
+from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.session import Session
 from src_core.io import export
 from src_core.preparation.prepare import prepare

@@ -11,7 +11,8 @@ import pytest
 
 from napari_metaseg.layers.live_array import LiveArray
 from napari_metaseg.layers.orientation import Orientation, orientation_of
-from napari_metaseg.run.pictures import COARSE, WHOLE, Pictures, Region
+from napari_metaseg.run.pictures import Pictures
+from napari_metaseg.run.region import COARSE, WHOLE, Region
 from src_core.errors import InputError
 from tests.helpers.blank_regions import regions_of
 
@@ -25,7 +26,7 @@ def session_of(shape: tuple[int, ...]) -> Any:
         scan=SimpleNamespace(shape=shape),
         prepared=SimpleNamespace(mask=mask),
         pictures=Pictures(regions_of(mask)),
-        quantities={"q": SimpleNamespace(empty=np.zeros((), np.int16))},
+        readouts={"q": SimpleNamespace(empty=np.zeros((), np.int16))},
         shown=0,
     )
 

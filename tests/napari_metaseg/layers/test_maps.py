@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from napari_metaseg.layers import maps
-from napari_metaseg.run.pictures import WHOLE
-from napari_metaseg.run.session import LABELS, Session
+from napari_metaseg.run.readout import LABELS
+from napari_metaseg.run.region import WHOLE
+from napari_metaseg.run.session import Session
 from src_core.preparation.prepare import prepare
 from src_core.segment import segment
 
@@ -36,14 +37,14 @@ def api(brain, model_file):
 
 def values(session: Session, map: Map, iteration: int = ITERATIONS) -> np.ndarray:
     """Of all brain points."""
-    quantity = map.quantity
-    session.quantities[quantity.name] = quantity
+    readout = map.readout
+    session.readouts[readout.name] = readout
     for _ in session.decode(iteration, WHOLE):
         pass
-    del session.quantities[quantity.name]
-    found = session.pictures.get(iteration, quantity.name, WHOLE)
+    del session.readouts[readout.name]
+    found = session.pictures.get(iteration, readout.name, WHOLE)
     assert found is not None
-    assert found.dtype == quantity.empty.dtype
+    assert found.dtype == readout.empty.dtype
     return found
 
 
@@ -62,7 +63,7 @@ def test_probabilities_of_all_structures_and_background_sum_to_1(session, api) -
 def test_each_probability_has_the_name_of_its_structure(session) -> None:
     titles = [maps.probability(session, s.id).title for s in session.protocol.structures]
     assert titles == [f"probability of {s.name}" for s in session.protocol.structures]
-    names = {maps.probability(session, s.id).quantity.name for s in session.protocol.structures}
+    names = {maps.probability(session, s.id).readout.name for s in session.protocol.structures}
     assert len(names) == len(titles)
 
 
@@ -102,7 +103,7 @@ def test_without_a_warp_the_jacobian_is_1_and_with_one_it_is_not(session, api) -
     assert found.std() > 1e-3
     # Without an alignment, that of the API is the same.
     np.testing.assert_allclose(found, api.jacobian()[api.mask], atol=1e-3)
-    assert maps.jacobian(session).quantity.empty == 1
+    assert maps.jacobian(session).readout.empty == 1
 
 
 def test_components_have_unit_spread_and_do_not_go_together(session) -> None:
@@ -141,8 +142,8 @@ def test_maps_of_one_kind_are_told_apart(session) -> None:
         maps.jacobian(session),
         *(maps.component(components, number) for number in range(maps.COMPONENTS)),
     ]
-    assert len({map.quantity.name for map in all_maps} | set(session.quantities)) == (
-        len(all_maps) + len(session.quantities)
+    assert len({map.readout.name for map in all_maps} | set(session.readouts)) == (
+        len(all_maps) + len(session.readouts)
     )
     assert len({map.title for map in all_maps}) == len(all_maps)
     assert all(map.limits[0] < map.limits[1] for map in all_maps)

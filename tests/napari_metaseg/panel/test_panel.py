@@ -455,7 +455,7 @@ def test_a_map_follows_the_iterations(window, kind, argument):
     window.until(lambda: not window.job.session.lacks(ITERATIONS, session_module.WHOLE))
     assert (np.asarray(map.data) != early).any()
     window.viewer.layers.remove(map)
-    assert len(window.job.session.quantities) == 3
+    assert len(window.job.session.readouts) == 3
 
 
 @pytest.mark.parametrize(

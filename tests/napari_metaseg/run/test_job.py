@@ -18,9 +18,10 @@ from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.run import job as job_module
 from napari_metaseg.run import session as session_module
 from napari_metaseg.run.job import Job
-from napari_metaseg.run.pictures import COARSE, PREVIEW_SPACING, WHOLE, Region
+from napari_metaseg.run.readout import LABELS, Readout
+from napari_metaseg.run.region import COARSE, PREVIEW_SPACING, WHOLE, Region
 from napari_metaseg.run.request import Request
-from napari_metaseg.run.session import LABELS, Quantity, Session
+from napari_metaseg.run.session import Session
 from napari_metaseg.run.status import State
 from src_core.errors import InputError
 from src_core.fitting.fit import Fit
@@ -1013,7 +1014,7 @@ def test_callbacks_come_in_the_thread_that_polls(watcher, job, slowly) -> None:
     job.when_whole(session, job.shown, note("urgent"))
     job.when_whole(session, 0, note("background"), urgent=False)
     job.run(lambda: note("work")(), note("result"))
-    job.add_quantity(entropy(), note("quantity"))
+    job.add_readout(entropy(), note("readout"))
     watcher.until(lambda: len(heard) == 5)
     mine = threading.get_ident()
     assert heard.pop("work") != mine
@@ -1022,8 +1023,8 @@ def test_callbacks_come_in_the_thread_that_polls(watcher, job, slowly) -> None:
     assert job.state is State.DONE
 
 
-def entropy() -> Quantity:
-    return Quantity(
+def entropy() -> Readout:
+    return Readout(
         "entropy",
         lambda seen: seen.entropy,
         lambda values, numbers: values,
@@ -1035,7 +1036,7 @@ def test_a_quantity_more_is_there_when_it_is_told_and_from_then_on(watcher, job)
     watcher.start()
     watcher.until_rest()
     session, known = watcher.session, []
-    job.add_quantity(
+    job.add_readout(
         entropy(), lambda: known.append(session.pictures.volume(job.shown, "entropy")[0])
     )
     watcher.until(lambda: known)
@@ -1043,7 +1044,7 @@ def test_a_quantity_more_is_there_when_it_is_told_and_from_then_on(watcher, job)
     job.show(5)
     watcher.until(lambda: job.shown == 5)
     assert session.pictures.volume(5, "entropy")[0] is not None
-    watcher.session.quantities.pop("entropy")
+    watcher.session.readouts.pop("entropy")
     job.show(6)
     watcher.until(lambda: job.shown == 6)
     assert session.pictures.volume(6, "entropy")[0] is None
@@ -1056,8 +1057,8 @@ def test_a_quantity_that_cannot_be_decoded_is_told_and_given_up(watcher, job, sl
     called = []
     watcher.start(iterations=30)
     watcher.until_iteration(2)
-    bad = Quantity("bad", fail, lambda values, numbers: values, np.zeros(()))
-    job.add_quantity(bad, lambda: called.append("bad"))
+    bad = Readout("bad", fail, lambda values, numbers: values, np.zeros(()))
+    job.add_readout(bad, lambda: called.append("bad"))
     watcher.until(lambda: watcher.failures)
     watcher.until_rest()
     assert job.state is State.DONE
@@ -1163,7 +1164,7 @@ def test_a_job_that_never_started_takes_every_command() -> None:
     for command in (job.poll, job.pause, job.resume, job.stop, job.follow, job.clear, job.poll):
         command()
     job.show(3)
-    job.add_quantity(entropy(), lambda: None)
+    job.add_readout(entropy(), lambda: None)
     assert job.state is State.IDLE
     assert not job.engine_alive
     assert job.close(0)

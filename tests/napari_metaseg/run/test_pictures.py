@@ -8,15 +8,8 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from napari_metaseg.run.pictures import (
-    COARSE,
-    FINER,
-    PREVIEW_SPACING,
-    WHOLE,
-    Pictures,
-    Region,
-    thin_axis,
-)
+from napari_metaseg.run.pictures import Pictures
+from napari_metaseg.run.region import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region, thin_axis
 from tests.helpers.blank_regions import regions_of
 
 SHAPE = (20, 24, 17)

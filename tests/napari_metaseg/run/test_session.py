@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from napari_metaseg.run import session as session_module
-from napari_metaseg.run.pictures import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
-from napari_metaseg.run.session import LABELS, POSITIONS, RECONSTRUCTION, Session
+from napari_metaseg.run.readout import LABELS, POSITIONS, RECONSTRUCTION, Readout
+from napari_metaseg.run.region import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
+from napari_metaseg.run.session import Session
 from src_core.errors import InputError
 from src_core.fitting.decode import decode
 from src_core.preparation.prepare import prepare
@@ -134,10 +135,10 @@ def test_what_is_there_is_not_decoded_again(session, monkeypatch) -> None:
 def test_only_a_quantity_that_is_new_is_decoded(session) -> None:
     do(session.decode(0, COARSE))
     labels = session.pictures.get(0, LABELS, COARSE)
-    entropy = session_module.Quantity(
+    entropy = Readout(
         "entropy", lambda seen: seen.entropy, lambda values, numbers: values, np.zeros(())
     )
-    session.quantities["entropy"] = entropy
+    session.readouts["entropy"] = entropy
     assert session.lacks(0, COARSE) == [entropy]
     do(session.decode(0, COARSE))
     assert session.pictures.get(0, LABELS, COARSE) is labels
@@ -241,8 +242,8 @@ def test_a_structure_in_neither_label_map_has_no_overlap_and_spoils_no_mean(
     reference = np.where(brain.labels == 4, 0, brain.labels)
     prepared = prepare(brain.scan, model=model_file, reference=reference, align=False)
     session = Session(prepared, 1, 0, 2**27)
-    labels = session.quantities[LABELS]
-    session.quantities[LABELS] = dataclasses.replace(labels, read=lambda seen: seen.classes % 4)
+    labels = session.readouts[LABELS]
+    session.readouts[LABELS] = dataclasses.replace(labels, read=lambda seen: seen.classes % 4)
     do(session.decode(0, WHOLE))
     tally = session.tally(0)
     assert tally.volumes[4] == 0

@@ -1,0 +1,69 @@
+"""What can be read off the fitted network at every voxel, to be shown of every iteration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from src_core.fitting.decode import Evaluation
+    from src_core.preparation.prepare import Preparation
+
+LABELS, RECONSTRUCTION, POSITIONS = "labels", "reconstruction", "positions"
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """Something that can be shown of every iteration.
+
+    Attributes
+    ----------
+    name : str
+    read : callable
+        Reads it off an `Evaluation`: a tensor (n,) or (n, columns).
+    finish : callable
+        Turns decoded values and the numbers of their brain points into what is shown.
+    empty : ndarray, shape () or (columns,)
+        What stands outside the brain; gives the dtype.
+    """
+
+    name: str
+    read: Callable[[Evaluation], Tensor]
+    finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    empty: np.ndarray
+
+
+def standard_readouts(prepared: Preparation) -> tuple[Readout, ...]:
+    """Labels, reconstruction and template positions, which are decoded of every scan."""
+    protocol = prepared.model.protocol
+    return (
+        Readout(
+            LABELS,
+            lambda seen: seen.classes,
+            lambda classes, _: protocol.to_ids(classes),
+            protocol.to_ids(np.zeros((), np.uint8)),
+        ),
+        Readout(
+            RECONSTRUCTION,
+            lambda seen: seen.intensity,
+            prepared.points.restore,
+            np.zeros((), np.float32),
+        ),
+        Readout(
+            POSITIONS,
+            lambda seen: seen.positions,
+            as_decoded,
+            np.full(3, np.nan, np.float32),
+        ),
+    )
+
+
+def as_decoded(values: np.ndarray, _numbers: np.ndarray) -> np.ndarray:
+    """Values of brain points as the network gives them, to be shown as they are."""
+    return values

@@ -1,0 +1,46 @@
+"""Parts of the brain that are decoded, and how finely."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True)
+class Region:
+    """A part of the brain, sharp or coarse.
+
+    Attributes
+    ----------
+    axis : int or None
+        The plane's axis in the scan's voxel order; None: the whole volume.
+    index : int
+        The plane's number along its axis.
+    spacing : float
+        Distance in mm of the voxels that are decoded; 0: every voxel.
+    """
+
+    axis: int | None = None
+    index: int = 0
+    spacing: float = 0.0
+
+
+def thin_axis(box: Sequence[slice], shape: Sequence[int]) -> int | None:
+    """The axis across which a box of a scan is one voxel thick; None for a thicker box.
+
+    Of a line it is the shorter one, so that of a single slice it is always the slice's own.
+    """
+    thin = [axis for axis, extent in enumerate(box) if extent.stop - extent.start == 1]
+    return min(thin, key=lambda axis: shape[axis], default=None)
+
+
+COARSE = Region(spacing=10.0)
+"""Decoded before an iteration is shown, so that there is something to see everywhere."""
+FINER = Region(spacing=3.0)
+"""Volume for the 3D view."""
+WHOLE = Region()
+PREVIEW_SPACING = 2.0
+"""Spacing of the plane on the screen while a fit goes on, mm."""
