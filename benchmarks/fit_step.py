@@ -22,8 +22,9 @@ from torch import Tensor, nn
 from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
 from src_core.io.sample import phantom
-from src_core.networks.siren import SirenNetwork, SirenSettings
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.settings import SirenSettings, WarpedSettings
+from src_core.networks.siren import SirenNetwork
+from src_core.networks.warped import WarpedNetwork
 from src_core.space.intensity import LEVELS, IntensityRule
 from src_core.space.points import BrainPoints, brain_points
 

@@ -22,7 +22,8 @@ from benchmarks.baselines.train import judge, label_loss, logged_seconds, some
 from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
 from src_core.models.model import FORMAT, Model, load_model, write_model
-from src_core.networks.siren import SirenNetwork, SirenSettings
+from src_core.networks.settings import SirenSettings
+from src_core.networks.siren import SirenNetwork
 from src_core.preparation.alignment import align
 from src_core.segment import segment
 from src_core.training.cache import load_or_make

@@ -25,9 +25,10 @@ from src_core.io.files import complete_files
 from src_core.io.labels import Protocol
 from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files
 from src_core.networks.base import CoordinateNetwork
+from src_core.networks.settings import SirenSettings, WarpedSettings
 from src_core.networks.sine import CHUNK
-from src_core.networks.siren import SirenNetwork, SirenSettings
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.siren import SirenNetwork
+from src_core.networks.warped import WarpedNetwork
 from src_core.space.intensity import LEVELS, IntensityRule
 from src_core.space.slices import SliceRange
 from src_core.space.template import TemplateImage
@@ -124,9 +125,10 @@ def build_network(family: str, architecture: dict[str, Any]) -> CoordinateNetwor
     if family not in _FAMILIES:
         raise InputError(f"unknown family {family!r}; there are {', '.join(_FAMILIES)}")
     network_type, settings_type = _FAMILIES[family]
-    settings = _settings(settings_type, architecture, "architecture")
     try:
-        return network_type(settings)
+        return network_type(_settings(settings_type, architecture, "architecture"))
+    except InputError:
+        raise
     except (ValueError, RuntimeError) as error:
         raise InputError(f"the card's architecture can't be built: {error}") from error
 

@@ -1,59 +1,13 @@
 """The `siren` family: the paper's network, every weight of which is fitted to the scan."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
 from src_core.networks.base import CoordinateNetwork, FitError
 from src_core.networks.head import Head
+from src_core.networks.settings import SirenSettings
 from src_core.networks.sine import SineLayers
 from src_core.space.points import Points
-
-
-@dataclass(frozen=True)
-class SirenSettings:
-    """Architecture and step size of a `SirenNetwork`; stands in the model's card.
-
-    Attributes
-    ----------
-    classes : int
-        With background.
-    width, depth : int
-        Sine layers.
-    omega : float
-        Their frequency factor.
-    scale : float
-        Template mm that are 1 for the network.
-    hidden : tuple of int
-        Hidden layers of the head.
-    weight_rate : float
-        Adam step size of the fit; learned ones are factors of it.
-    layer_rates : tuple of float
-        Step size of each sine layer over `weight_rate`; empty: all alike. Late layers that stand
-        almost still keep the meaning that the head has learnt.
-    settled : int
-        Iteration from which the step sizes fall with its square, so that a fit which goes on and on
-        does not undo what the head reads.
-    learned_rates : {"none", "layer", "weight"}
-        Whether each layer's weights and biases, or every single weight, have a step size of
-        their own, learned with the start and kept among the shared weights.
-    box_low, box_high : tuple of 3 float
-        Corners of the template box, mm.
-    """
-
-    classes: int
-    width: int = 256
-    depth: int = 5
-    omega: float = 30.0
-    scale: float = 100.0
-    hidden: tuple[int, ...] = (256,)
-    weight_rate: float = 1e-4
-    layer_rates: tuple[float, ...] = ()
-    settled: int = 100
-    learned_rates: str = "none"
-    box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
-    box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
 
 
 class SirenNetwork(CoordinateNetwork):
@@ -62,11 +16,6 @@ class SirenNetwork(CoordinateNetwork):
     Parameters
     ----------
     settings : SirenSettings
-
-    Raises
-    ------
-    ValueError
-        `learned_rates` is none of the words it may be.
 
     References
     ----------
@@ -79,10 +28,6 @@ class SirenNetwork(CoordinateNetwork):
         self.sine = SineLayers(3, settings.width, settings.depth, settings.omega)
         self.intensity = nn.Linear(settings.width, 1)
         self.head = Head(settings.width, settings.hidden, settings.classes)
-        if settings.learned_rates not in ("none", "layer", "weight"):
-            raise ValueError(f"learned_rates is {settings.learned_rates!r}")
-        if len(settings.layer_rates) not in (0, settings.depth):
-            raise ValueError(f"layer_rates needs {settings.depth} numbers or none")
         # Logarithms, so that a step size stays positive; 0 is the step size of the settings.
         self.log_rates = nn.ParameterList()
         if settings.learned_rates != "none":

@@ -1,7 +1,5 @@
 """The `warped` family: a per-scan warp and appearance in front of a shared template network."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +7,7 @@ from src_core.networks.appearance import Appearance
 from src_core.networks.base import CoordinateNetwork, FitError
 from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
+from src_core.networks.settings import WarpedSettings
 from src_core.networks.sine import SineLayers
 from src_core.networks.warp import DisplacementGrids
 from src_core.space.points import BLURS, SEEN, Points
@@ -16,63 +15,6 @@ from src_core.space.points import BLURS, SEEN, Points
 _FADE_IN = 0.1
 FIRST_SEEN = (0.5, 0.3, 0.1, -_FADE_IN)
 """Share of the warp's iterations after which each blur counts: coarse ones first."""
-
-
-@dataclass(frozen=True)
-class WarpedSettings:
-    """Architecture and step sizes of a `WarpedNetwork`; stands in the model's card.
-
-    Attributes
-    ----------
-    classes : int
-        With background.
-    box_low, box_high : tuple of 3 float
-        Corners of the template box, mm.
-    width, depth : int
-        Sine layers of the template network.
-    omega : float
-        Their frequency factor.
-    scale : float
-        Template mm that are 1 for the network.
-    hidden : tuple of int
-        Hidden layers of the head.
-    reads_activations : bool
-        The head reads the activations of all sine layers, in place of the scan's intensities as
-        they are.
-    aligned_wavelengths, warped_wavelengths : tuple of float
-        Of the Fourier codes in which the head reads a position before and after the warp, mm.
-    spacings : tuple of float
-        Distances of the warp's nodes, mm.
-    warp_iterations : int
-        Iterations over which the warp's steps fall to a tenth; then the weights follow.
-    warp_rate, appearance_rate, weight_rate : float
-        First Adam step sizes: mm, natural units, and of the template network's weights.
-    smoothness : float
-        Weight of the warp's mean squared strain in the loss.
-    """
-
-    classes: int
-    box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
-    box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
-    width: int = 128
-    depth: int = 4
-    omega: float = 30.0
-    scale: float = 80.0
-    hidden: tuple[int, ...] = (320, 320)
-    reads_activations: bool = True
-    aligned_wavelengths: tuple[float, ...] = ()
-    warped_wavelengths: tuple[float, ...] = ()
-    spacings: tuple[float, ...] = (24.0, 12.0, 6.0)
-    warp_iterations: int = 100
-    warp_rate: float = 0.5
-    appearance_rate: float = 0.01
-    weight_rate: float = 1e-4
-    smoothness: float = 0.1
-
-    @property
-    def box(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Both corners."""
-        return self.box_low, self.box_high
 
 
 class TemplateNetwork(nn.Module):
@@ -102,11 +44,6 @@ class WarpedNetwork(CoordinateNetwork):
     Parameters
     ----------
     settings : WarpedSettings
-
-    Raises
-    ------
-    ValueError
-        A wavelength is not positive.
     """
 
     per_scan = ("displacement", "appearance")
@@ -116,8 +53,6 @@ class WarpedNetwork(CoordinateNetwork):
         self.settings = settings
         self.template = TemplateNetwork(settings)
         wavelengths = settings.aligned_wavelengths + settings.warped_wavelengths
-        if min(wavelengths, default=1.0) <= 0:
-            raise ValueError("wavelengths must be positive")
         sines = settings.width * settings.depth
         others = sines if settings.reads_activations else len(BLURS)
         read = 6 * len(wavelengths) + others + len(BLURS) + SEEN

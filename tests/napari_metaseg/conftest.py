@@ -15,7 +15,8 @@ from napari_metaseg.run.session import Session
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
 from src_core.io.scan import Scan, scan_from_array
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.settings import WarpedSettings
+from src_core.networks.warped import WarpedNetwork
 from src_core.preparation.prepare import Preparation, prepare
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import brain_points

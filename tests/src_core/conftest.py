@@ -15,7 +15,8 @@ from nibabel.affines import apply_affine
 from src_core.fitting.settings import FitSettings
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.settings import WarpedSettings
+from src_core.networks.warped import WarpedNetwork
 from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
 from src_core.space.intensity import IntensityRule

@@ -8,8 +8,9 @@ import torch
 
 from src_core.fitting.decode import decode, decode_all
 from src_core.fitting.workers import Workers
-from src_core.networks.siren import SirenNetwork, SirenSettings
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.settings import SirenSettings, WarpedSettings
+from src_core.networks.siren import SirenNetwork
+from src_core.networks.warped import WarpedNetwork
 
 QUANTITIES = ("classes", "probabilities", "entropy", "intensity", "features", "positions")
 

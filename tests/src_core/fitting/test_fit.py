@@ -12,8 +12,9 @@ import torch
 
 from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
-from src_core.networks.siren import SirenNetwork, SirenSettings
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.settings import SirenSettings, WarpedSettings
+from src_core.networks.siren import SirenNetwork
+from src_core.networks.warped import WarpedNetwork
 
 if TYPE_CHECKING:
     from src_core.networks.base import CoordinateNetwork

@@ -10,7 +10,8 @@ import torch
 
 from src_core.errors import InputError
 from src_core.fitting.history import History
-from src_core.networks.siren import SirenNetwork, SirenSettings
+from src_core.networks.settings import SirenSettings
+from src_core.networks.siren import SirenNetwork
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from src_core.fitting.warp_products import (
     jacobian_determinant,
     template_positions,
 )
-from src_core.networks.siren import SirenNetwork, SirenSettings
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.settings import SirenSettings, WarpedSettings
+from src_core.networks.siren import SirenNetwork
+from src_core.networks.warped import WarpedNetwork
 
 SHAPE = (9, 10, 11)
 AFFINE = from_matvec(

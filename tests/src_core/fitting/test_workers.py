@@ -12,7 +12,8 @@ import torch
 from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
 from src_core.fitting.workers import Workers
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.settings import WarpedSettings
+from src_core.networks.warped import WarpedNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,8 @@ import torch
 
 from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
-from src_core.networks.siren import SirenNetwork, SirenSettings
+from src_core.networks.settings import SirenSettings
+from src_core.networks.siren import SirenNetwork
 
 SETTINGS = SirenSettings(classes=5, width=32, depth=3, hidden=(16,), weight_rate=5e-4)
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
-from src_core.networks.warped import WarpedNetwork, WarpedSettings
+from src_core.networks.settings import WarpedSettings
+from src_core.networks.warped import WarpedNetwork
 from src_core.space.points import BLURS, BrainPoints, Points
 from src_core.space.template import TemplateImage
 from src_core.training.stages.group import GridTemplate

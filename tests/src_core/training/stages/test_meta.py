@@ -13,7 +13,8 @@ from src_core.errors import InputError
 from src_core.fitting.adam import Adam
 from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
-from src_core.networks.siren import SirenNetwork, SirenSettings
+from src_core.networks.settings import SirenSettings
+from src_core.networks.siren import SirenNetwork
 from src_core.space.points import BrainPoints, Points
 from src_core.training.loop import LoopSettings
 from src_core.training.settings import MetaSettings

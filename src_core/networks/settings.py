@@ -1,0 +1,165 @@
+"""Architectures of the families of networks, as they stand in a model's card; needs no torch."""
+
+from dataclasses import dataclass
+
+
+class Architecture:
+    """Settings that the families have in common; those of a family are a frozen dataclass.
+
+    Each family lists its fields in an order of its own, which names files of trainings; therefore
+    they are not inherited.
+
+    Attributes
+    ----------
+    classes : int
+        With background.
+    width, depth : int
+        Sine layers.
+    omega : float
+        Their frequency factor.
+    scale : float
+        Template mm that are 1 for the network.
+    hidden : tuple of int
+        Hidden layers of the head.
+    weight_rate : float
+        Adam step size of the sine layers.
+    box_low, box_high : tuple of 3 float
+        Corners of the template box, mm.
+    """
+
+    classes: int
+    width: int
+    depth: int
+    omega: float
+    scale: float
+    hidden: tuple[int, ...]
+    weight_rate: float
+    box_low: tuple[float, float, float]
+    box_high: tuple[float, float, float]
+
+    @property
+    def box(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Both corners."""
+        return self.box_low, self.box_high
+
+
+@dataclass(frozen=True)
+class WarpedSettings(Architecture):
+    """Architecture and step sizes of a `WarpedNetwork`; stands in the model's card.
+
+    Attributes
+    ----------
+    classes : int
+        With background.
+    box_low, box_high : tuple of 3 float
+        Corners of the template box, mm.
+    width, depth : int
+        Sine layers of the template network.
+    omega : float
+        Their frequency factor.
+    scale : float
+        Template mm that are 1 for the network.
+    hidden : tuple of int
+        Hidden layers of the head.
+    reads_activations : bool
+        The head reads the activations of all sine layers, in place of the scan's intensities as
+        they are.
+    aligned_wavelengths, warped_wavelengths : tuple of float
+        Of the Fourier codes in which the head reads a position before and after the warp, mm.
+    spacings : tuple of float
+        Distances of the warp's nodes, mm.
+    warp_iterations : int
+        Iterations over which the warp's steps fall to a tenth; then the weights follow.
+    warp_rate, appearance_rate, weight_rate : float
+        First Adam step sizes: mm, natural units, and of the template network's weights.
+    smoothness : float
+        Weight of the warp's mean squared strain in the loss.
+
+    Raises
+    ------
+    ValueError
+        A wavelength is not positive.
+    """
+
+    classes: int
+    box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
+    box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
+    width: int = 128
+    depth: int = 4
+    omega: float = 30.0
+    scale: float = 80.0
+    hidden: tuple[int, ...] = (320, 320)
+    reads_activations: bool = True
+    aligned_wavelengths: tuple[float, ...] = ()
+    warped_wavelengths: tuple[float, ...] = ()
+    spacings: tuple[float, ...] = (24.0, 12.0, 6.0)
+    warp_iterations: int = 100
+    warp_rate: float = 0.5
+    appearance_rate: float = 0.01
+    weight_rate: float = 1e-4
+    smoothness: float = 0.1
+
+    def __post_init__(self) -> None:
+        wavelengths = self.aligned_wavelengths + self.warped_wavelengths
+        if min(wavelengths, default=1.0) <= 0:
+            raise ValueError("wavelengths must be positive")
+
+
+@dataclass(frozen=True)
+class SirenSettings(Architecture):
+    """Architecture and step size of a `SirenNetwork`; stands in the model's card.
+
+    Attributes
+    ----------
+    classes : int
+        With background.
+    width, depth : int
+        Sine layers.
+    omega : float
+        Their frequency factor.
+    scale : float
+        Template mm that are 1 for the network.
+    hidden : tuple of int
+        Hidden layers of the head.
+    weight_rate : float
+        Adam step size of the fit; learned ones are factors of it.
+    layer_rates : tuple of float
+        Step size of each sine layer over `weight_rate`; empty: all alike. Late layers that stand
+        almost still keep the meaning that the head has learnt.
+    settled : int
+        Iteration from which the step sizes fall with its square, so that a fit which goes on and on
+        does not undo what the head reads.
+    learned_rates : {"none", "layer", "weight"}
+        Whether each layer's weights and biases, or every single weight, have a step size of
+        their own, learned with the start and kept among the shared weights.
+    box_low, box_high : tuple of 3 float
+        Corners of the template box, mm.
+
+    Raises
+    ------
+    ValueError
+        `learned_rates` is none of the words it may be, or `layer_rates` is not one per layer.
+    """
+
+    classes: int
+    width: int = 256
+    depth: int = 5
+    omega: float = 30.0
+    scale: float = 100.0
+    hidden: tuple[int, ...] = (256,)
+    weight_rate: float = 1e-4
+    layer_rates: tuple[float, ...] = ()
+    settled: int = 100
+    learned_rates: str = "none"
+    box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
+    box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
+
+    def __post_init__(self) -> None:
+        if self.learned_rates not in ("none", "layer", "weight"):
+            raise ValueError(f"learned_rates is {self.learned_rates!r}")
+        if len(self.layer_rates) not in (0, self.depth):
+            raise ValueError(f"layer_rates needs {self.depth} numbers or none")
+
+
+FAMILIES: dict[str, type[Architecture]] = {"warped": WarpedSettings, "siren": SirenSettings}
+"""Settings of each family by its name in a card."""
