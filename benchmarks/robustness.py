@@ -27,6 +27,7 @@ from benchmarks.changed_scans import CHANGES, Original
 from benchmarks.common import kept
 from benchmarks.rigid_match import labels_there, rigid_match
 from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.datasets.settings import DataSettings
 from src_core.evaluation.evaluate import (
     EvaluationScan,
     LabelledImage,
@@ -43,7 +44,6 @@ from src_core.preparation.brain import brain_mask
 from src_core.results.measure import dice, volumes
 from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
-from src_core.training.settings import DataSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from src_core.datasets.find import read_scans
 from src_core.datasets.mapping import read_mapping
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.io.labels import Protocol, protocol
 from src_core.preparation.alignment import align
@@ -20,7 +21,7 @@ from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, Points, brain_points
 from src_core.training.cache import claim, load_or_make
 from src_core.training.changes.augment import Tissues
-from src_core.training.settings import DataSettings, ExampleSettings
+from src_core.training.settings import ExampleSettings
 
 # The very picture that the models of this project are aligned to when they are trained.
 from src_core.training.stages.examples import (

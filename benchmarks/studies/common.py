@@ -14,11 +14,11 @@ import torch
 from src_core.datasets.find import read_scans
 from src_core.datasets.labelled import LabelledScan, read_example, read_mask
 from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.io.files import complete_files
 from src_core.preparation.brain import brain_mask
 from src_core.results.measure import dice
-from src_core.training.settings import DataSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

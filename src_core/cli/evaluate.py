@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from src_core.datasets.settings import DataSettings
     from src_core.evaluation.evaluate import Score
     from src_core.evaluation.tables import Evaluated
     from src_core.models.model import Model
-    from src_core.training.settings import DataSettings
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,8 +109,8 @@ def _evaluate(models: Sequence[Model], args: argparse.Namespace) -> list[Evaluat
 
 def _data(path: Path) -> DataSettings:
     """What a configuration of a training says of its scans, or the folder or table itself."""
+    from src_core.datasets.settings import DataSettings
     from src_core.training.config import read_config
-    from src_core.training.settings import DataSettings
 
     return read_config(path).data if path.suffix == ".toml" else DataSettings(path)
 

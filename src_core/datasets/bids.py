@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from src_core.training.settings import DataSettings
+    from src_core.datasets.settings import DataSettings
 
 # Entities by which files made of one scan differ from it and from each other.
 _DERIVED = ("space", "desc", "res", "den", "label", "atlas", "seg")

@@ -17,7 +17,7 @@ from src_core.io.labels import read_table
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping
 
-    from src_core.training.settings import DataSettings
+    from src_core.datasets.settings import DataSettings
 
 _PATTERNS = {"scan": "{name}_T1w.nii.gz", "labels": "{name}_labels.nii.gz"}
 

@@ -13,7 +13,7 @@ from src_core.io.labels import Protocol, read_table
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from src_core.training.settings import DataSettings
+    from src_core.datasets.settings import DataSettings
 
 IGNORED = 255
 """Class of voxels that take part in no loss and no score."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from src_core.datasets.labelled import LabelledScan
-    from src_core.training.settings import DataSettings
+    from src_core.datasets.settings import DataSettings
 
 SPLITS = ("train", "val", "test")
 

@@ -13,6 +13,7 @@ from src_core import __version__
 from src_core.datasets.find import read_scans
 from src_core.datasets.labelled import LabelledScan, check, read_example, read_mask
 from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.fitting.device import choose_device
 from src_core.fitting.fit import Step
@@ -24,7 +25,6 @@ from src_core.results.measure import compare, dice, generalised_dice, volume_sim
 from src_core.results.report import psnr_inside
 from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
-from src_core.training.settings import DataSettings
 
 MEASURES = ("dice", "hd95_mm", "assd_mm", "volume_similarity")
 """Of a structure; undefined for some."""

@@ -6,88 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.fitting.settings import FitSettings
 from src_core.io.labels import PROTOCOLS, Protocol, protocol, read_protocol
-from src_core.space.slices import SliceRange
-from src_core.training.changes.augment import AugmentSettings
+from src_core.training.changes.settings import AugmentSettings, SliceSettings
 from src_core.training.loop import LoopSettings
-
-
-@dataclass(frozen=True)
-class DataSettings:
-    """Where labelled scans are, how they are split, and what their label ids mean.
-
-    Attributes
-    ----------
-    path : Path
-        Folder or table; see `src_core.datasets.find.read_scans`.
-    mapping : Path or dict or None
-        Id in the protocol, or "ignore", by id in the label maps: a table or the pairs themselves;
-        see `src_core.datasets.mapping.read_mapping`. None: ``label_mapping.csv`` in the folder or
-        beside the table; without one the label maps hold the protocol's own ids.
-    mapping_column : str or None
-        The table's column of ids in the protocol; None: the one that is named as the protocol.
-    scans, labels, masks : str or None
-        Patterns of file names with ``{name}``, or, in a BIDS tree, the entities that a file must
-        have, such as ``desc-manual``. Without `masks` the scans are skull-stripped.
-    val, test : float or tuple of str or None
-        The subjects to validate and to test on, or a share of them that is drawn at random. None:
-        as the table's column split says.
-    seed : int
-        Of that draw.
-
-    Raises
-    ------
-    InputError
-        If a value is out of range.
-    """
-
-    path: Path
-    mapping: Path | dict[str, int | Literal["ignore"]] | None = None
-    mapping_column: str | None = None
-    scans: str | None = None
-    labels: str | None = None
-    masks: str | None = None
-    val: float | tuple[str, ...] | None = None
-    test: float | tuple[str, ...] | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if isinstance(self.mapping, dict):
-            for key in self.mapping:
-                if not (key.isascii() and key.isdecimal()):
-                    raise InputError(f"mapping: {key!r} is not a label id")
-        shares = [share for share in (self.val, self.test) if isinstance(share, float | int)]
-        if any(not 0 <= share < 1 for share in shares) or sum(shares) >= 1:
-            raise InputError("val and test: shares are from 0 to below 1, and below 1 together")
-
-
-@dataclass(frozen=True)
-class SliceSettings:
-    """Single coronal slices that are cut out of the volumes.
-
-    Attributes
-    ----------
-    where : SliceRange
-        Which slices; stands in the model's card.
-    count : int
-        Slices per variant of a scan.
-
-    Raises
-    ------
-    InputError
-        They are not coronal, or there are none.
-    """
-
-    where: SliceRange
-    count: int = 4
-
-    def __post_init__(self) -> None:
-        if self.where.axis != "y":
-            raise InputError("where: training cuts coronal slices only; give axis = 'y'")
-        if self.count < 1:
-            raise InputError(f"count: {self.count} is not a positive number")
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from src_core.datasets.find import read_scans
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.io.labels import protocol
-from src_core.training.settings import DataSettings
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

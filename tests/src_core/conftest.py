@@ -12,6 +12,7 @@ import pytest
 import torch
 from nibabel.affines import apply_affine
 
+from src_core.datasets.settings import DataSettings
 from src_core.fitting.settings import FitSettings
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
@@ -23,12 +24,7 @@ from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, brain_points
 from src_core.space.template import TemplateImage
 from src_core.training.loop import LoopSettings
-from src_core.training.settings import (
-    DataSettings,
-    ExampleSettings,
-    NetworkSettings,
-    TrainingSettings,
-)
+from src_core.training.settings import ExampleSettings, NetworkSettings, TrainingSettings
 from src_core.training.train import train
 from tests.helpers.small_models import write_small_model
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from src_core.datasets.labelled import LabelledScan, read_mask
 from src_core.datasets.mapping import IGNORED
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.io.export import image_stem
 from src_core.io.labels import Protocol, protocol
@@ -22,17 +23,12 @@ from src_core.preparation.brain import brain_mask
 from src_core.space.intensity import LEVELS, IntensityRule
 from src_core.space.points import BrainPoints, brain_points
 from src_core.space.template import TemplateImage
-from src_core.training.changes.augment import (
-    AugmentSettings,
-    Tissues,
-    augment,
-    mirror,
-    mirrored_classes,
-)
+from src_core.training.changes.augment import Tissues, augment, mirror, mirrored_classes
 from src_core.training.changes.cut_slices import coronal_axis, cut_slice, slice_planes
+from src_core.training.changes.settings import AugmentSettings, SliceSettings
 from src_core.training.changes.synthesis import freesurfer_classes, synthesise
 from src_core.training.config import to_json
-from src_core.training.settings import DataSettings, ExampleSettings, SliceSettings
+from src_core.training.settings import ExampleSettings
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from src_core.datasets.find import read_scans
-from src_core.training.settings import DataSettings
+from src_core.datasets.settings import DataSettings
 from tests.helpers.datasets import refused, splits, touch
 
 if TYPE_CHECKING:

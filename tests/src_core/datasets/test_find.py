@@ -9,7 +9,7 @@ import pytest
 
 from src_core.datasets.find import read_scans
 from src_core.datasets.labelled import LabelledScan
-from src_core.training.settings import DataSettings
+from src_core.datasets.settings import DataSettings
 from tests.helpers.datasets import TABLE, pairs, refused, splits, touch, write_table
 
 if TYPE_CHECKING:

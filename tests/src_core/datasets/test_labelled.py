@@ -12,7 +12,7 @@ import pytest
 
 from src_core.datasets.labelled import LabelledScan, check, read_example, read_mask
 from src_core.datasets.mapping import IGNORED, UNKNOWN, read_mapping
-from src_core.training.settings import DataSettings
+from src_core.datasets.settings import DataSettings
 from tests.helpers.datasets import TISSUES, refused
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from src_core.datasets.mapping import IGNORED, UNKNOWN, read_mapping
+from src_core.datasets.settings import DataSettings
 from src_core.io.labels import protocol, read_protocol
-from src_core.training.settings import DataSettings
 from tests.helpers.datasets import TISSUES, refused, write_table
 
 MAPPING = (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from src_core.datasets.find import read_scans
-from src_core.training.settings import DataSettings
+from src_core.datasets.settings import DataSettings
 from tests.helpers.datasets import TABLE, pairs, refused, splits
 
 BY_NAME = "{name}_T1w.nii.gz"

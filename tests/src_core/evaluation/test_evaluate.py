@@ -13,6 +13,7 @@ import pytest
 from nibabel.affines import apply_affine
 
 from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.evaluation import evaluate as evaluation
 from src_core.evaluation.evaluate import (
@@ -28,7 +29,6 @@ from src_core.evaluation.evaluate import (
 from src_core.io.labels import protocol
 from src_core.models.model import Model, load_model
 from src_core.segment import segment
-from src_core.training.settings import DataSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,19 +10,18 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.fitting.settings import FitSettings
 from src_core.space.slices import SliceRange
 from src_core.training import config
-from src_core.training.changes.augment import AugmentSettings
+from src_core.training.changes.settings import AugmentSettings, SliceSettings
 from src_core.training.config import read_config, to_json
 from src_core.training.loop import LoopSettings
 from src_core.training.settings import (
-    DataSettings,
     ExampleSettings,
     MetaSettings,
     NetworkSettings,
-    SliceSettings,
     TrainingSettings,
 )
 

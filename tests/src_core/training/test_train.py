@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 
+from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.models.model import Model, load_model
 from src_core.networks.warped import WarpedNetwork
 from src_core.training import train as train_module
-from src_core.training.settings import DataSettings, NetworkSettings, TrainingSettings
+from src_core.training.settings import NetworkSettings, TrainingSettings
 from src_core.training.train import train
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from src_core.errors import InputError
 from src_core.io.labels import PROTOCOLS, Protocol, Structure, protocol
 from src_core.io.sample import phantom
 from src_core.training.changes.augment import (
-    AugmentSettings,
     Tissues,
     augment,
     mirror,
     mirrored_classes,
     smooth_field,
 )
+from src_core.training.changes.settings import AugmentSettings
 
 CHANGES = (
     *("gamma", "bias", "noise", "blur", "thick_slices"),

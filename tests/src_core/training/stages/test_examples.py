@@ -13,13 +13,15 @@ from nibabel.affines import apply_affine
 
 from src_core.datasets.find import read_scans
 from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.datasets.settings import DataSettings
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
 from src_core.io.scan import read_on_grid, read_scan
 from src_core.space.points import BLURS
 from src_core.space.slices import SliceRange
 from src_core.training.changes.augment import Tissues
-from src_core.training.settings import DataSettings, ExampleSettings, SliceSettings
+from src_core.training.changes.settings import SliceSettings
+from src_core.training.settings import ExampleSettings
 from src_core.training.stages.examples import Example, Maker, slice_rule, volume_rule
 
 if TYPE_CHECKING:
