@@ -172,8 +172,7 @@ def template_image(network: CoordinateNetwork, spacing: float = 4.0) -> Template
     TemplateImage
         One channel, fit for `alignment.align`.
     """
-    settings: Any = network.settings
-    low, high = np.array(settings.box_low), np.array(settings.box_high)
+    low, high = map(np.array, network.settings.box)
     shape = (np.ceil((high - low) / spacing) + 1).astype(int).tolist()
     empty = TemplateImage(torch.zeros(1, *shape), tuple(low.tolist()), spacing)
     parts = [network.template_intensity(p) for p in empty.positions().split(CHUNK)]
@@ -252,7 +251,7 @@ def _checked(card: Any, weights: dict[str, Tensor], digest: str) -> Model:
     if fit.iterations < 0 or fit.points < 1:
         raise InputError("its fit needs iterations of 0 or more and points of 1 or more")
     network = build_network(card["family"], card["architecture"])
-    if network.settings.classes != len(protocol.ids):  # type: ignore[union-attr]
+    if network.settings.classes != len(protocol.ids):
         raise InputError("its number of classes is not that of its protocol")
     expected = {name: tensor.shape for name, tensor in network.shared_state().items()}
     found = {name: tensor.shape for name, tensor in weights.items()}
@@ -272,7 +271,7 @@ def _slices(values: Any, network: CoordinateNetwork) -> SliceRange:
     if not isinstance(values, dict):
         raise InputError(f"its slice must be an object: {values!r}")
     slices: SliceRange = _settings(SliceRange, values, "slice")
-    box: Any = network.settings
+    box = network.settings
     low, high = slices.range
     if not box.box_low[slices.number] <= low < high <= box.box_high[slices.number]:
         raise InputError(f"the range of its slices leaves the template's box: {low} to {high}")

@@ -46,8 +46,7 @@ class Appearance(nn.Module):
         width = HIGHEST / KNOTS
         rises = self.slopes.exp() * width
         heights = torch.cat([self.offset, self.offset + rises.cumsum(0)])
-        place = (intensities / width).clamp(0, KNOTS - 1e-3)
-        piece = place.detach().floor().long()
+        piece = (intensities / width).clamp(0, KNOTS - 1e-3).detach().floor().long()
         # Below zero and beyond the last knot the end pieces go on straight.
         return heights[piece] + (intensities - piece * width) / width * rises[piece]
 

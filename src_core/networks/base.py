@@ -1,13 +1,22 @@
 """What every family of coordinate networks can do."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from src_core.space.points import Points
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Self
+
+    from src_core.networks.head import Head
+    from src_core.networks.settings import Architecture
+    from src_core.space.points import Points
+    from src_core.space.template import TemplateImage
 
 
 class FitError(NamedTuple):
@@ -30,8 +39,18 @@ class CoordinateNetwork(nn.Module, ABC):
 
     Weights are *shared* (in the model file) or *per scan* (start at zero for each scan,
     submodules named in `per_scan`). Those that a fit changes are `fitted_parameters`.
+
+    Attributes
+    ----------
+    settings : Architecture
+        Its own, which also tell what training can do with the family.
+    head : Head
+        Reads the classes; no fit changes it.
+    per_scan : tuple of str
     """
 
+    settings: Architecture
+    head: Head
     per_scan: tuple[str, ...] = ()
 
     @abstractmethod
@@ -56,6 +75,10 @@ class CoordinateNetwork(nn.Module, ABC):
     @abstractmethod
     def template_intensity(self, positions: Tensor) -> Tensor:
         """Intensities (N,) at template positions (N, 3) mm, as known before any fit."""
+
+    def template_intensities(self, positions: Tensor) -> Tensor:
+        """All that it takes for the template, one column per blur that it knows, shape (N, C)."""
+        return self.template_intensity(positions)[:, None]
 
     @abstractmethod
     def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
@@ -86,6 +109,44 @@ class CoordinateNetwork(nn.Module, ABC):
     def warp(self, positions: Tensor) -> Tensor:
         """Template mm (N, 3) after the per-scan warp; the same positions where there is none."""
         return positions
+
+    def bias_factors(self, positions: Tensor) -> Tensor:
+        """Factors (N,) that undo the bias field at positions (N, 3); 1 if none is fitted."""
+        return torch.ones(len(positions), device=positions.device)
+
+    def facing(self, picture: TemplateImage | None) -> Self:
+        """A new network of these settings that warps a scan onto a picture of the template.
+
+        For families with a template network, in place of which the picture stands. With None the
+        new one is not fitted, but tells where a scan lies before any warp.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no template network")
+
+    def take_over_template(self, other: CoordinateNetwork) -> None:
+        """Begin with the template network of another; for families that have one.
+
+        Raises
+        ------
+        ValueError
+            The other one is of another width or depth.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no template network")
+
+    def step_sizes(self) -> list[Tensor]:
+        """Adam step size of each fitted parameter; for families that can be meta-learned.
+
+        One number each, or one per weight. Learned ones can be differentiated.
+        """
+        raise NotImplementedError(f"{type(self).__name__} can't be meta-learned")
+
+    def learned_step_sizes(self) -> list[nn.Parameter]:
+        """Logarithms of factors of the step sizes that are learned with the start."""
+        return []
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next(self.parameters()).device
 
     def fitted_vector(self) -> Tensor:
         """A copy of all fitted weights in one row, on the CPU."""

@@ -1,6 +1,7 @@
 """Architectures of the families of networks, as they stand in a model's card; needs no torch."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 class Architecture:
@@ -36,6 +37,27 @@ class Architecture:
     weight_rate: float
     box_low: tuple[float, float, float]
     box_high: tuple[float, float, float]
+
+    # What holds for a family as a whole; without annotations, so that they are no fields.
+    has_template_network = False
+    """A scan is warped onto a template network, which is made of the mean of all scans, or is that
+    of another model."""
+    can_be_meta_learned = False
+    """The shared weights can be moved to where few steps of a fit lead far."""
+    of_the_head = frozenset({"classes", "hidden"})
+    """Fields that do not change a fit."""
+    warp_iterations = 0
+    """Iterations of a fit after which the warp stands still, or nearly so."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields by name, as they stand in a card."""
+        return dict(vars(self))
+
+    def of_the_fit(self) -> dict[str, Any]:
+        """Fields that a fit depends on, by name."""
+        return {
+            name: value for name, value in self.to_json().items() if name not in self.of_the_head
+        }
 
     @property
     def box(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -99,6 +121,13 @@ class WarpedSettings(Architecture):
     weight_rate: float = 1e-4
     smoothness: float = 0.1
 
+    has_template_network = True
+    of_the_head = Architecture.of_the_head | {
+        "reads_activations",
+        "aligned_wavelengths",
+        "warped_wavelengths",
+    }
+
     def __post_init__(self) -> None:
         wavelengths = self.aligned_wavelengths + self.warped_wavelengths
         if min(wavelengths, default=1.0) <= 0:
@@ -153,6 +182,8 @@ class SirenSettings(Architecture):
     learned_rates: str = "none"
     box_low: tuple[float, float, float] = (-90.0, -126.0, -86.0)
     box_high: tuple[float, float, float] = (90.0, 92.0, 98.0)
+
+    can_be_meta_learned = True
 
     def __post_init__(self) -> None:
         if self.learned_rates not in ("none", "layer", "weight"):

@@ -66,14 +66,14 @@ def _differentiable_gradients(
     for weight, bias in zip(parameters[0::2], parameters[1::2], strict=True):
         activation = torch.sin(ctx.omega * torch.addmm(bias, activation, weight.T))
         outputs.append(activation)
-    used = [place for place, own in enumerate(outward) if own is not None]
+    used = [layer for layer, own in enumerate(outward) if own is not None]
     needed = (ctx.needs_input_grad[0], *ctx.needs_input_grad[2:])
     wanted = [tensor for tensor, needs in zip((inputs, *parameters), needed, strict=True) if needs]
     found = iter(
         torch.autograd.grad(
-            [outputs[place] for place in used],
+            [outputs[layer] for layer in used],
             wanted,
-            [outward[place] for place in used],
+            [outward[layer] for layer in used],
             create_graph=True,
             allow_unused=True,
         )

@@ -1,13 +1,20 @@
 """The `siren` family: the paper's network, every weight of which is fitted to the scan."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from src_core.networks.base import CoordinateNetwork, FitError
 from src_core.networks.head import Head
-from src_core.networks.settings import SirenSettings
 from src_core.networks.sine import SineLayers
-from src_core.space.points import Points
+
+if TYPE_CHECKING:
+    from src_core.networks.settings import SirenSettings
+    from src_core.space.points import Points
 
 
 class SirenNetwork(CoordinateNetwork):
@@ -21,6 +28,8 @@ class SirenNetwork(CoordinateNetwork):
     ----------
     Vyas, Veeraraghavan, Balakrishnan, MetaSeg, MICCAI 2025, arXiv 2510.04021.
     """
+
+    settings: SirenSettings
 
     def __init__(self, settings: SirenSettings):
         super().__init__()
@@ -36,14 +45,12 @@ class SirenNetwork(CoordinateNetwork):
                 torch.zeros(weight.shape if single else ()) for weight in self.fitted_parameters()
             )
 
+    @override
     def fitted_parameters(self) -> list[nn.Parameter]:
         return [*self.sine.parameters(), *self.intensity.parameters()]
 
+    @override
     def step_sizes(self) -> list[Tensor]:
-        """Adam step size of each fitted parameter, one number each or one per weight.
-
-        Learned ones can be differentiated.
-        """
         settings = self.settings
         layers = settings.layer_rates or (1.0,) * settings.depth
         shares = [*layers, *layers, 1.0, 1.0]  # weights, biases, and those of the intensity
@@ -54,24 +61,34 @@ class SirenNetwork(CoordinateNetwork):
             return sizes
         return [size * rate.exp() for size, rate in zip(sizes, self.log_rates, strict=True)]
 
+    @override
+    def learned_step_sizes(self) -> list[nn.Parameter]:
+        return list(self.log_rates)
+
+    @override
     def rates(self, iteration: int) -> list[float | Tensor]:
         falling = min(1.0, (self.settings.settled / iteration) ** 2)
         sizes = [falling * size.detach() for size in self.step_sizes()]
         return [size if size.ndim else size.item() for size in sizes]
 
+    @override
     def error(self, points: Points, iteration: int) -> FitError:
         loss = (self.reconstruct(points) - points.seen[:, 0]).square().mean()
         return FitError(loss, loss.detach())
 
+    @override
     def template_intensity(self, positions: Tensor) -> Tensor:
         return self.intensity(self.activations(positions)[-1])[:, 0]
 
+    @override
     def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
         return self.sine(positions / self.settings.scale)
 
+    @override
     def read_intensity(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
         return self.intensity(activations[-1])[:, 0]
 
+    @override
     def read_logits(
         self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
     ) -> Tensor:

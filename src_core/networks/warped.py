@@ -1,38 +1,31 @@
 """The `warped` family: a per-scan warp and appearance in front of a shared template network."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from src_core.networks.appearance import Appearance
 from src_core.networks.base import CoordinateNetwork, FitError
 from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
-from src_core.networks.settings import WarpedSettings
-from src_core.networks.sine import SineLayers
+from src_core.networks.template import GridTemplate, TemplateNetwork
 from src_core.networks.warp import DisplacementGrids
-from src_core.space.points import BLURS, SEEN, Points
+from src_core.space.points import BLURS, SEEN
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from src_core.networks.settings import WarpedSettings
+    from src_core.space.points import Points
+    from src_core.space.template import TemplateImage
 
 _FADE_IN = 0.1
 FIRST_SEEN = (0.5, 0.3, 0.1, -_FADE_IN)
 """Share of the warp's iterations after which each blur counts: coarse ones first."""
-
-
-class TemplateNetwork(nn.Module):
-    """Position -> sine layers -> template intensities, one per blur."""
-
-    def __init__(self, settings: WarpedSettings):
-        super().__init__()
-        self.scale = settings.scale
-        self.sine = SineLayers(3, settings.width, settings.depth, settings.omega)
-        self.intensity = nn.Linear(settings.width, len(BLURS))
-
-    def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
-        """Outputs of the sine layers at template positions (N, 3) mm."""
-        return self.sine(positions / self.scale)
-
-    def forward(self, positions: Tensor) -> Tensor:
-        """Template intensities (N, len(BLURS))."""
-        return self.intensity(self.activations(positions)[-1])
 
 
 class WarpedNetwork(CoordinateNetwork):
@@ -46,6 +39,7 @@ class WarpedNetwork(CoordinateNetwork):
     settings : WarpedSettings
     """
 
+    settings: WarpedSettings
     per_scan = ("displacement", "appearance")
 
     def __init__(self, settings: WarpedSettings):
@@ -60,6 +54,7 @@ class WarpedNetwork(CoordinateNetwork):
         self.displacement = DisplacementGrids(settings.box, settings.spacings)
         self.appearance = Appearance(settings.box)
 
+    @override
     def fitted_parameters(self) -> list[nn.Parameter]:
         return [
             *self.displacement.parameters(),
@@ -67,6 +62,7 @@ class WarpedNetwork(CoordinateNetwork):
             *self.template.parameters(),
         ]
 
+    @override
     def rates(self, iteration: int) -> list[float]:
         settings = self.settings
         done = iteration / settings.warp_iterations
@@ -79,6 +75,7 @@ class WarpedNetwork(CoordinateNetwork):
             *[weights for _ in self.template.parameters()],
         ]
 
+    @override
     def error(self, points: Points, iteration: int) -> FitError:
         template = self.template(self.warp(points.positions))
         own = self.appearance(points.seen[:, : len(BLURS)], points.positions)
@@ -89,25 +86,55 @@ class WarpedNetwork(CoordinateNetwork):
         )
         return FitError((weights * errors).sum() / weights.sum(), errors[0].detach())
 
+    @override
     def penalty(self) -> Tensor:
         return (
             self.settings.smoothness * self.displacement.roughness()
             + 1e-3 * self.appearance.distance_from_identity()
         )
 
+    @override
+    def bias_factors(self, positions: Tensor) -> Tensor:
+        return self.appearance.bias_field(positions)
+
+    @override
+    def facing(self, picture: TemplateImage | None) -> Self:
+        network = type(self)(self.settings)
+        if picture is not None:
+            network.add_module("template", GridTemplate(picture))
+        return network
+
+    @override
+    def take_over_template(self, other: CoordinateNetwork) -> None:
+        if not isinstance(other, WarpedNetwork):
+            raise ValueError("the other network has no template network")
+        try:
+            self.template.load_state_dict(other.template.state_dict())
+        except RuntimeError as error:
+            raise ValueError("the other network has another width or depth") from error
+
+    @override
     def warp(self, positions: Tensor) -> Tensor:
         return positions + self.displacement(positions)
 
+    @override
     def template_intensity(self, positions: Tensor) -> Tensor:
         return self.template(positions)[:, 1]
 
+    @override
+    def template_intensities(self, positions: Tensor) -> Tensor:
+        return self.template(positions)
+
+    @override
     def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
         return self.template.activations(positions)
 
+    @override
     def read_intensity(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
         template = self.template.intensity(activations[-1])[:, 0]
         return self.appearance.to_scan(template, points.positions)
 
+    @override
     def read_logits(
         self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
     ) -> Tensor:

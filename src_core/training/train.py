@@ -59,7 +59,7 @@ from src_core.training.stages.examples import (
     slice_rule,
     volume_rule,
 )
-from src_core.training.stages.group import GridTemplate, GroupMean
+from src_core.training.stages.group import GroupMean
 from src_core.training.stages.meta import meta_train
 
 if TYPE_CHECKING:
@@ -76,10 +76,6 @@ TEMPLATE_POINTS = 4
 TEMPLATE_WEIGHT = 30.0
 """Of the squared error of intensities beside the loss of labels."""
 UNKNOWN_LICENCE = "not stated; that of the label maps may bind"
-OF_THE_HEAD = (
-    "classes", "hidden", "reads_activations", "aligned_wavelengths", "warped_wavelengths"
-)  # fmt: skip
-"""Parts of an architecture that do not change a fit."""
 JUDGED_POINTS = 40_000
 """Of each scan that is not trained on."""
 
@@ -171,7 +167,7 @@ class _Training:
             "family": settings.family,
             "protocol": self.protocol.to_json(),
             "mapping": self.mapping.tolist(),
-            "architecture": cast("Any", self.network).settings,
+            "architecture": self.network.settings,
             "fit": self.fit,
             "rounds": settings.rounds,
             "template": self.given.sha256 if self.given else None,
@@ -260,7 +256,7 @@ class _Training:
 
     def _group(self) -> tuple[TemplateImage, dict[str, Tensor]]:
         """The mean picture, and where in it the points of each example lie at last."""
-        settings = cast("WarpedNetwork", self.network).settings
+        settings = self.network.settings
         fit = dataclasses.replace(self.fit, iterations=settings.warp_iterations, look_every=0)
         plain = [example for example in self.train if example.variant < 2]
         places: dict[str, Tensor] = {}
@@ -268,15 +264,14 @@ class _Training:
         for turn in range(self.settings.rounds + 1):
             mean = GroupMean(settings.box_low, settings.box_high)
             for example in _bar(plain, f"group {turn}"):
-                single = WarpedNetwork(settings)
+                single = self.network.facing(image)
                 if image is not None:
-                    single.template = GridTemplate(image)  # type: ignore[assignment]
                     for _ in Fit(single, example.points, fit):
                         pass
                 warped = torch.from_numpy(decode(single, example.points, "positions"))
                 places[example.name] = warped
                 everything = example.points.take(slice(None))
-                bias = single.appearance.bias_field(everything.positions).detach()
+                bias = single.bias_factors(everything.positions).detach()
                 mean.add(example.volume, warped, everything.seen[:, : len(BLURS)] * bias[:, None])
             if image is None or turn < self.settings.rounds:
                 image = mean.image()
@@ -329,9 +324,7 @@ class _Training:
 
     def _shown(self, positions: Tensor) -> Tensor:
         """What the network takes for the template, shape (N, channels)."""
-        if isinstance(self.network, WarpedNetwork):
-            return self.network.template(positions)
-        return self.network.template_intensity(positions)[:, None]
+        return self.network.template_intensities(positions)
 
     def meta(self, settings: MetaSettings) -> None:
         """Move the start to where a few steps of a fit lead to good features."""
@@ -367,11 +360,7 @@ class _Training:
 
     def _fingerprint(self, **others: Any) -> str:
         """Of what fits depend on besides the examples; heads are read after them."""
-        architecture = {
-            name: value
-            for name, value in vars(cast("Any", self.network).settings).items()
-            if name not in OF_THE_HEAD
-        }
+        architecture = self.network.settings.of_the_fit()
         told = to_json({"fit": self.whole_fit, "network": architecture, **others})
         return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:12]
 
@@ -380,7 +369,7 @@ class _Training:
         begin = self.network.fitted_vector()
         for parameter in self.network.parameters():
             parameter.requires_grad_(False)
-        head = cast("Any", self.network).head
+        head = self.network.head
         loop = self.settings.head
         plain = [example for example in self.train if example.variant < 2]
         changed = [example for example in self.train if example.variant >= 2] or plain
@@ -472,7 +461,7 @@ class _Training:
     def write(self) -> None:
         """Write the model file."""
         settings, fit = self.settings, self.fit
-        architecture = dataclasses.asdict(cast("Any", self.network).settings)
+        architecture = self.network.settings.to_json()
         by_split: dict[str, list[str]] = {}
         for scan in self.scans:
             by_split.setdefault(scan.split, []).append(scan.name)

@@ -4,28 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from src_core.space.points import BLURS
 from src_core.space.template import TemplateImage
-
-
-class GridTemplate(nn.Module):
-    """Template intensities looked up in a picture; stands in for the template network.
-
-    Parameters
-    ----------
-    image : TemplateImage
-        One channel per blur.
-    """
-
-    def __init__(self, image: TemplateImage):
-        super().__init__()
-        self.image = image
-
-    def forward(self, positions: Tensor) -> Tensor:
-        """Template intensities (N, len(BLURS)) at template positions (N, 3) mm."""
-        return self.image.sample(positions)
 
 
 @dataclass(eq=False)

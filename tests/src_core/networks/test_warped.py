@@ -15,7 +15,6 @@ from src_core.networks.settings import WarpedSettings
 from src_core.networks.warped import WarpedNetwork
 from src_core.space.points import BLURS, BrainPoints, Points
 from src_core.space.template import TemplateImage
-from src_core.training.stages.group import GridTemplate
 
 SETTINGS = WarpedSettings(classes=5, width=16, depth=2, hidden=(8,), warp_iterations=40)
 
@@ -45,8 +44,7 @@ def moved_picture(points: BrainPoints, brain) -> TemplateImage:
 
 
 def test_the_fit_recovers_a_known_smooth_displacement(brain, points) -> None:
-    network = new_network()
-    network.template = GridTemplate(moved_picture(points, brain))  # type: ignore[assignment]
+    network = new_network().facing(moved_picture(points, brain))
     settings = FitSettings(iterations=60, points=2048, look_every=0)
     steps = list(Fit(network, points, settings))
     positions = points.take(slice(None)).positions

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src_core.space.points import BLURS
-from src_core.training.stages.group import GridTemplate, GroupMean
+from src_core.training.stages.group import GroupMean
 
 LOW, HIGH = (-20.0, -20.0, -20.0), (20.0, 24.0, 30.0)
 
@@ -55,11 +55,3 @@ def test_points_outside_the_box_do_no_harm() -> None:
     mean = GroupMean(LOW, HIGH)
     mean.add(1.0, torch.tensor([[500.0, 0, 0], [0, -20.5, 0], [0, 0, 30]]), torch.ones(3, 4))
     assert torch.isfinite(mean.image().values).all()
-
-
-def test_it_can_stand_in_for_the_template_network() -> None:
-    mean = GroupMean(LOW, HIGH)
-    mean.add(*ball(0.8))
-    image = mean.image()
-    where = torch.tensor([[0.0, 1, 2], [40, 0, 0]])
-    assert torch.equal(GridTemplate(image)(where), image.sample(where))
