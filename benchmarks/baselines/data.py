@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from src_core.datasets.labelled import LabelledScan
     from src_core.io.scan import Scan
-    from src_core.space.template import TemplateImage
+    from src_core.space.regions import unmask
+from src_core.space.template import TemplateImage
 
 SEED = 0
 
@@ -173,9 +174,7 @@ class Task:
 
     def label_map(self, brain: np.ndarray, classes: np.ndarray) -> np.ndarray:
         """Label ids (I, J, K) from the classes of the brain voxels (N,)."""
-        volume = np.zeros(brain.shape, np.uint8)
-        volume[brain] = classes
-        return self.protocol.to_ids(volume)
+        return self.protocol.to_ids(unmask(classes, brain))
 
 
 _EXAMPLES = ExampleSettings(tissues="fs32")

@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
@@ -32,6 +31,7 @@ from src_core.fitting.fit import Fit
 from src_core.models.model import Model, load_model
 from src_core.preparation.prepare import prepare
 from src_core.results.measure import psnr
+from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,8 +50,7 @@ def course(model: Model, case: Case, iterations: Sequence[int]) -> list[dict[str
         if step.iteration not in iterations:
             continue
         found = decode_all(network, points, reads)
-        classes = np.zeros(case.scan.shape, np.uint8)
-        classes[prepared.mask] = found["classes"]
+        classes = unmask(found["classes"], prepared.mask)
         rows.append(
             {
                 "model": model.name,

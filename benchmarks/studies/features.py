@@ -22,6 +22,7 @@ from src_core.fitting.fit import Fit
 from src_core.models.model import Model, build_network, load_model
 from src_core.preparation.prepare import Preparation, prepare
 from src_core.results.measure import psnr
+from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
     from src_core.networks.base import CoordinateNetwork
@@ -50,8 +51,7 @@ class Slice:
 
     def picture(self, values: np.ndarray) -> np.ndarray:
         """Values (n, ...) of the slice's brain voxels as rows from above, the left on the left."""
-        image = np.zeros((*self.mask.shape, *values.shape[1:]), np.float32)
-        image[self.mask] = values
+        image = unmask(values, self.mask)
         across, up = (axis for axis in range(3) if axis != self._axis)
         if self._orientation[across] in "SI":
             image, across, up = image.swapaxes(0, 1), up, across

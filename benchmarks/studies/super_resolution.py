@@ -34,6 +34,7 @@ from src_core.results.measure import psnr
 from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
 from src_core.space.points import brain_points
+from src_core.space.regions import unmask
 
 REFERENCE, NETWORK = "all voxels fitted", "network asked at all voxels"
 INTERPOLATED, PROBABILITIES = "interpolated scan fitted", "interpolated probabilities"
@@ -53,8 +54,7 @@ def compared(model: Model, case: Case) -> list[dict[str, Any]]:
     points = brain_points(shown, case.brain, result.alignment.matrix, model.rule)
     reads = {"classes": lambda e: e.classes, "intensity": lambda e: e.intensity}
     found = decode_all(result.network, points, reads)
-    classes = np.zeros(case.scan.shape, np.uint8)
-    classes[case.brain] = found["classes"]
+    classes = unmask(found["classes"], case.brain)
     scale = result.points.scale
     bias = points.bias.at(points.indices.numpy())
     truth = scale.normalise(case.scan.voxels[case.brain] / bias)

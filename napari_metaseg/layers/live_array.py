@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_metaseg.run.region import Region, thin_axis
 from src_core.errors import InputError
+from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,8 +74,7 @@ class LiveArray:
                 f"iteration {session.shown} is not decoded at every voxel yet: wait a few seconds, "
                 "or keep the iteration in the panel"
             )
-        volume = np.full(session.scan.shape, self._empty)
-        volume[session.prepared.mask] = values
+        volume = unmask(values, session.prepared.mask, self._empty)
         return self._orientation.to_display(volume).astype(dtype or self.dtype, copy=False)
 
     def read(self, box: tuple[slice, ...]) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from napari_metaseg.run.pictures import Pictures
 from napari_metaseg.run.readout import LABELS, POSITIONS, standard_readouts
 from napari_metaseg.run.region import COARSE, WHOLE, Region
+from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -210,9 +211,7 @@ class Session:
         values = self.pictures.get(iteration, LABELS, WHOLE)
         if values is None:
             raise LookupError(f"iteration {iteration} is not decoded everywhere")
-        volume = np.zeros(self.scan.shape, values.dtype)
-        volume[self.prepared.mask] = values
-        return volume
+        return unmask(values, self.prepared.mask)
 
     def number_at(self, voxel: tuple[int, int, int]) -> int | None:
         """Number of the brain point at a voxel; None outside the brain."""

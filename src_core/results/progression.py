@@ -15,6 +15,7 @@ from src_core.errors import InputError
 from src_core.fitting.decode import decode
 from src_core.io.files import complete_files
 from src_core.results.measure import psnr
+from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,8 +149,7 @@ def _planes(segmentation: Segmentation) -> list[_Plane]:
     """The planes that are shown, cut to the brain."""
     scan, mask = segmentation.scan, segmentation.mask
     orientation = nib.io_orientation(scan.affine)
-    numbers = np.full(scan.shape, -1, np.int32)
-    numbers[mask] = np.arange(np.count_nonzero(mask), dtype=np.int32)
+    numbers = unmask(np.arange(np.count_nonzero(mask), dtype=np.int32), mask, background=-1)
     upright = nib.apply_orientation(scan.voxels, orientation)
     numbers = nib.apply_orientation(numbers, orientation)
     sizes = scan.voxel_size[np.argsort(orientation[:, 0])]

@@ -131,10 +131,9 @@ class Segmentation:
 
     def probabilities(self) -> np.ndarray:
         """Softmax probabilities, shape (I, J, K, classes), float32; background first."""
-        probabilities = np.zeros((*self.scan.shape, len(self.protocol.ids)), np.float32)
-        probabilities[..., 0] = 1
-        probabilities[self.mask] = self._decode("probabilities")
-        return probabilities
+        values = self._decode("probabilities")
+        surely_background = np.arange(values.shape[1]) == 0
+        return unmask(values, self.mask, surely_background)
 
     def entropy(self) -> np.ndarray:
         """Entropy of the probabilities in bits, shape (I, J, K), float32."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from src_core.io.scan import Scan
 from src_core.space.bias import BiasField, find_bias_field
 from src_core.space.intensity import IntensityRule, IntensityScale
+from src_core.space.regions import unmask
 
 BLURS = (0.0, 1.0, 2.0, 4.0)
 """Gaussian sigmas of the scan's intensities that are seen at a point, mm."""
@@ -207,8 +208,7 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
     bias = find_bias_field(indices, values)
     values = values / bias.at(indices)
     scale = rule.fit(values)
-    picture = np.zeros(inside.shape, np.float32)
-    picture[inside] = scale.normalise(values)
+    picture = unmask(scale.normalise(values), inside)
     where = torch.from_numpy(np.flatnonzero(inside))
     strides = np.array(inside.strides) // inside.itemsize
     widths = np.where(extended, 1 / scan.voxel_size, 0)

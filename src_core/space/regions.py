@@ -9,25 +9,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:  # the viewer reads pictures without torch
+    from numpy.typing import ArrayLike
+
     from src_core.space.points import BrainPoints
 
 
-def unmask(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def unmask(values: np.ndarray, mask: np.ndarray, background: ArrayLike = 0) -> np.ndarray:
     """Values of the brain's voxels on the scan's grid.
 
     Parameters
     ----------
-    values : ndarray, shape (N,)
+    values : ndarray, shape (N, ...)
         In the order of ``numpy.nonzero(mask)``.
     mask : ndarray of bool, shape (I, J, K)
         The brain, N voxels.
+    background : number or ndarray, shape (...)
+        Value of each voxel outside the brain.
 
     Returns
     -------
-    ndarray, shape (I, J, K)
-        0 outside the brain; of the values' type.
+    ndarray, shape (I, J, K, ...)
+        Of the values' type.
     """
-    volume = np.zeros(mask.shape, values.dtype)
+    volume = np.full((*mask.shape, *values.shape[1:]), background, values.dtype)
     volume[mask] = values
     return volume
 

@@ -22,6 +22,7 @@ from src_core.preparation.alignment import SEARCH_SPACING, align
 from src_core.preparation.brain import brain_mask
 from src_core.space.intensity import LEVELS, IntensityRule
 from src_core.space.points import BrainPoints, brain_points
+from src_core.space.regions import unmask
 from src_core.space.template import TemplateImage
 from src_core.training.changes.augment import Tissues, augment, mirror, mirrored_classes
 from src_core.training.changes.cut_slices import coronal_axis, cut_slice, slice_planes
@@ -189,8 +190,7 @@ def slice_rule(
     for labelled in scans:
         scan = read_scan(labelled.scan)
         mask = brain_mask(scan, read_mask(labelled, scan))
-        values = np.zeros(scan.shape, np.float32)
-        values[mask] = rule.fit(scan.voxels[mask]).normalise(scan.voxels[mask])
+        values = unmask(rule.fit(scan.voxels[mask]).normalise(scan.voxels[mask]), mask)
         alignment = align(scan, mask, reference).matrix
         axis = coronal_axis(scan, alignment)
         for index in slice_planes(scan, alignment, *slices.where.range, step=4.0):

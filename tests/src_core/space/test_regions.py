@@ -112,3 +112,13 @@ def test_values_of_the_brain_come_back_to_their_voxels(mask) -> None:
     assert volume.dtype == np.int16
     np.testing.assert_array_equal(volume[mask], values)
     assert (volume[~mask] == 0).all()
+
+
+def test_values_of_several_columns_get_their_own_background(mask) -> None:
+    values = np.random.default_rng(1).random((mask.sum(), 2)).astype(np.float32)
+    volume = unmask(values, mask, np.array([np.nan, 1.0]))
+    assert volume.dtype == np.float32
+    np.testing.assert_array_equal(volume[mask], values)
+    np.testing.assert_array_equal(
+        volume[~mask], np.tile(np.float32([np.nan, 1]), ((~mask).sum(), 1))
+    )
