@@ -28,27 +28,23 @@ from benchmarks.common import kept
 from benchmarks.rigid_match import labels_there, rigid_match
 from src_core.datasets.mapping import IGNORED, read_mapping
 from src_core.datasets.settings import DataSettings
-from src_core.evaluation.evaluate import (
-    EvaluationScan,
-    LabelledImage,
-    evaluation_scans,
-    nearest_stored,
-    score_structures,
-)
+from src_core.evaluation.scans import EvaluationScan, LabelledImage, evaluation_scans
+from src_core.evaluation.scores import score_structures
 from src_core.fitting.decode import decode
+from src_core.fitting.history import nearest
 from src_core.io.files import complete_files
 from src_core.io.scan import Scan, read_on_grid
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import read_transform
 from src_core.preparation.brain import brain_mask
 from src_core.results.measure import dice, volumes
-from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from src_core.io.labels import Protocol
+    from src_core.results.segmentation import Segmentation
 
 COURSE = (0, 1, 2, 3, 5, 7, 10, 15, 20, 25, 30, 40, 50, 65, 80, 100, 120, 150, 200, 250, 300, 400)
 LONG = (100, 200, 300, 500, 750, 1000, 1500, 2000)
@@ -218,7 +214,7 @@ def course(bench: Bench, case: Case, iterations: int, scored: Sequence[int]) -> 
     def measure() -> dict[str, Any]:
         result = bench.segment(case.original.scan, iterations)
         wanted = {i for i in (*scored, case.iterations, iterations) if i <= iterations}
-        stored = {nearest_stored(result.iterations, iteration) for iteration in wanted}
+        stored = {nearest(result.iterations, iteration) for iteration in wanted}
         return {str(iteration): _sampled(bench, case, result, iteration) for iteration in stored}
 
     found = kept(bench.folder(case.labelled) / f"course_{iterations}.json", measure)
@@ -247,7 +243,7 @@ def courses(bench: Bench, case: Case, long: bool) -> list[Finding]:
     """How good the automatic stop was, how soon labels were good, and whether they decay."""
     name = case.labelled.name
     usual = course(bench, case, 2 * bench.model.fit.iterations, COURSE)
-    final = usual[nearest_stored(list(usual), case.iterations)]
+    final = usual[nearest(list(usual), case.iterations)]
     before = [i for i in usual if i <= case.iterations]
     late = [i for i in before if abs(usual[i] - final) > NEAR]
     soon = next(i for i in before if not late or i > late[-1])

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from src_core.datasets.settings import DataSettings
-    from src_core.evaluation.evaluate import Score
-    from src_core.evaluation.tables import Evaluated
+    from src_core.evaluation.evaluated import Evaluated
+    from src_core.evaluation.scores import Score
     from src_core.models.model import Model
 
 
@@ -60,7 +60,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from src_core.evaluation.tables import overview, write_tables
+    from src_core.evaluation.summary import overview
+    from src_core.evaluation.tables import write_tables
     from src_core.models.model import load_model
 
     models = [load_model(name) for name in args.models]
@@ -78,8 +79,9 @@ def _evaluate(models: Sequence[Model], args: argparse.Namespace) -> list[Evaluat
     from tqdm import tqdm
 
     from src_core.datasets.mapping import read_mapping
-    from src_core.evaluation.evaluate import ITERATIONS, evaluate, evaluation_scans
-    from src_core.evaluation.tables import Evaluated, distinct_names
+    from src_core.evaluation.evaluate import ITERATIONS, evaluate
+    from src_core.evaluation.evaluated import Evaluated, distinct_names
+    from src_core.evaluation.scans import evaluation_scans
 
     data = _data(args.data)
     mappings = [read_mapping(data, model.protocol) for model in models]

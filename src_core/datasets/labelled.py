@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from src_core.datasets.mapping import to_classes
 from src_core.errors import InputError
+from src_core.io.files import digest
 from src_core.io.scan import Scan, read_label_map, read_on_grid, read_scan, spatial_shape
 
 if TYPE_CHECKING:
@@ -53,9 +53,7 @@ class LabelledScan:
     def fingerprint(self) -> str:
         """Changes with what its files hold, not with their names or dates."""
         files = [path for path in (self.scan, self.labels, self.mask) if path]
-        return hashlib.sha256(
-            b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)
-        ).hexdigest()
+        return digest(*(path.read_bytes() for path in files))
 
 
 def refuse_unpaired(names: Iterable[str], problem: str, where: Path) -> None:

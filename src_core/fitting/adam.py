@@ -50,15 +50,15 @@ class Adam:
         first, second = self.betas
         correction = (1 - second**self.count) ** 0.5 / (1 - first**self.count)
         moving = [
-            place
-            for place, parameter in enumerate(self.parameters)
-            if parameter.grad is not None and (sizes[place] > 0).any()
+            index
+            for index, parameter in enumerate(self.parameters)
+            if parameter.grad is not None and (sizes[index] > 0).any()
         ]
         if not moving:
             return
-        gradients: list[Tensor] = [self.parameters[place].grad for place in moving]  # type: ignore[misc]
-        means = [self.means[place] for place in moving]
-        squares = [self.squares[place] for place in moving]
+        gradients: list[Tensor] = [self.parameters[index].grad for index in moving]  # type: ignore[misc]
+        means = [self.means[index] for index in moving]
+        squares = [self.squares[index] for index in moving]
         torch._foreach_lerp_(means, gradients, 1 - first)
         torch._foreach_mul_(squares, second)
         torch._foreach_addcmul_(squares, gradients, gradients, 1 - second)
@@ -66,8 +66,8 @@ class Adam:
         torch._foreach_add_(spread, 1e-8)
         moves = torch._foreach_div(means, spread)
         torch._foreach_mul_(moves, -correction)
-        torch._foreach_mul_(moves, [sizes[place].to(moves[0]) for place in moving])
-        torch._foreach_add_([self.parameters[place] for place in moving], moves)
+        torch._foreach_mul_(moves, [sizes[index].to(moves[0]) for index in moving])
+        torch._foreach_add_([self.parameters[index] for index in moving], moves)
 
     def state(self) -> dict[str, object]:
         """What a checkpoint needs to go on to the same result."""

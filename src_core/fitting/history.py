@@ -1,18 +1,27 @@
 """The weights of past iterations, within a memory budget."""
 
-from collections.abc import Iterator
+from __future__ import annotations
+
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from src_core.errors import InputError
-from src_core.networks.base import CoordinateNetwork
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     import torch
+
+    from src_core.networks.base import CoordinateNetwork
 
 DEFAULT_BUDGET = 128 * 2**20
 """Bytes of weights kept unless told otherwise."""
+
+
+def nearest(iterations: Iterable[int], wanted: int) -> int:
+    """The one of some iterations that is nearest to the one wanted; of two the first."""
+    return min(iterations, key=lambda iteration: abs(iteration - wanted))
 
 
 class History:
@@ -84,8 +93,8 @@ class History:
             weights = self._weights.get(iteration)
             stored = list(self._weights)
         if weights is None:
-            nearest = min(stored, key=lambda other: abs(other - iteration), default=None)
-            raise InputError(f"iteration {iteration} is not stored; the nearest is {nearest}")
+            there = nearest(stored, iteration) if stored else None
+            raise InputError(f"iteration {iteration} is not stored; the nearest is {there}")
         network.load_fitted(weights)
 
     @contextmanager

@@ -1,8 +1,9 @@
-"""Write files completely or not at all."""
+"""Write files completely or not at all, and tell contents apart."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import uuid
 from contextlib import contextmanager
@@ -87,6 +88,11 @@ def complete_files(
     finally:
         for written in temporary:
             written.unlink(missing_ok=True)
+
+
+def digest(*parts: bytes) -> str:
+    """Checksum of several contents, which changes with any of them and with their order."""
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
 def _ending(path: Path) -> str:

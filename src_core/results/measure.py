@@ -58,18 +58,18 @@ def dice(labels: np.ndarray, reference: np.ndarray, ids: Iterable[int]) -> dict[
     dict
         Dice of each id, 0 to 1; nan for a structure absent in both.
     """
-    return {id: _dice(a, b) for id, a, b in _mask_pairs(labels, reference, ids)}
+    return {label: _dice(a, b) for label, a, b in _mask_pairs(labels, reference, ids)}
 
 
 def volume_similarity(
     labels: np.ndarray, reference: np.ndarray, ids: Iterable[int]
 ) -> dict[int, float]:
     """Return ``1 - |V - V_ref| / (V + V_ref)`` per structure; nan for one absent in both."""
-    return {id: _volume_similarity(a, b) for id, a, b in _mask_pairs(labels, reference, ids)}
+    return {label: _volume_similarity(a, b) for label, a, b in _mask_pairs(labels, reference, ids)}
 
 
 def surface_distances(
-    labels: np.ndarray, reference: np.ndarray, affine: np.ndarray, id: int
+    labels: np.ndarray, reference: np.ndarray, affine: np.ndarray, label: int
 ) -> SurfaceDistances:
     """Measure how far the surfaces of one structure lie apart.
 
@@ -79,14 +79,14 @@ def surface_distances(
         Label maps on one grid; one axis has length 1 for a single slice.
     affine : ndarray, (4, 4)
         Voxel index to world mm.
-    id : int
-        The structure.
+    label : int
+        Id of the structure.
 
     Returns
     -------
     SurfaceDistances
     """
-    ((_, a, b),) = _mask_pairs(labels, reference, [id])
+    ((_, a, b),) = _mask_pairs(labels, reference, [label])
     return _surface_distances(a, b, affine, _extended_axes(labels))
 
 
@@ -136,7 +136,10 @@ def volumes(labels: np.ndarray, affine: np.ndarray, ids: Iterable[int]) -> dict[
         Volume of each id.
     """
     voxel_volume = _voxel_volume(affine)
-    return {id: np.count_nonzero(a) * voxel_volume for id, a, _ in _mask_pairs(labels, labels, ids)}
+    return {
+        label: np.count_nonzero(a) * voxel_volume
+        for label, a, _ in _mask_pairs(labels, labels, ids)
+    }
 
 
 def psnr(reconstruction: np.ndarray, reference: np.ndarray, peak: float | None = None) -> float:
@@ -197,32 +200,27 @@ def compare(
     for label_map in (labels, reference):
         protocol.to_classes(label_map)
     ids = [structure.id for structure in protocol.structures]
-    voxel_volume = _voxel_volume(affine)
-    rows: list[dict[str, Any]] = []
     pairs = _mask_pairs(labels, reference, ids)
-    for structure, (_, a, b) in zip(protocol.structures, pairs, strict=True):
-        distances = _surface_distances(a, b, affine, _extended_axes(labels))
-        rows.append(
-            {
-                "id": structure.id,
-                "name": structure.name,
-                "dice": _or_none(_dice(a, b)),
-                "volume_similarity": _or_none(_volume_similarity(a, b)),
-                "hd95_mm": _or_none(distances.hd95),
-                "assd_mm": _or_none(distances.assd),
-                "volume_mm3": np.count_nonzero(a) * voxel_volume,
-                "reference_volume_mm3": np.count_nonzero(b) * voxel_volume,
-            }
-        )
+    axes = _extended_axes(labels)
+    rows: list[dict[str, Any]] = [
+        {"id": structure.id, "name": structure.name, **_measures(a, b, affine, axes)}
+        for structure, (_, a, b) in zip(protocol.structures, pairs, strict=True)
+    ]
     measures = ("dice", "volume_similarity", "hd95_mm", "assd_mm")
     present = [row for row in rows if row["dice"] is not None]
     return {
         "protocol": protocol.name,
-        "mean": {measure: _mean(row[measure] for row in present) for measure in measures},
+        "mean": {measure: mean_defined(row[measure] for row in present) for measure in measures},
         "absent_in_one": sum(row["hd95_mm"] is None for row in present),
         "generalised_dice": generalised_dice(labels, reference, ids),
         "structures": rows,
     }
+
+
+def mean_defined(values: Iterable[float | None]) -> float | None:
+    """Mean of the values that are neither None nor nan; None if there is none."""
+    defined = [value for value in values if value is not None and not np.isnan(value)]
+    return float(np.mean(defined)) if defined else None
 
 
 def _mask_pairs(
@@ -230,9 +228,11 @@ def _mask_pairs(
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yield each structure's two masks, cut to the smallest box that holds both."""
     boxes = [ndimage.find_objects(label_map) for label_map in (labels, reference)]
-    for id in ids:
-        own = [box for found in boxes if (box := (found[id - 1] if id <= len(found) else None))]
-        # no box at all leaves nothing to cut out
+    for label in ids:
+        own = [
+            box for found in boxes if (box := (found[label - 1] if label <= len(found) else None))
+        ]
+        # No box at all leaves nothing to cut out.
         box = (
             tuple(
                 slice(min(s.start for s in slices), max(s.stop for s in slices))
@@ -240,7 +240,23 @@ def _mask_pairs(
             )
             or (slice(0, 0),) * labels.ndim
         )
-        yield id, labels[box] == id, reference[box] == id
+        yield label, labels[box] == label, reference[box] == label
+
+
+def _measures(
+    a: np.ndarray, b: np.ndarray, affine: np.ndarray, axes: list[int]
+) -> dict[str, float | None]:
+    """All measures of two masks cut from label maps that extend along `axes`."""
+    voxel_volume = _voxel_volume(affine)
+    distances = _surface_distances(a, b, affine, axes)
+    return {
+        "dice": _or_none(_dice(a, b)),
+        "volume_similarity": _or_none(_volume_similarity(a, b)),
+        "hd95_mm": _or_none(distances.hd95),
+        "assd_mm": _or_none(distances.assd),
+        "volume_mm3": np.count_nonzero(a) * voxel_volume,
+        "reference_volume_mm3": np.count_nonzero(b) * voxel_volume,
+    }
 
 
 def _dice(a: np.ndarray, b: np.ndarray) -> float:
@@ -261,7 +277,7 @@ def _surface_distances(
     if n_empty:
         value = float("nan") if n_empty == 2 else float("inf")
         return SurfaceDistances(value, value)
-    # a slice has a contour, not a surface with a lid on either side
+    # A slice has a contour, not a surface with a lid on either side.
     across = tuple(axis for axis in range(a.ndim) if axis not in axes)
     points_a, areas_a = _surface(a.squeeze(across), affine[:3, axes])
     points_b, areas_b = _surface(b.squeeze(across), affine[:3, axes])
@@ -314,11 +330,6 @@ def _extended_axes(label_map: np.ndarray) -> list[int]:
 
 def _voxel_volume(affine: np.ndarray) -> float:
     return float(abs(np.linalg.det(affine[:3, :3])))
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
 
 
 def _or_none(value: float) -> float | None:

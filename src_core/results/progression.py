@@ -13,6 +13,7 @@ import torch
 
 from src_core.errors import InputError
 from src_core.fitting.decode import decode
+from src_core.fitting.history import nearest
 from src_core.io.files import complete_files
 from src_core.results.measure import psnr
 from src_core.space.regions import unmask
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from src_core.io.labels import Protocol
     from src_core.results.segmentation import Segmentation
 
 ITERATIONS = (0, 2, 10, 50)
@@ -74,7 +76,7 @@ def write_progression(
 
     path = Path(path)
     planes = _planes(segmentation)
-    shown = _nearest_stored(segmentation.iterations)
+    shown = _shown_of(segmentation.iterations)
     rows, columns = 2 * len(planes), 1 + len(shown)
     figure = Figure(figsize=(2.2 * columns, 2.4 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False)
@@ -85,17 +87,13 @@ def write_progression(
     panels[0, 0].set_title("scan")
     for row, plane in enumerate(planes):
         plane.show(panels[2 * row, 0], plane.scan, brightest)
-    structures = segmentation.protocol.structures
-    opaque = [
-        (red / 255, green / 255, blue / 255) for red, green, blue in (s.color for s in structures)
-    ]
-    if len(structures) <= _LONGEST_LEGEND:
+    colors = _colors(segmentation.protocol)
+    if len(colors) - 1 <= _LONGEST_LEGEND:
         patches = [
-            Patch(color=color, label=structure.name)
-            for color, structure in zip(opaque, structures, strict=True)
+            Patch(color=tuple(color[:3]), label=structure.name)
+            for color, structure in zip(colors[1:], segmentation.protocol.structures, strict=True)
         ]
         panels[1, 0].legend(handles=patches, loc="center", frameon=False, fontsize="small")
-    colors = np.array([(0, 0, 0, 0), *((*color, _LABEL_OPACITY) for color in opaque)])
 
     for column, iteration in enumerate(shown, start=1):
         pictures, decibels = _decode(segmentation, iteration, planes)
@@ -107,6 +105,12 @@ def write_progression(
 
     with complete_files([path], overwrite) as (file,):
         figure.savefig(file, format="png", dpi=110)
+
+
+def _colors(protocol: Protocol) -> np.ndarray:
+    """Colour of each class, background first and clear, shape (classes, 4), 0 to 1."""
+    opaque = np.array([structure.color for structure in protocol.structures]) / 255
+    return np.vstack([np.zeros(4), np.insert(opaque, 3, _LABEL_OPACITY, axis=1)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,10 +168,9 @@ def _planes(segmentation: Segmentation) -> list[_Plane]:
     return planes
 
 
-def _nearest_stored(stored: Sequence[int]) -> list[int]:
+def _shown_of(stored: Sequence[int]) -> list[int]:
     """Stored iterations next to those wanted, and the last."""
-    nearest = {min(stored, key=lambda i: abs(i - wanted)) for wanted in ITERATIONS}
-    return sorted(nearest | {max(stored)})
+    return sorted({nearest(stored, wanted) for wanted in ITERATIONS} | {max(stored)})
 
 
 def _decode(

@@ -84,13 +84,13 @@ def describe(
 
 def _comparison(labels: np.ndarray, truth: np.ndarray, protocol: Protocol) -> dict[str, Any]:
     scores = measure.dice(labels, truth, protocol.ids[1:])
-    known = [score for score in scores.values() if not np.isnan(score)]
+    mean = measure.mean_defined(scores.values())
     return {
         "dice": {
             s.name: None if np.isnan(scores[s.id]) else round(float(scores[s.id]), 4)
             for s in protocol.structures
         },
-        "mean_dice": round(float(np.mean(known)), 4) if known else None,
+        "mean_dice": None if mean is None else round(mean, 4),
     }
 
 

@@ -18,7 +18,6 @@ from src_core.io.labels import protocol
 from src_core.io.sample import phantom
 from src_core.networks.settings import WarpedSettings
 from src_core.networks.warped import WarpedNetwork
-from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, brain_points
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from src_core.io.scan import Scan
+    from src_core.results.segmentation import Segmentation
 
 VOXEL_SIZE = 4.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,22 +9,14 @@ from typing import TYPE_CHECKING
 import nibabel as nib
 import numpy as np
 import pytest
-from nibabel.affines import apply_affine
 
-from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.datasets.mapping import read_mapping
 from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.evaluation import evaluate as evaluation
-from src_core.evaluation.evaluate import (
-    LAST,
-    SLICES_MM,
-    LabelledImage,
-    Score,
-    coronal_slices,
-    evaluate,
-    evaluation_scans,
-    score_structures,
-)
+from src_core.evaluation.evaluate import evaluate
+from src_core.evaluation.scans import SLICES_MM, evaluation_scans
+from src_core.evaluation.scores import LAST, Score
 from src_core.io.labels import protocol
 from src_core.models.model import Model, load_model
 from src_core.segment import segment
@@ -136,69 +127,6 @@ def test_scans_may_lie_in_folders(model: Model, data_folder: Path, tmp_path: Pat
     assert scores[0].scan == "site/s2"
 
 
-def test_label_ids_outside_the_mapping_are_said_before_anything_is_segmented(
-    data_folder: Path,
-) -> None:
-    with pytest.raises(InputError, match="are not in the mapping"):
-        evaluation_scans(DataSettings(data_folder), ["val"], mappings=[np.zeros(2, np.uint8)])
-
-
-def image_of(classes: np.ndarray, brain) -> LabelledImage:
-    return LabelledImage(brain.scan, classes.astype(np.uint8))
-
-
-def test_ignored_voxels_take_no_part(brain) -> None:
-    wrong = np.where(brain.labels == 1, 2, brain.labels)
-    classes = np.where(brain.labels == 1, IGNORED, brain.labels)
-    structures, overlap = score_structures(wrong, image_of(classes, brain), TISSUES, ALL_GIVEN)
-    assert [structure.dice for structure in structures] == [None, 1, 1, 1]
-    assert overlap == 1
-
-
-def test_only_what_the_labels_can_never_give_is_undefined(brain) -> None:
-    classes = np.where(np.isin(brain.labels, (3, 4)), 0, brain.labels)
-    without_csf = np.arange(4, dtype=np.uint8)
-    found, _ = score_structures(
-        brain.labels, image_of(classes, brain), TISSUES, without_csf, surfaces=True
-    )
-    assert [structure.dice for structure in found] == [1, 1, 0, None]
-    assert found[3].volume_similarity is None
-    assert found[3].volume_mm3 > 0
-
-
-@pytest.mark.parametrize("flip", [1, -1])
-def test_slices_lie_in_front_of_and_behind_the_thalami(brain, flip: int) -> None:
-    turned = np.ascontiguousarray(brain.scan.voxels.transpose(2, 0, 1)[:, :, ::flip])
-    affine = brain.scan.affine[:, [2, 0, 1, 3]]
-    if flip < 0:
-        affine = affine @ np.diag([1, 1, -1, 1])
-        affine[:3, 3] -= affine[:3, 2] * (turned.shape[2] - 1)
-    scan = replace(brain.scan, voxels=turned, affine=affine)
-    thalami = np.zeros(scan.shape, bool)
-    thalami[5:8, 8:12, 20:25] = True
-    centre = apply_affine(affine, (6, 10, 22))[1]
-
-    images = coronal_slices(LabelledImage(scan, turned.astype(np.uint8)), thalami)
-    assert [image.slice_mm for image in images] == list(SLICES_MM)
-    for image in images:
-        assert image.scan.is_slice
-        (where,) = {
-            round(float(y), 3) for y in apply_affine(image.scan.affine, _corners(image))[:, 1]
-        }
-        assert where == pytest.approx(centre + image.slice_mm, abs=2.001)  # half a voxel
-        index = round((where - affine[1, 3]) / affine[1, 2])
-        np.testing.assert_array_equal(image.scan.voxels[:, :, 0], turned[:, :, index])
-        assert image.classes.shape == image.scan.shape
-
-
-def test_slices_outside_the_volume_are_left_out(brain) -> None:
-    front = replace(brain.scan, voxels=np.ascontiguousarray(brain.scan.voxels[:, 20:]))
-    thalami = np.zeros(front.shape, bool)
-    thalami[:, 1] = True
-    images = coronal_slices(LabelledImage(front, brain.labels[:, 20:]), thalami)
-    assert [image.slice_mm for image in images] == [-5.0, 0.0, 5.0, 10.0]
-
-
 def test_a_single_slice_is_scored_as_it_is(model: Model, brain, tmp_path: Path) -> None:
     middle = brain.scan.shape[1] // 2
     for what, values in (("T1w", brain.scan.voxels), ("labels", brain.labels)):
@@ -208,10 +136,6 @@ def test_a_single_slice_is_scored_as_it_is(model: Model, brain, tmp_path: Path) 
     scores = run(model, tmp_path, tmp_path / "work", slices=True)
     assert scores[-1].slice_mm is None
     assert scores[-1].mean("dice") is not None
-
-
-def _corners(image: LabelledImage) -> np.ndarray:
-    return np.array([(0, 0, 0), np.array(image.scan.shape) - 1])
 
 
 def test_slices_are_scored_one_by_one(model: Model, data_folder: Path, tmp_path: Path) -> None:
@@ -228,17 +152,3 @@ def test_slices_need_a_thalamus(model: Model, data_folder: Path, tmp_path: Path)
     folder = relabelled(data_folder, tmp_path / "data", table)
     with pytest.raises(InputError, match="no thalamus"):
         run(model, folder, tmp_path / "work", slices=True)
-
-
-def test_a_split_without_scans_is_refused(data_folder: Path) -> None:
-    with pytest.raises(InputError, match="no scan has the split test; there are: train, val"):
-        evaluation_scans(DataSettings(data_folder), ["test"])
-
-
-def test_subjects_come_from_the_table(data_folder: Path) -> None:
-    found = {
-        scan.name: scan.subject
-        for scan in evaluation_scans(DataSettings(data_folder), ["train", "val"])
-    }
-    with (data_folder / "subjects.csv").open(newline="") as file:
-        assert found == {row["scan"]: row["subject"] for row in csv.DictReader(file)}

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from src_core.errors import InputError
-from src_core.fitting.history import History
+from src_core.fitting.history import History, nearest
 from src_core.networks.settings import SirenSettings
 from src_core.networks.siren import SirenNetwork
 
@@ -154,3 +154,9 @@ def test_one_thread_may_look_while_another_records(network) -> None:
             looked += 1
     thread.join()
     assert looked
+
+
+def test_the_nearest_iteration_is_found() -> None:
+    assert nearest([0, 2, 10], 7) == 10
+    assert nearest([0, 2, 10], 1) == 0
+    assert nearest([5], 99) == 5

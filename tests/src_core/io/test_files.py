@@ -37,3 +37,9 @@ def test_nothing_is_left_of_what_failed(tmp_path: Path) -> None:
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
     assert (tmp_path / "a.csv").read_text() == "old"
+
+
+def test_a_checksum_changes_with_each_part_and_with_their_order() -> None:
+    digests = {files.digest(*parts) for parts in ([b"a", b"b"], [b"b", b"a"], [b"ab"], [b"a"])}
+    assert len(digests) == 4
+    assert files.digest(b"a", b"b") == files.digest(b"a", b"b")

@@ -17,15 +17,15 @@ SHAPE = (40, 44, 36)
 IDENTITY = np.eye(4)
 
 
-def cube(corner: tuple[int, int, int], sides: tuple[int, int, int], id: int = 1) -> np.ndarray:
+def cube(corner: tuple[int, int, int], sides: tuple[int, int, int], label: int = 1) -> np.ndarray:
     label_map = np.zeros(SHAPE, np.int16)
-    label_map[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))] = id
+    label_map[tuple(slice(c, c + s) for c, s in zip(corner, sides, strict=True))] = label
     return label_map
 
 
-def ball(centre: tuple[float, ...], radius: float, id: int = 1) -> np.ndarray:
+def ball(centre: tuple[float, ...], radius: float, label: int = 1) -> np.ndarray:
     position = np.indices(SHAPE).T - centre
-    return ((np.square(position).sum(axis=-1) < radius**2).T * id).astype(np.int16)
+    return ((np.square(position).sum(axis=-1) < radius**2).T * label).astype(np.int16)
 
 
 def blob(seed: int, threshold: float = 0.2) -> np.ndarray:
@@ -198,3 +198,8 @@ def test_compare_refuses_another_protocol_or_shape() -> None:
         measure.compare(known, unknown, IDENTITY, tissue4)
     with pytest.raises(InputError, match="shapes"):
         measure.compare(known, known[1:], IDENTITY, tissue4)
+
+
+def test_a_mean_is_taken_over_what_is_defined() -> None:
+    assert measure.mean_defined([1.0, None, float("nan"), 2.0]) == 1.5
+    assert measure.mean_defined([None, float("nan")]) is None

@@ -12,11 +12,12 @@ from src_core.errors import InputError
 from src_core.io.sample import phantom
 from src_core.io.scan import scan_from_array
 from src_core.results import progression
-from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from src_core.results.segmentation import Segmentation
 
 matplotlib_image = pytest.importorskip("matplotlib.image")
 

@@ -25,7 +25,7 @@ def test_the_report_tells_everything(brain, result) -> None:
     assert {"python", "torch", "numpy", "nibabel", "scipy"} <= report["versions"].keys()
     names = [structure.name for structure in result.protocol.structures]
     assert list(report["volumes"]) == names
-    counted = [np.sum(result.labels == id) * brain.scan.voxel_volume for id in IDS]
+    counted = [np.sum(result.labels == label) * brain.scan.voxel_volume for label in IDS]
     np.testing.assert_allclose(list(report["volumes"].values()), counted)
     assert report["mean_dice"] == pytest.approx(
         np.mean(list(dice(result.labels, brain.labels, IDS).values())), abs=1e-3
