@@ -19,6 +19,7 @@ from src_core.io.labels import Protocol, protocol
 from src_core.preparation.alignment import align
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, Points, brain_points
+from src_core.space.regions import unmask
 from src_core.training.cache import claim, load_or_make
 from src_core.training.changes.augment import Tissues
 from src_core.training.settings import ExampleSettings
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
     from src_core.datasets.labelled import LabelledScan
     from src_core.io.scan import Scan
-    from src_core.space.regions import unmask
 from src_core.space.template import TemplateImage
 
 SEED = 0
