@@ -21,7 +21,7 @@ from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, Points, brain_points
 from src_core.space.regions import unmask
 from src_core.training.cache import claim, load_or_make
-from src_core.training.changes.augment import Tissues
+from src_core.training.changes.tissues import Tissues
 from src_core.training.settings import ExampleSettings
 
 # The very picture that the models of this project are aligned to when they are trained.

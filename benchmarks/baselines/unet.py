@@ -24,7 +24,7 @@ from benchmarks.baselines.train import count, logged_seconds
 from src_core.datasets.labelled import LabelledScan, read_example, read_mask
 from src_core.datasets.mapping import IGNORED
 from src_core.preparation.brain import brain_mask
-from src_core.training.changes.augment import mirrored_classes
+from src_core.training.changes.mirroring import mirrored_classes
 from src_core.training.loop import LoopSettings, optimise
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 

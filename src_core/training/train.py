@@ -46,7 +46,8 @@ from src_core.space.intensity import IntensityRule
 from src_core.space.points import BLURS, Points
 from src_core.training import distributed
 from src_core.training.cache import claim, ensure, load_or_make
-from src_core.training.changes.augment import Tissues, mirrored_classes
+from src_core.training.changes.mirroring import mirrored_classes
+from src_core.training.changes.tissues import Tissues
 from src_core.training.config import to_json
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss

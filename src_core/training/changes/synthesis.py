@@ -10,20 +10,14 @@ import numpy as np
 from nibabel.affines import apply_affine, voxel_sizes
 from scipy import ndimage
 
-from src_core.datasets.mapping import IGNORED
 from src_core.errors import InputError
-from src_core.io.labels import Protocol, protocol
 from src_core.io.scan import Scan, scan_from_array
-from src_core.training.changes.augment import bias_field, box_around, smooth_field
+from src_core.training.changes.freesurfer import BRAIN, SUSPICIOUS, VERMIS
+from src_core.training.changes.labelled_brain import MARGIN, box_around
+from src_core.training.changes.random_fields import bias_field, smooth_field
 
-VERMIS = 172
-"""Id given to cerebellar cortex that may be vermis."""
-SUSPICIOUS = 999
-"""Id given to cerebellar white matter that may be vermis."""
 VERMIS_HALF_WIDTH = 8.0
 """In manual labels 97 % of the vermis lie this close to the midplane, mm."""
-MARGIN = 8.0
-"""The scan reaches this far beyond the brain, mm."""
 LARGEST_SULCUS = 12.0
 """Sulci up to this width belong to the mask; in some scans only much thinner ones do, mm."""
 
@@ -58,15 +52,6 @@ _BRIGHTNESS: tuple[tuple[tuple[int, ...], float], ...] = (
 # skin, veins, marrow.
 _ANY_BRIGHTNESS = (502, 507, 508, 509, 511, 514, 516)
 
-_COUNTS_AS = {
-    **{31: 4, 63: 43, 136: 4, 137: 5, 163: 43, 164: 44},  # choroid plexus: its ventricle
-    **{25: 2, 57: 41, 78: 2, 79: 41},  # lesions and hypointensities: white matter
-}
-_WITHOUT_SIDE = {77: "White-Matter", 80: "White-Matter", 72: "CSF"}
-_UNLABELLED = (0, 24, 30, 62, 85, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530)
-_STRUCTURES = {structure.id: structure.name for structure in protocol("fs32").structures}
-_BRAIN = (*_STRUCTURES, *_COUNTS_AS, *_WITHOUT_SIDE, 30, 62, 85)
-
 
 @dataclass(frozen=True)
 class SynthesisSettings:
@@ -99,50 +84,6 @@ class SynthesisSettings:
     bias_range: tuple[float, float] = (0.0, 0.2)
     noise_range: tuple[float, float] = (0.0, 0.03)
     rim_range: tuple[float, float] = (0.0, 4.0)
-
-
-def freesurfer_classes(target: Protocol) -> np.ndarray:
-    """Class of each FreeSurfer id.
-
-    Structures are found by their FreeSurfer names. Choroid plexus counts as ventricle,
-    hypointensities and lesions as white matter; fluid outside the ventricles, vessels, the optic
-    chiasm and the head are background. FreeSurfer's aseg has no vermis: what may belong to it is
-    ignored, because a wrong border between vermis and hemisphere would be learned, while a gap
-    costs nothing as long as other scans fill it.
-
-    Parameters
-    ----------
-    target : Protocol
-        ``tissue4``, or one whose structures bear FreeSurfer's names.
-
-    Returns
-    -------
-    ndarray of uint8, shape (1000,)
-        Class index; background where the protocol lacks a structure, `IGNORED` for unknown ids.
-
-    Raises
-    ------
-    InputError
-        The protocol holds none of FreeSurfer's structures.
-    """
-    place = {structure.name: index for index, structure in enumerate(target.structures, start=1)}
-    tissues = target.name == "tissue4"
-    if not tissues and not place.keys() & set(_STRUCTURES.values()):
-        raise InputError(
-            f"protocol {target.name} has no structure with a FreeSurfer name; "
-            "train it without synthetic scans"
-        )
-    table = np.full(1000, IGNORED, np.uint8)
-    table[list(_UNLABELLED)] = 0
-    for label, name in _STRUCTURES.items():
-        table[label] = place.get(_tissue(name) if tissues else name, 0)
-    for label, other in _COUNTS_AS.items():
-        table[label] = table[other]
-    for label, name in _WITHOUT_SIDE.items():
-        table[label] = place.get(name, IGNORED)
-    if "Vermis" in place:
-        table[VERMIS] = IGNORED
-    return table
 
 
 def synthesise(
@@ -182,7 +123,7 @@ def synthesise(
         if label >= len(brightness) or np.isnan(brightness[label]):
             raise InputError(f"label {label} is not one of FreeSurfer's aseg or of the head")
     is_brain = np.zeros(1000, bool)
-    is_brain[list(_BRAIN)] = True
+    is_brain[list(BRAIN)] = True
     size = voxel_sizes(affine)
     brain = is_brain[label_map]
     if not brain.any():
@@ -207,17 +148,6 @@ def synthesise(
     # Nothing inside the mask may look like the emptiness outside.
     scan = scan_from_array(np.where(mask, np.maximum(voxels, 0.02), 0), affine)
     return scan, mask, _with_doubtful_vermis(ids, affine)
-
-
-def _tissue(name: str) -> str:
-    """Name in tissue4 of a FreeSurfer structure."""
-    if "Cerebral-Cortex" in name:
-        return "Cortex"
-    if "White-Matter" in name or name == "Brain-Stem" or name.endswith("VentralDC"):
-        return "White-Matter"
-    if "Ventricle" in name or name.endswith("Vent"):
-        return "CSF"
-    return "Subcortical-Gray-Matter"
 
 
 def _drawn_brightness(

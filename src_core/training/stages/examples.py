@@ -24,10 +24,13 @@ from src_core.space.intensity import LEVELS, IntensityRule
 from src_core.space.points import BrainPoints, brain_points
 from src_core.space.regions import unmask
 from src_core.space.template import TemplateImage
-from src_core.training.changes.augment import Tissues, augment, mirror, mirrored_classes
+from src_core.training.changes.augment import augment
 from src_core.training.changes.cut_slices import coronal_axis, cut_slice, slice_planes
+from src_core.training.changes.freesurfer import freesurfer_classes
+from src_core.training.changes.mirroring import mirror, mirrored_classes
 from src_core.training.changes.settings import AugmentSettings, SliceSettings
-from src_core.training.changes.synthesis import freesurfer_classes, synthesise
+from src_core.training.changes.synthesis import synthesise
+from src_core.training.changes.tissues import Tissues
 from src_core.training.config import to_json
 from src_core.training.settings import ExampleSettings
 

@@ -10,17 +10,12 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from src_core.datasets.mapping import IGNORED
-from src_core.errors import InputError
-from src_core.io.labels import PROTOCOLS, Protocol, Structure, protocol
+from src_core.io.labels import protocol
 from src_core.io.sample import phantom
-from src_core.training.changes.augment import (
-    Tissues,
-    augment,
-    mirror,
-    mirrored_classes,
-    smooth_field,
-)
+from src_core.training.changes.augment import augment
 from src_core.training.changes.settings import AugmentSettings
+from src_core.training.changes.tissues import Tissues
+from tests.helpers.protocols import named
 
 CHANGES = (
     *("gamma", "bias", "noise", "blur", "thick_slices"),
@@ -176,8 +171,8 @@ def test_ageing_grows_dark_ventricles_at_the_cost_of_tissue(fine_brain) -> None:
 def test_structures_that_are_no_ventricles_keep_their_size_in_an_old_brain(fine_brain) -> None:
     # The ventral diencephalon's name holds "Vent" too.
     names = protocol("fs32")
-    place = {structure.name: index for index, structure in enumerate(names.structures, start=1)}
-    as_named = np.array([place["Left-VentralDC"] if c == 2 else 0 for c in range(5)], np.uint8)
+    numbers = {structure.name: number for number, structure in enumerate(names.structures, start=1)}
+    as_named = np.array([numbers["Left-VentralDC"] if c == 2 else 0 for c in range(5)], np.uint8)
     random = np.random.default_rng(0)
     classes = as_named[fine_brain.labels]
     tissues = Tissues.of(names, AS_THEY_ARE)
@@ -219,55 +214,6 @@ def test_the_scan_itself_is_left_alone_and_a_seed_repeats(brain) -> None:
     assert not np.array_equal(one[0].voxels, other[0].voxels)
 
 
-@pytest.mark.parametrize("wrong", [{"elastic": 1.5}, {"ageing": -0.1}, {"gamma_range": (2, 1)}])
-def test_impossible_settings_are_refused(wrong) -> None:
-    with pytest.raises(InputError, match=next(iter(wrong))):
-        AugmentSettings(**wrong)
-
-
-@pytest.mark.parametrize("shape", [(40, 48, 41), (16, 17, 200), (64, 1, 64)])
-def test_a_smooth_field_is_smooth_and_has_the_shape_asked_for(shape) -> None:
-    spacing = np.array([16, 12, 20])
-    fields = [smooth_field(shape, spacing, np.random.default_rng(seed)) for seed in range(40)]
-    assert fields[0].shape == shape
-    assert fields[0].dtype == np.float32
-    assert np.mean(fields) == pytest.approx(0, abs=0.15)
-    assert np.std(fields, axis=0).mean() == pytest.approx(1, abs=0.1)
-    if shape[1] > 1:
-        assert np.abs(np.diff(fields, axis=2)).mean() < 0.15
-
-
-def test_mirrored_voxels_lie_on_the_other_side(brain) -> None:
-    mirrored = mirror(brain.scan)
-    np.testing.assert_array_equal(mirrored.voxels, brain.scan.voxels)
-    index = (3, 20, 20)
-    there, here = (apply_affine(scan.affine, index) for scan in (mirrored, brain.scan))
-    np.testing.assert_allclose(there, here * (-1, 1, 1))
-
-
-def named(*names: str) -> Protocol:
-    return Protocol(
-        "own", tuple(Structure(n, name, (9, 9, 9)) for n, name in enumerate(names, start=1))
-    )
-
-
-@pytest.mark.parametrize(
-    ("names", "swapped"),
-    [
-        (("Left hippocampus", "right Hippocampus", "Tumour"), [0, 2, 1, 3]),
-        (("hippocampus_R", "hippocampus_L"), [0, 2, 1]),
-        (("ctx-lh-cuneus", "ctx-rh-cuneus"), [0, 2, 1]),
-        (("Bright spot", "Cleft"), [0, 1, 2]),
-    ],
-)
-def test_sides_are_known_by_their_words(names, swapped) -> None:
-    assert mirrored_classes(named(*names)).tolist() == swapped
-
-
-def test_what_has_no_partner_on_the_other_side_is_not_mirrored() -> None:
-    assert mirrored_classes(named("Left-Hippocampus", "Brain-Stem")) is None
-
-
 def test_without_cortex_and_white_matter_nothing_ages(fine_brain) -> None:
     lesions = Tissues.of(named("Lesion", "Oedema", "Core", "Rest"), AS_THEY_ARE)
     random = np.random.default_rng(0)
@@ -276,17 +222,3 @@ def test_without_cortex_and_white_matter_nothing_ages(fine_brain) -> None:
     )
     np.testing.assert_array_equal(mask, fine_brain.mask)
     np.testing.assert_array_equal(labels, fine_brain.labels)
-
-
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_left_and_right_structures_change_places(name) -> None:
-    structures = protocol(name).structures
-    swapped = mirrored_classes(protocol(name))
-    assert len(swapped) == len(structures) + 1
-    assert swapped[0] == 0
-    np.testing.assert_array_equal(swapped[swapped], range(len(swapped)))
-    for place, structure in enumerate(structures, start=1):
-        other = structures[swapped[place] - 1].name
-        opposite = {"Left": "Right", "Right": "Left"}
-        side, dash, rest = structure.name.partition("-")
-        assert other == (f"{opposite[side]}{dash}{rest}" if side in opposite else structure.name)

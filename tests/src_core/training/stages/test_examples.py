@@ -19,8 +19,8 @@ from src_core.io.sample import phantom
 from src_core.io.scan import read_on_grid, read_scan
 from src_core.space.points import BLURS
 from src_core.space.slices import SliceRange
-from src_core.training.changes.augment import Tissues
 from src_core.training.changes.settings import SliceSettings
+from src_core.training.changes.tissues import Tissues
 from src_core.training.settings import ExampleSettings
 from src_core.training.stages.examples import Example, Maker, slice_rule, volume_rule
 
