@@ -50,7 +50,6 @@ STILL_TO_MEND = {
     "napari_metaseg.panel.inputs",
     "napari_metaseg.panel.panel",
     "napari_metaseg.panel.timeline",
-    "napari_metaseg.run.job",
     "src_core.io.labels",
     "src_core.io.scan",
     "src_core.preparation.prepare",

@@ -77,10 +77,10 @@ class Pictures:
         """Values at the `numbers` of a region, if they are there."""
         with self._lock:
             key = (iteration, readout, region)
-            values = self._values.get(key)
-            if values is not None:
-                self._values.move_to_end(key)
-            return values
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key]
 
     def has(self, iteration: int, readout: str, region: Region) -> bool:
         """Whether a region is there at least as sharp."""

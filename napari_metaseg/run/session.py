@@ -6,7 +6,6 @@ networks touched. Reading pictures is safe everywhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +13,16 @@ import numpy as np
 from napari_metaseg.run.pictures import Pictures
 from napari_metaseg.run.readout import LABELS, POSITIONS, standard_readouts
 from napari_metaseg.run.region import COARSE, WHOLE, Region
+from napari_metaseg.run.tally import Tallies
 from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from torch import Tensor
+
     from napari_metaseg.run.readout import Readout
+    from src_core.fitting.decode import Evaluation
     from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
     from src_core.preparation.prepare import Preparation
@@ -27,31 +30,6 @@ if TYPE_CHECKING:
 
 _PIECE = 16384
 """Points decoded before something more urgent may come first."""
-
-
-@dataclass(frozen=True)
-class Tally:
-    """Volumes and overlaps at one iteration.
-
-    Attributes
-    ----------
-    volumes : dict
-        mL by label id.
-    dice : dict
-        By label id; empty without a reference, nan where a structure is in neither.
-    exact : bool
-        All voxels were counted, not a sample.
-    """
-
-    volumes: dict[int, float]
-    dice: dict[int, float]
-    exact: bool
-
-    @property
-    def mean_dice(self) -> float:
-        """Mean over the structures present; nan without a reference."""
-        known = [value for value in self.dice.values() if not np.isnan(value)]
-        return float(np.mean(known)) if known else float("nan")
 
 
 class Session:
@@ -72,6 +50,7 @@ class Session:
     fit : Fit
     history : History
     pictures : Pictures
+    tallies : Tallies
     readouts : dict of Readout
         Those that are decoded, by name; more may be added at any time.
     shown : int
@@ -91,17 +70,12 @@ class Session:
         self.history = History(prepared.network, budget)
         self.history.record(0)
         self.pictures = Pictures(Regions(prepared.points, scan.shape, scan.voxel_size))
-        self._tallies: dict[tuple[int, bool], Tally] = {}
+        self.tallies = Tallies(prepared)
         self.shown = 0
         self._workers = Workers(prepared.device)
         # A network of its own for looking: the one that is fitted is never disturbed.
         self._network = prepared.model.network().to(prepared.device)
         self._loaded: int | None = None
-        self._truth: np.ndarray | None = None
-        if prepared.reference is not None:
-            self._truth = prepared.model.protocol.to_classes(prepared.reference[prepared.mask])
-            outside = prepared.reference[~prepared.mask]
-            self._missed = np.bincount(outside, minlength=int(self.protocol.ids.max()) + 1)
         self.readouts = {readout.name: readout for readout in standard_readouts(prepared)}
 
     @property
@@ -152,10 +126,14 @@ class Session:
         for name, values in found.items():
             self.pictures.put(iteration, name, region, values)
         if LABELS in found and region in (COARSE, WHOLE):
-            self._count(iteration, region, found[LABELS])
+            sample = None if region == WHOLE else self.pictures.sample(region)
+            self.tallies.add(iteration, found[LABELS], sample)
 
     def read(
-        self, iteration: int, numbers: np.ndarray, reads: Mapping[str, Callable]
+        self,
+        iteration: int,
+        numbers: np.ndarray,
+        reads: Mapping[str, Callable[[Evaluation], Tensor]],
     ) -> dict[str, np.ndarray]:
         """Evaluate the network of an iteration at some brain points; see `decode_all`."""
         import torch
@@ -165,12 +143,6 @@ class Session:
         self._load(iteration)
         which = torch.from_numpy(numbers).to(self.prepared.device)
         return decode_all(self._network, self.prepared.points, reads, which, self._workers)
-
-    def tally(self, iteration: int, exact: bool | None = None) -> Tally | None:
-        """Volumes and overlaps at an iteration: the best known, or those of one kind only."""
-        if exact is None:
-            return self.tally(iteration, True) or self.tally(iteration, False)
-        return self._tallies.get((iteration, exact))
 
     def segmentation(self, iteration: int) -> Segmentation:
         """The result of an iteration that is decoded everywhere, as the API gives it.
@@ -220,8 +192,8 @@ class Session:
         flat = self.pictures.regions.indices[numbers, 1].astype(np.int64) * self.scan.shape[2]
         flat += self.pictures.regions.indices[numbers, 2]
         wanted = j * self.scan.shape[2] + k
-        place = int(np.searchsorted(flat, wanted))
-        return int(numbers[place]) if place < len(flat) and flat[place] == wanted else None
+        index = int(np.searchsorted(flat, wanted))
+        return int(numbers[index]) if index < len(flat) and flat[index] == wanted else None
 
     def describe_point(self, number: int) -> str:
         """Structure and template position of a brain point, as far as they are decoded."""
@@ -237,31 +209,3 @@ class Session:
         if self._loaded != iteration:
             self.history.load(iteration, self._network)
             self._loaded = iteration
-
-    def _count(self, iteration: int, region: Region, labels: np.ndarray) -> None:
-        """Note volumes and overlaps; a sampled voxel counts for all that it stands for."""
-        ids = self.protocol.ids.astype(int)
-        size = int(ids.max()) + 1
-        weights = None
-        numbers: np.ndarray | slice = slice(None)
-        if region != WHOLE:
-            sample = self.pictures.sample(region)
-            numbers, weights = sample.numbers, sample.weights
-        counts = np.bincount(labels, weights, minlength=size)
-        millilitres = self.scan.voxel_volume / 1000
-        dice: dict[int, float] = {}
-        if self._truth is not None:
-            truth = ids[self._truth[numbers]]
-            agreed = labels == truth
-            both = np.bincount(
-                labels[agreed], None if weights is None else weights[agreed], minlength=size
-            )
-            true = np.bincount(truth, weights, minlength=size) + self._missed
-            total = counts + true
-            dice = {
-                int(id): float(2 * both[id] / total[id]) if total[id] else float("nan")
-                for id in ids[1:]
-            }
-        volumes = {int(id): float(counts[id] * millilitres) for id in ids[1:]}
-        exact = region == WHOLE
-        self._tallies[iteration, exact] = Tally(volumes, dice, exact)

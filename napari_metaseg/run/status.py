@@ -1,10 +1,14 @@
-"""What a job tells of itself: plain values for the panel to show."""
+"""What a job tells of itself: plain values for the panel to show, and signals of their changes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from enum import Enum
+
+from psygnal import Signal
+
+from napari_metaseg.run.session import Session
 
 
 class State(Enum):
@@ -110,3 +114,97 @@ class StructureTable:
     iteration: int
     rows: tuple[StructureRow, ...]
     exact: bool
+
+
+class Status:
+    """All that is known of a job in the window's thread.
+
+    The signals say what has changed; they are emitted in the window's thread only.
+
+    Attributes
+    ----------
+    state : State
+    session : Session or None
+        The scan at work, from its first picture on.
+    progress : Progress or None
+    curve : list of CurvePoint
+        One per iteration so far, rising.
+    iterations : tuple of int
+        Stored iterations, rising: those that can be shown.
+    suggested : int or None
+        The iteration that is taken unless the user chooses another.
+    shown : int or None
+        The iteration on the screen.
+    wanted : int or None
+        The iteration that the user asked for; on the screen as soon as it is decoded.
+    following : bool
+        Whether the newest iteration is shown as soon as there is one.
+    table : StructureTable or None
+        The structures at the iteration on the screen.
+    device : str
+        Where it computes, for people, such as "CPU, 2 threads"; empty while unknown.
+    notes : tuple of str
+        What the user should know about the scan.
+    failure : str
+        What went wrong last, and what to do; empty if nothing did.
+    """
+
+    state_changed = Signal(State)
+    session_started = Signal(Session)  # there is a first picture of a new scan
+    progressed = Signal()  # progress and curve
+    iterations_changed = Signal()  # iterations and suggested
+    shown_changed = Signal()  # shown
+    sharpened = Signal()  # there is more to see of the iteration that is shown
+    following_changed = Signal(bool)
+    table_changed = Signal()  # table
+    device_changed = Signal()  # device and notes
+    failed = Signal(str)  # what went wrong and what to do
+
+    def __init__(self) -> None:
+        self.state = State.IDLE
+        self.device = ""
+        self.forget_scan()
+
+    def forget_scan(self) -> None:
+        """Forget all that was known of a scan."""
+        self.session: Session | None = None
+        self.progress: Progress | None = None
+        self.curve: list[CurvePoint] = []
+        self.iterations: tuple[int, ...] = ()
+        self.suggested: int | None = None
+        self.shown: int | None = None
+        self.wanted: int | None = None
+        self.following = True
+        self.table: StructureTable | None = None
+        self.notes: tuple[str, ...] = ()
+        self.failure = ""
+
+    def change_state(self, state: State) -> None:
+        """Be in another state, and say so."""
+        if state is not self.state:
+            self.state = state
+            self.state_changed.emit(state)
+
+    def change_following(self, following: bool) -> None:
+        """Follow the newest iteration or not, and say so."""
+        if following != self.following:
+            self.following = following
+            self.following_changed.emit(following)
+
+    def change_table(self, table: StructureTable | None) -> None:
+        """Show another table, and say so."""
+        if table != self.table:
+            self.table = table
+            self.table_changed.emit()
+
+    def emit_all(self) -> None:
+        """Say that everything may have changed."""
+        for signal in (
+            self.progressed,
+            self.iterations_changed,
+            self.shown_changed,
+            self.table_changed,
+            self.device_changed,
+        ):
+            signal.emit()
+        self.following_changed.emit(self.following)

@@ -93,9 +93,9 @@ def window(make_napari_viewer_proxy, qtbot, phantom_file):
 @pytest.fixture(autouse=True)
 def lively(monkeypatch):
     """Live pictures come often, and whole ones soon."""
-    monkeypatch.setattr("napari_metaseg.run.job.REST_ON_CPU", 0.05)
-    monkeypatch.setattr("napari_metaseg.run.job.LIVE_SHARE", 10.0)
-    monkeypatch.setattr("napari_metaseg.run.job.REST_BEFORE_WHOLE", 0.1)
+    monkeypatch.setattr("napari_metaseg.run.pace.REST_ON_CPU", 0.05)
+    monkeypatch.setattr("napari_metaseg.run.pace.LIVE_SHARE", 10.0)
+    monkeypatch.setattr("napari_metaseg.run.pace.REST_BEFORE_WHOLE", 0.1)
 
 
 @pytest.fixture

@@ -15,9 +15,10 @@ import pytest
 
 from napari_metaseg.layers.live_array import LiveArray
 from napari_metaseg.layers.orientation import orientation_of
-from napari_metaseg.run import job as job_module
+from napari_metaseg.run import pace
 from napari_metaseg.run import session as session_module
 from napari_metaseg.run.job import Job
+from napari_metaseg.run.mailbox import Mailbox
 from napari_metaseg.run.readout import LABELS, Readout
 from napari_metaseg.run.region import COARSE, PREVIEW_SPACING, WHOLE, Region
 from napari_metaseg.run.request import Request
@@ -28,10 +29,10 @@ from src_core.fitting.fit import Fit
 from src_core.io.sample import phantom
 from src_core.io.scan import scan_from_array
 from src_core.preparation.alignment import Alignment
-from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
 
 if TYPE_CHECKING:
+    from src_core.results.segmentation import Segmentation
     from collections.abc import Callable, Iterator
 
 ITERATIONS = 12
@@ -47,9 +48,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "src_core.preparation.prepare.align", lambda *_: Alignment(np.eye(4), "none", np.nan)
     )
-    monkeypatch.setattr(job_module, "REST_ON_CPU", 0.0)
-    monkeypatch.setattr(job_module, "LIVE_SHARE", 1e9)
-    monkeypatch.setattr(job_module, "REST_BEFORE_WHOLE", 0.0)
+    monkeypatch.setattr(pace, "REST_ON_CPU", 0.0)
+    monkeypatch.setattr(pace, "LIVE_SHARE", 1e9)
+    monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 0.0)
 
 
 class Steps:
@@ -149,7 +150,7 @@ class Watcher:
         self.until(lambda: self.job.state in states)
 
     def until_iteration(self, iteration: int) -> None:
-        self.until(lambda: self.job.progress and self.job.progress.iteration == iteration)
+        self.until(lambda: self.job.progress and self.job.progress.iteration >= iteration)
 
     def until_rest(self) -> None:
         """The fit is over and what is on the screen is decoded everywhere."""
@@ -257,7 +258,7 @@ def test_every_step_is_told_and_the_newest_iteration_is_followed(watcher, job, s
 
 
 def test_no_point_of_the_curve_is_lost_between_two_polls(watcher, job, monkeypatch) -> None:
-    monkeypatch.setattr(job_module, "LIVE_SHARE", 0.0)
+    monkeypatch.setattr(pace, "LIVE_SHARE", 0.0)
     watcher.start(iterations=300)
     watcher.until_state(State.DONE)
     assert [point.iteration for point in job.curve] == list(range(1, 301))
@@ -422,15 +423,23 @@ def test_a_live_picture_has_the_plane_on_the_screen_finer(watcher, job, steps) -
     assert watcher.session.pictures.has(1, LABELS, region)
 
 
-def test_what_another_scan_s_layers_look_at_is_not_decoded(watcher, job) -> None:
+def test_what_another_scan_s_layers_look_at_is_not_decoded(watcher, job, monkeypatch) -> None:
     watcher.start()
     watcher.until_rest()
     old = watcher.session
     watcher.start()
     watcher.until_rest()
-    region = job._region
+    monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 1000.0)
+    job.show(2)
+    watcher.until(lambda: job.shown == 2)
+    done: list[None] = []
     job.look_at(old, PLANE)
-    assert job._region == region
+    job.run(lambda: None, done.append)  # less urgent than what is looked at
+    watcher.until(lambda: done)
+    assert watcher.session.pictures.get(2, LABELS, PLANE) is None
+    assert old.pictures.get(2, LABELS, PLANE) is None
+    job.look_at(watcher.session, PLANE)
+    watcher.until(lambda: watcher.session.pictures.get(2, LABELS, PLANE) is not None)
 
 
 # Pausing
@@ -471,8 +480,8 @@ def test_a_pause_changes_nothing_of_the_result(watcher, job, api, slowly) -> Non
 def test_going_on_does_not_forget_which_iteration_was_asked_for(
     watcher, job, monkeypatch, steps
 ) -> None:
-    monkeypatch.setattr(job_module, "REST_BEFORE_WHOLE", 1000.0)
-    monkeypatch.setattr(job_module, "LIVE_SHARE", 0.0)
+    monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 1000.0)
+    monkeypatch.setattr(pace, "LIVE_SHARE", 0.0)
     busy = threading.Event()
     watcher.start()
     steps.allow(6)
@@ -495,14 +504,14 @@ def test_going_on_does_not_forget_which_iteration_was_asked_for(
 def test_a_change_is_counted_at_the_same_voxels_and_known_from_the_second_on(
     watcher, job, monkeypatch
 ) -> None:
-    monkeypatch.setattr(job_module, "REST_BEFORE_WHOLE", 1000.0)
+    monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 1000.0)
     watcher.start()
     watcher.until_state(State.DONE)
     for iteration in (2, 9):
         job.show(iteration)
         watcher.until(lambda iteration=iteration: job.table.iteration == iteration)
     estimated = [row.change for row in job.table.rows]
-    monkeypatch.setattr(job_module, "REST_BEFORE_WHOLE", 0.0)
+    monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 0.0)
     watcher.until(lambda: job.table.exact)
     assert [row.change for row in job.table.rows] == estimated
     job.show(2)
@@ -524,9 +533,10 @@ def test_a_pause_after_the_last_step_is_soon_over(watcher, job, steps, monkeypat
         return read(session, iteration, *others)
 
     watcher.start()
-    watcher.until_state(State.FITTING)
+    steps.allow()
+    watcher.until(lambda: job.shown == 1)
     job.show(0)
-    job.following = False
+    assert not job.following
     monkeypatch.setattr(Session, "read", slow_read)
     steps.free()
     assert last_picture.wait(PATIENCE)
@@ -613,12 +623,29 @@ def test_stopping_before_the_first_picture_leaves_nothing(watcher, job, monkeypa
     assert watcher.failures == []
 
 
-def test_stopping_before_the_first_picture_was_taken_leaves_nothing(watcher, job, steps) -> None:
+def note_call(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    matters: Callable[..., bool] = lambda *_, **news: True,
+) -> threading.Event:
+    """Set an event after the mailbox was told something that matters."""
+    noted, tell = threading.Event(), getattr(Mailbox, name)
+
+    def noting(*arguments: Any, **news: Any) -> None:
+        tell(*arguments, **news)
+        if matters(*arguments, **news):
+            noted.set()
+
+    monkeypatch.setattr(Mailbox, name, noting)
+    return noted
+
+
+def test_stopping_before_the_first_picture_was_taken_leaves_nothing(
+    watcher, job, steps, monkeypatch
+) -> None:
+    session_told = note_call(monkeypatch, "tell_of", lambda *_, **news: "session" in news)
     watcher.start()
-    deadline = time.monotonic() + PATIENCE
-    while job._news.session is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    assert session_told.wait(PATIENCE)
     job.stop()
     watcher.poll_for(0.05)
     assert job.session is None
@@ -626,14 +653,12 @@ def test_stopping_before_the_first_picture_was_taken_leaves_nothing(watcher, job
     assert job.state is State.STOPPED
 
 
-def test_clearing_while_there_is_news_forgets_the_news(watcher, job, steps) -> None:
+def test_clearing_while_there_is_news_forgets_the_news(watcher, job, steps, monkeypatch) -> None:
     watcher.start()
     watcher.until_state(State.FITTING)
+    step_told = note_call(monkeypatch, "tell_step")
     steps.allow()
-    deadline = time.monotonic() + PATIENCE
-    while job._news.iterations is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
+    assert step_told.wait(PATIENCE)
     job.clear()
     watcher.poll_for(0.02)
     assert job.state is State.IDLE
@@ -907,7 +932,7 @@ def test_with_little_room_the_newest_is_followed_without_ever_going_back(
 
 
 def test_with_little_room_the_iteration_on_the_screen_stays_and_becomes_sharp(
-    watcher, job, room, steps
+    watcher, job, room, steps, monkeypatch
 ) -> None:
     watcher.start(iterations=40, history_bytes=room(6))
     steps.allow(3)
@@ -915,8 +940,10 @@ def test_with_little_room_the_iteration_on_the_screen_stays_and_becomes_sharp(
     job.show(3)  # the newest: it is followed
     job.show(2)
     watcher.until(lambda: job.shown == 2)
+    monkeypatch.setattr(pace, "LIVE_SHARE", 0.0)
+    steps.allow()
+    watcher.until_iteration(4)
     job.show(3)
-    job.following = False
     watcher.until(lambda: job.shown == 3)
     steps.free()
     watcher.until_state(State.DONE)

@@ -191,7 +191,7 @@ def test_iterations_may_be_looked_at_in_turns(session, monkeypatch) -> None:
 
 def test_exact_volumes_and_overlaps_are_those_of_the_label_map(fitted, brain) -> None:
     do(fitted.decode(7, WHOLE))
-    tally = fitted.tally(7)
+    tally = fitted.tallies.best(7)
     assert tally.exact
     labels, ids = fitted.label_map(7), fitted.protocol.ids[1:].tolist()
     volumes = measure.volumes(labels, fitted.scan.affine, ids)
@@ -205,10 +205,10 @@ def test_exact_volumes_and_overlaps_are_those_of_the_label_map(fitted, brain) ->
 
 def test_a_sample_gives_nearly_the_exact_volumes_and_overlaps(session) -> None:
     do(session.decode(0, COARSE))
-    estimate = session.tally(0)
+    estimate = session.tallies.best(0)
     assert not estimate.exact
     do(session.decode(0, WHOLE))
-    exact = session.tally(0)
+    exact = session.tallies.best(0)
     whole = sum(exact.volumes.values())
     for id, volume in exact.volumes.items():
         # Of 4,348 voxels: three standard deviations of the share of a structure are 2 %.
@@ -225,15 +225,15 @@ def test_structures_outside_the_brain_count_as_missed(brain, model_file) -> None
     do(session.decode(0, WHOLE))
     ids = session.protocol.ids[1:].tolist()
     expected = measure.dice(session.label_map(0), brain.labels, ids)
-    assert session.tally(0).dice == pytest.approx(expected)
+    assert session.tallies.best(0).dice == pytest.approx(expected)
 
 
 def test_without_a_reference_there_is_no_overlap(brain, model_file) -> None:
     session = Session(prepare(brain.scan, model=model_file, align=False), 1, 0, 2**27)
-    assert session.tally(0) is None
+    assert session.tallies.best(0) is None
     do(session.decode(0, COARSE))
-    assert session.tally(0).dice == {}
-    assert np.isnan(session.tally(0).mean_dice)
+    assert session.tallies.best(0).dice == {}
+    assert np.isnan(session.tallies.best(0).mean_dice)
 
 
 def test_a_structure_in_neither_label_map_has_no_overlap_and_spoils_no_mean(
@@ -245,21 +245,22 @@ def test_a_structure_in_neither_label_map_has_no_overlap_and_spoils_no_mean(
     labels = session.readouts[LABELS]
     session.readouts[LABELS] = dataclasses.replace(labels, read=lambda seen: seen.classes % 4)
     do(session.decode(0, WHOLE))
-    tally = session.tally(0)
+    tally = session.tallies.best(0)
     assert tally.volumes[4] == 0
     assert np.isnan(tally.dice[4])
     assert tally.mean_dice == pytest.approx(np.mean([tally.dice[id] for id in (1, 2, 3)]))
 
 
 def test_a_count_and_an_estimate_are_both_remembered(session) -> None:
-    assert session.tally(0) is session.tally(0, True) is session.tally(0, False) is None
+    tallies = session.tallies
+    assert tallies.best(0) is tallies.get(0, exact=True) is tallies.get(0, exact=False) is None
     do(session.decode(0, COARSE))
-    estimate = session.tally(0)
-    assert session.tally(0, False) is estimate
-    assert session.tally(0, True) is None
+    estimate = session.tallies.best(0)
+    assert session.tallies.get(0, exact=False) is estimate
+    assert session.tallies.get(0, exact=True) is None
     do(session.decode(0, WHOLE))
-    assert session.tally(0) is session.tally(0, True) is not estimate
-    assert session.tally(0, False) is estimate
+    assert session.tallies.best(0) is session.tallies.get(0, exact=True) is not estimate
+    assert session.tallies.get(0, exact=False) is estimate
 
 
 def test_a_voxel_s_number_is_its_place_among_the_brain_voxels(session) -> None:

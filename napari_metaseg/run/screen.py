@@ -1,0 +1,217 @@
+"""Which iteration is on the screen, and how what is looked at becomes sharp."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from napari_metaseg.run import pace
+from napari_metaseg.run.engine_thread import Urgency
+from napari_metaseg.run.region import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
+from napari_metaseg.run.status import State
+from napari_metaseg.run.table import structure_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_metaseg.run.engine_thread import EngineThread, Task
+    from napari_metaseg.run.mailbox import Mailbox
+    from napari_metaseg.run.session import Session
+    from napari_metaseg.run.status import Status
+
+
+class Screen:
+    """What is on the screen; belongs to the window's thread.
+
+    Parameters
+    ----------
+    status : Status
+        What is known of the job; says which iteration is shown, wanted or followed.
+    engine : EngineThread
+        Decodes.
+    mailbox : Mailbox
+        Told what is followed.
+    """
+
+    def __init__(self, status: Status, engine: EngineThread, mailbox: Mailbox):
+        self._status = status
+        self._mailbox = mailbox
+        self._view = _Decoding(engine, mailbox, Urgency.VIEW)
+        self._whole = _Decoding(engine, mailbox, Urgency.BACKGROUND)
+        self.reset()
+
+    def reset(self) -> None:
+        """Look at nothing any more."""
+        self.cancel()
+        self._region = COARSE
+        self._shown_at = 0.0
+        self._before: int | None = None
+        self._mailbox.followed = COARSE
+
+    def cancel(self) -> None:
+        """Stop decoding."""
+        self._view.cancel()
+        self._whole.cancel()
+
+    def begin(self) -> None:
+        """Show the first iteration of a new session."""
+        self._show(self._status.iterations[0])
+
+    def show(self, iteration: int) -> None:
+        """Show the stored iteration nearest to this one as soon as it is decoded.
+
+        Ends the following of the newest one, unless it is the newest.
+        """
+        status = self._status
+        if status.session is None or not status.iterations:
+            return
+        history = status.session.history
+        near = sorted(status.iterations, key=lambda stored: abs(stored - iteration))
+        # The engine may just have dropped some of them; never the first.
+        nearest = next(stored for stored in near if history.hold(stored, "wanted"))
+        status.wanted = nearest
+        status.change_following(nearest == status.iterations[-1])
+        if self._can_show(nearest):
+            self._show(nearest)
+        self.sharpen()
+
+    def follow(self) -> None:
+        """Show the newest iteration, now and from now on."""
+        self._status.wanted = None
+        self._status.change_following(True)
+        self.take_decoded()
+        self.sharpen()
+
+    def look_at(self, session: Session, region: Region) -> None:
+        """Say which part of the shown iteration is on the screen, and is not sharp yet."""
+        if session is self._status.session:
+            self._region = region
+            self.sharpen()
+
+    def take_decoded(self) -> None:
+        """Something was decoded: what is wanted may be ready, what is shown sharper."""
+        status = self._status
+        if status.session is None:
+            return
+        wanted = status.wanted
+        if status.following:
+            wanted = next((i for i in reversed(status.iterations) if self._can_show(i)), None)
+        if wanted is not None and wanted != status.shown and self._can_show(wanted):
+            self._show(wanted)
+        else:
+            status.sharpened.emit()
+            self._tabulate()
+
+    def sharpen(self) -> None:
+        """Have the engine decode what is wanted and on the screen, and nothing else."""
+        status = self._status
+        self._mailbox.followed = self._region if status.following else None
+        session, shown = status.session, status.shown
+        if session is None or shown is None:
+            return
+        iteration = status.wanted
+        if status.following:
+            # The fit itself brings the newest.
+            iteration = shown if status.state is State.FITTING else status.iterations[-1]
+        if iteration is None:
+            return
+        region = self._region_now()
+        if self._view.serves(iteration, region):
+            return
+        if session.lacks(iteration, COARSE) or session.lacks(iteration, region):
+            steps = _decode_view(session, iteration, region, self._mailbox)
+            self._view.start(iteration, region, steps)
+
+    def decode_whole_when_rested(self) -> None:
+        """Decode every voxel of what stays on the screen, while there is nothing better to do."""
+        status = self._status
+        session, shown = status.session, status.shown
+        if session is None or shown is None or status.state is State.FITTING:
+            return
+        if time.perf_counter() - self._shown_at < pace.REST_BEFORE_WHOLE:
+            return
+        if not self._whole.serves(shown, WHOLE) and session.lacks(shown, WHOLE):
+            self._whole.start(shown, WHOLE, _decode_whole(session, shown, self._mailbox))
+
+    def _region_now(self) -> Region:
+        """What is looked at, no finer than it can be now."""
+        fitting, region = self._status.state is State.FITTING, self._region
+        if region.axis is None:
+            return COARSE if fitting else FINER
+        if fitting and self._status.following:
+            return Region(region.axis, region.index, PREVIEW_SPACING)
+        return region
+
+    def _can_show(self, iteration: int) -> bool:
+        session = self._status.session
+        return session is not None and not session.lacks(iteration, COARSE)
+
+    def _show(self, iteration: int) -> None:
+        status, session = self._status, self._status.session
+        if session is None or iteration == status.shown:
+            return
+        if not session.history.hold(iteration, "shown"):
+            return  # dropped a moment ago: the next news will say so
+        self._before = status.shown
+        status.shown = session.shown = iteration
+        self._shown_at = time.perf_counter()
+        status.shown_changed.emit()
+        self._tabulate()
+
+    def _tabulate(self) -> None:
+        status = self._status
+        if status.session is None or status.shown is None:
+            return
+        table = structure_table(status.session, status.shown, self._before)
+        if table is not None:
+            status.change_table(table)
+
+
+class _Decoding:
+    """The newest task that decodes with one urgency; another one takes its place."""
+
+    def __init__(self, engine: EngineThread, mailbox: Mailbox, urgency: Urgency):
+        self._engine = engine
+        self._mailbox = mailbox
+        self._urgency = urgency
+        self._task: Task | None = None
+        self._of: tuple[int, Region] | None = None
+
+    def serves(self, iteration: int, region: Region) -> bool:
+        """Whether a region is on its way, or has failed and would fail again."""
+        task = self._task
+        return (
+            task is not None and self._of == (iteration, region) and (task.failed or not task.over)
+        )
+
+    def start(self, iteration: int, region: Region, steps: Iterator[None]) -> None:
+        """Decode a region of an iteration, and nothing else any more."""
+        self.cancel()
+        self._of = iteration, region
+        self._task = self._engine.submit(steps, self._urgency, self._mailbox.report)
+
+    def cancel(self) -> None:
+        """Decode nothing any more."""
+        if self._task is not None:
+            self._engine.cancel(self._task)
+        self._task = None
+
+
+def _decode_view(
+    session: Session, iteration: int, region: Region, mailbox: Mailbox
+) -> Iterator[None]:
+    """Decode what is on the screen, first so coarsely that there is something everywhere."""
+    if iteration not in session.history.iterations:
+        return  # dropped a moment ago: the next news will say so
+    for part in (COARSE, region):
+        if session.lacks(iteration, part):
+            yield from session.decode(iteration, part)
+            mailbox.tell(decoded=True)
+            yield
+
+
+def _decode_whole(session: Session, iteration: int, mailbox: Mailbox) -> Iterator[None]:
+    """Decode every voxel."""
+    yield from session.decode(iteration, WHOLE)
+    # Also if somebody else had it decoded meanwhile: the window may not know.
+    mailbox.tell(decoded=True)
