@@ -283,9 +283,9 @@ def test_pictures_may_be_read_while_others_are_put(mask) -> None:
     threads = [threading.Thread(target=look) for _ in range(2)]
     for thread in threads:
         thread.start()
-    for round in range(100):
+    for turn in range(100):
         for region in (COARSE, WHOLE):
-            put(pictures, region, round % 4, more=100_000 * (round % 4))
+            put(pictures, region, turn % 4, more=100_000 * (turn % 4))
     ended.set()
     for thread in threads:
         thread.join()
