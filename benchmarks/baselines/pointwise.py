@@ -16,7 +16,8 @@ from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, judge, label_loss, logged_seconds, some
 from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
-from src_core.space.points import SEEN, Points
+from src_core.space.points import Points
+from src_core.space.seen import SEEN
 from src_core.training.loop import LoopSettings, optimise
 
 if TYPE_CHECKING:

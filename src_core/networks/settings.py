@@ -1,7 +1,15 @@
 """Architectures of the families of networks, as they stand in a model's card; needs no torch."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
+
+from typing_extensions import override
+
+from src_core.space.seen import BLURS, SEEN
+
+Shapes = dict[str, tuple[int, ...]]
+"""Shape of each weight by its name."""
 
 
 class Architecture:
@@ -49,6 +57,12 @@ class Architecture:
     warp_iterations = 0
     """Iterations of a fit after which the warp stands still, or nearly so."""
 
+    def __post_init__(self) -> None:
+        if min(self.classes, self.width, self.depth, *self.hidden) < 1:
+            raise ValueError("classes, width, depth and hidden must be 1 or more")
+        if any(low > high for low, high in zip(*self.box, strict=True)):
+            raise ValueError("box_low lies above box_high")
+
     def to_json(self) -> dict[str, Any]:
         """All fields by name, as they stand in a card."""
         return dict(vars(self))
@@ -63,6 +77,28 @@ class Architecture:
     def box(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Both corners."""
         return self.box_low, self.box_high
+
+    @property
+    def head_inputs(self) -> int:
+        """Numbers that the head reads per point."""
+        return self.width
+
+    def shared_shapes(self) -> Shapes:
+        """Weights that belong into a model file.
+
+        Those of a network that was built say the same, but building one needs torch.
+        """
+        sizes = (self.head_inputs, *self.hidden, self.classes)
+        shapes: Shapes = {}
+        for layer, (inputs, outputs) in enumerate(pairwise(sizes)):
+            shapes |= _dense(f"head.layers.{2 * layer}", inputs, outputs)
+        return shapes
+
+    def _sines(self, name: str) -> Shapes:
+        """Weights of the sine layers, in the order of their parameters."""
+        layers = range(self.depth)
+        weights = {f"{name}.weights.{i}": (self.width, self.width if i else 3) for i in layers}
+        return {**weights, **{f"{name}.biases.{i}": (self.width,) for i in layers}}
 
 
 @dataclass(frozen=True)
@@ -100,7 +136,7 @@ class WarpedSettings(Architecture):
     Raises
     ------
     ValueError
-        A wavelength is not positive.
+        A size is below 1, a wavelength or spacing is not positive, or the box is turned round.
     """
 
     classes: int
@@ -129,9 +165,28 @@ class WarpedSettings(Architecture):
     }
 
     def __post_init__(self) -> None:
-        wavelengths = self.aligned_wavelengths + self.warped_wavelengths
-        if min(wavelengths, default=1.0) <= 0:
+        super().__post_init__()
+        if min(self.wavelengths, default=1.0) <= 0:
             raise ValueError("wavelengths must be positive")
+        if min(self.spacings, default=1.0) <= 0:
+            raise ValueError("spacings must be positive")
+
+    @property
+    def wavelengths(self) -> tuple[float, ...]:
+        """All in which the head reads positions."""
+        return self.aligned_wavelengths + self.warped_wavelengths
+
+    @property
+    @override
+    def head_inputs(self) -> int:
+        others = self.width * self.depth if self.reads_activations else len(BLURS)
+        # A sine and a cosine of each coordinate in each wavelength.
+        return 6 * len(self.wavelengths) + others + len(BLURS) + SEEN
+
+    @override
+    def shared_shapes(self) -> Shapes:
+        intensity = _dense("template.intensity", self.width, len(BLURS))
+        return {**super().shared_shapes(), **self._sines("template.sine"), **intensity}
 
 
 @dataclass(frozen=True)
@@ -167,7 +222,8 @@ class SirenSettings(Architecture):
     Raises
     ------
     ValueError
-        `learned_rates` is none of the words it may be, or `layer_rates` is not one per layer.
+        A size is below 1, the box is turned round, `learned_rates` is none of the words it may be,
+        or `layer_rates` is not one per layer.
     """
 
     classes: int
@@ -186,11 +242,27 @@ class SirenSettings(Architecture):
     can_be_meta_learned = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.learned_rates not in ("none", "layer", "weight"):
             raise ValueError(f"learned_rates is {self.learned_rates!r}")
         if len(self.layer_rates) not in (0, self.depth):
             raise ValueError(f"layer_rates needs {self.depth} numbers or none")
 
+    @override
+    def shared_shapes(self) -> Shapes:
+        fitted = {**self._sines("sine"), **_dense("intensity", self.width, 1)}
+        rates: Shapes = {}
+        if self.learned_rates != "none":
+            single = self.learned_rates == "weight"
+            rates = {
+                f"log_rates.{i}": shape if single else () for i, shape in enumerate(fitted.values())
+            }
+        return {**super().shared_shapes(), **fitted, **rates}
+
 
 FAMILIES: dict[str, type[Architecture]] = {"warped": WarpedSettings, "siren": SirenSettings}
 """Settings of each family by its name in a card."""
+
+
+def _dense(name: str, inputs: int, outputs: int) -> Shapes:
+    return {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}

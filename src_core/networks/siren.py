@@ -36,7 +36,7 @@ class SirenNetwork(CoordinateNetwork):
         self.settings = settings
         self.sine = SineLayers(3, settings.width, settings.depth, settings.omega)
         self.intensity = nn.Linear(settings.width, 1)
-        self.head = Head(settings.width, settings.hidden, settings.classes)
+        self.head = Head(settings.head_inputs, settings.hidden, settings.classes)
         # Logarithms, so that a step size stays positive; 0 is the step size of the settings.
         self.log_rates = nn.ParameterList()
         if settings.learned_rates != "none":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from src_core.networks.sine import SineLayers
-from src_core.space.points import BLURS
+from src_core.space.seen import BLURS
 
 if TYPE_CHECKING:
     from src_core.networks.settings import WarpedSettings

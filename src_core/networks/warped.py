@@ -14,7 +14,7 @@ from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
 from src_core.networks.template import GridTemplate, TemplateNetwork
 from src_core.networks.warp import DisplacementGrids
-from src_core.space.points import BLURS, SEEN
+from src_core.space.seen import BLURS, SEEN
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -46,11 +46,7 @@ class WarpedNetwork(CoordinateNetwork):
         super().__init__()
         self.settings = settings
         self.template = TemplateNetwork(settings)
-        wavelengths = settings.aligned_wavelengths + settings.warped_wavelengths
-        sines = settings.width * settings.depth
-        others = sines if settings.reads_activations else len(BLURS)
-        read = 6 * len(wavelengths) + others + len(BLURS) + SEEN
-        self.head = Head(read, settings.hidden, settings.classes)
+        self.head = Head(settings.head_inputs, settings.hidden, settings.classes)
         self.displacement = DisplacementGrids(settings.box, settings.spacings)
         self.appearance = Appearance(settings.box)
 

@@ -43,7 +43,8 @@ from src_core.models.model import (
 from src_core.networks.sine import CHUNK
 from src_core.networks.warped import WarpedNetwork
 from src_core.space.intensity import IntensityRule
-from src_core.space.points import BLURS, Points
+from src_core.space.points import Points
+from src_core.space.seen import BLURS
 from src_core.training import distributed
 from src_core.training.cache import claim, ensure, load_or_make
 from src_core.training.changes.mirroring import mirrored_classes

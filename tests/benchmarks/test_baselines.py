@@ -19,7 +19,8 @@ from src_core.datasets.mapping import IGNORED
 from src_core.errors import InputError
 from src_core.io.sample import phantom
 from src_core.io.scan import Scan, scan_from_array
-from src_core.space.points import SEEN, Points
+from src_core.space.points import Points
+from src_core.space.seen import SEEN
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,8 +7,9 @@ import torch
 
 from src_core.space.bias import find_bias_field
 from src_core.space.intensity import IntensityScale
-from src_core.space.points import SEEN, BrainPoints
+from src_core.space.points import BrainPoints
 from src_core.space.regions import Regions
+from src_core.space.seen import SEEN
 
 
 def regions_of(mask: np.ndarray, voxel_size: tuple[float, float, float] = (1, 1, 1)) -> Regions:

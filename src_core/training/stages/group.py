@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from src_core.space.points import BLURS
+from src_core.space.seen import BLURS
 from src_core.space.template import TemplateImage
 
 

@@ -8,7 +8,7 @@ import torch
 from src_core.networks.settings import FAMILIES, SirenSettings, WarpedSettings
 from src_core.networks.siren import SirenNetwork
 from src_core.networks.warped import WarpedNetwork
-from src_core.space.points import BLURS
+from src_core.space.seen import BLURS
 
 POSITIONS = torch.tensor([[0.0, 0, 0], [10, -20, 30]])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from src_core.networks.template import GridTemplate
-from src_core.space.points import BLURS
+from src_core.space.seen import BLURS
 from src_core.space.template import TemplateImage
 
 

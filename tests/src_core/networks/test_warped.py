@@ -13,7 +13,8 @@ from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
 from src_core.networks.settings import WarpedSettings
 from src_core.networks.warped import WarpedNetwork
-from src_core.space.points import BLURS, BrainPoints, Points
+from src_core.space.points import BrainPoints, Points
+from src_core.space.seen import BLURS
 from src_core.space.template import TemplateImage
 
 SETTINGS = WarpedSettings(classes=5, width=16, depth=2, hidden=(8,), warp_iterations=40)

@@ -13,14 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from src_core.io.scan import scan_from_array
 from src_core.space.intensity import LEVELS, IntensityRule
-from src_core.space.points import (
-    BLURS,
-    DIFFERENCE_SCALE,
-    DIFFERENCES,
-    SEEN,
-    SURROUNDINGS,
-    brain_points,
-)
+from src_core.space.points import brain_points
+from src_core.space.seen import BLURS, DIFFERENCE_SCALE, DIFFERENCES, SEEN, SURROUNDINGS
 
 ALIGNMENT = from_matvec(1.1 * Rotation.from_euler("xyz", (8, -5, 20), degrees=True).as_matrix(), 7)
 

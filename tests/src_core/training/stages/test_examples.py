@@ -17,7 +17,7 @@ from src_core.datasets.settings import DataSettings
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
 from src_core.io.scan import read_on_grid, read_scan
-from src_core.space.points import BLURS
+from src_core.space.seen import BLURS
 from src_core.space.slices import SliceRange
 from src_core.training.changes.settings import SliceSettings
 from src_core.training.changes.tissues import Tissues

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from src_core.space.points import BLURS
+from src_core.space.seen import BLURS
 from src_core.training.stages.group import GroupMean
 
 LOW, HIGH = (-20.0, -20.0, -20.0), (20.0, 24.0, 30.0)
