@@ -12,7 +12,7 @@ from napari_metaseg.controller import Controller
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.panel.inputs import Inputs
-from napari_metaseg.panel.maps import Maps
+from napari_metaseg.panel.maps_menu import Maps
 from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.panel.timeline import Timeline

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from qtpy.QtWidgets import QMenu
 
-from napari_metaseg.panel.maps import Maps
+from napari_metaseg.panel.maps_menu import Maps
 from napari_metaseg.run.job import Job
 
 if TYPE_CHECKING:
