@@ -22,16 +22,16 @@ from src_core.space.points import BrainPoints, Points, brain_points
 from src_core.space.regions import unmask
 from src_core.training.cache import claim, load_or_make
 from src_core.training.changes.tissues import Tissues
-from src_core.training.settings import ExampleSettings
 
 # The very picture that the models of this project are aligned to when they are trained.
-from src_core.training.stages.examples import (
+from src_core.training.examples.maker import (
     Example,
     Maker,
     examples_depend_on,
     mni152_reference,
     volume_rule,
 )
+from src_core.training.settings import ExampleSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

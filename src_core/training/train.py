@@ -50,10 +50,7 @@ from src_core.training.cache import claim, ensure, load_or_make
 from src_core.training.changes.mirroring import mirrored_classes
 from src_core.training.changes.tissues import Tissues
 from src_core.training.config import to_json
-from src_core.training.loop import optimise
-from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
-from src_core.training.plots import write_curves
-from src_core.training.stages.examples import (
+from src_core.training.examples.maker import (
     Example,
     Maker,
     examples_depend_on,
@@ -61,6 +58,9 @@ from src_core.training.stages.examples import (
     slice_rule,
     volume_rule,
 )
+from src_core.training.loop import optimise
+from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
+from src_core.training.plots import write_curves
 from src_core.training.stages.group import GroupMean
 from src_core.training.stages.meta import meta_train
 

@@ -21,8 +21,8 @@ from src_core.space.seen import BLURS
 from src_core.space.slices import SliceRange
 from src_core.training.changes.settings import SliceSettings
 from src_core.training.changes.tissues import Tissues
+from src_core.training.examples.maker import Example, Maker, slice_rule, volume_rule
 from src_core.training.settings import ExampleSettings
-from src_core.training.stages.examples import Example, Maker, slice_rule, volume_rule
 
 if TYPE_CHECKING:
     from pathlib import Path

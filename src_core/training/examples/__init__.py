@@ -1,0 +1,1 @@
+"""Labelled scans as points to learn from."""
