@@ -56,8 +56,6 @@ STILL_TO_MEND = {
     "src_core.segment",
     "src_core.training.changes.augment",
     "src_core.training.changes.synthesis",
-    "src_core.training.loop",
-    "src_core.training.train",
 }
 # Tests of more than one module.
 TESTS_OF_SEVERAL = {

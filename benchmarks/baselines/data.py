@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,26 +19,26 @@ from src_core.preparation.alignment import align
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, Points, brain_points
 from src_core.space.regions import unmask
-from src_core.training.cache import claim, load_or_make
+from src_core.training.cache import claim
 from src_core.training.changes.tissues import Tissues
+from src_core.training.examples.claim import examples_depend_on
+from src_core.training.examples.maker import Maker
 
 # The very picture that the models of this project are aligned to when they are trained.
-from src_core.training.examples.maker import (
-    Example,
-    Maker,
-    examples_depend_on,
-    mni152_reference,
-    volume_rule,
-)
+from src_core.training.examples.reference import mni152_reference
+from src_core.training.examples.rules import volume_rule
+from src_core.training.examples.store import load_examples
 from src_core.training.settings import ExampleSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
+
     from src_core.datasets.labelled import LabelledScan
     from src_core.io.scan import Scan
-from src_core.space.template import TemplateImage
+    from src_core.space.template import TemplateImage
 
 SEED = 0
 
@@ -159,12 +158,11 @@ class Task:
         for scan in self.of_split(split):
             for variant in range(variants):
                 path = self._examples / f"{scan.name}-{variant}.pt"
-                made: list[Example] = load_or_make(path, partial(maker.make, scan, variant))
                 found += [
                     LabelledPoints(
                         e.name, variant < 2, e.points, e.classes(self.mapping, self.protocol)
                     )
-                    for e in made
+                    for e in load_examples(path, partial(maker.make, scan, variant))
                 ]
         return found
 

@@ -27,7 +27,8 @@ from src_core.networks.siren import SirenNetwork
 from src_core.preparation.alignment import align
 from src_core.segment import segment
 from src_core.training.cache import load_or_make
-from src_core.training.loop import LoopSettings, optimise
+from src_core.training.loop import optimise
+from src_core.training.settings import LoopSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

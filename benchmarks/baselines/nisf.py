@@ -20,8 +20,9 @@ from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, logged_seconds
 from src_core.fitting.adam import Adam
 from src_core.networks.sine import SineLayers
-from src_core.training.loop import LoopSettings, optimise
+from src_core.training.loop import optimise
 from src_core.training.losses import segmentation_loss
+from src_core.training.settings import LoopSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,8 @@ from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
 from src_core.space.points import Points
 from src_core.space.seen import SEEN
-from src_core.training.loop import LoopSettings, optimise
+from src_core.training.loop import optimise
+from src_core.training.settings import LoopSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -25,8 +25,9 @@ from src_core.datasets.labelled import LabelledScan, read_example, read_mask
 from src_core.datasets.mapping import IGNORED
 from src_core.preparation.brain import brain_mask
 from src_core.training.changes.mirroring import mirrored_classes
-from src_core.training.loop import LoopSettings, optimise
+from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
+from src_core.training.settings import LoopSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,21 +1,29 @@
 """Results of long work, kept in files."""
 
+from __future__ import annotations
+
 import io
 import json
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+import pickle
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from src_core.errors import InputError
 from src_core.io.files import complete_files
 
-Made = TypeVar("Made")
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 
 def save_whole(value: Any, path: Path) -> None:
     """Write a file completely or not at all.
+
+    Parameters
+    ----------
+    value : tensor, number, text, None, or lists, tuples and dictionaries of these
+    path : Path
 
     Raises
     ------
@@ -35,10 +43,33 @@ def ensure(path: Path, make: Callable[[], Any]) -> None:
         save_whole(make(), path)
 
 
-def load_or_make(path: Path, make: Callable[[], Made]) -> Made:
-    """What a file holds, made and put there if there is none."""
+def load(path: Path, device: torch.device | None = None) -> Any:
+    """What a file holds that `save_whole` wrote; nothing in it is executed.
+
+    Parameters
+    ----------
+    path : Path
+    device : torch.device, optional
+        For the tensors; by default where they were.
+
+    Raises
+    ------
+    InputError
+        The file holds objects, as those of earlier versions do.
+    """
+    try:
+        return torch.load(path, map_location=device, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} is of an earlier version, which can't be read any more; "
+            f"delete the folder {path.parent}, or name another one"
+        ) from error
+
+
+def load_or_make(path: Path, make: Callable[[], Any]) -> Any:
+    """What a file holds, made and put there if there is none; see `save_whole` and `load`."""
     ensure(path, make)
-    return torch.load(path, weights_only=False)
+    return load(path)
 
 
 def claim(folder: Path, configuration: dict[str, Any]) -> None:

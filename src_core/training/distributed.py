@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 import torch.distributed as torch_distributed
-from torch import Tensor
+from tqdm import tqdm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
 
 LONGEST_WAIT = timedelta(days=2)
 """For the other processes: one may make for hours what all need."""
@@ -65,8 +67,13 @@ def wait() -> None:
 
 
 def own(items: Sequence[Item]) -> Sequence[Item]:
-    """This process's part of work that can be shared out."""
+    """The part of this process in work that can be shared out."""
     return items[rank() :: size()]
+
+
+def progress(scans: Sequence[Item], name: str) -> Iterable[Item]:
+    """The same items, behind a bar that the first process shows."""
+    return tqdm(scans, desc=name, unit="scan", disable=rank() > 0)
 
 
 def average(tensors: Sequence[Tensor]) -> None:

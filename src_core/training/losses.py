@@ -1,12 +1,19 @@
 """What training makes small."""
 
-import math
-from collections.abc import Iterable
+from __future__ import annotations
 
+import math
+from typing import TYPE_CHECKING
+
+import torch
 import torch.nn.functional as functional
-from torch import Tensor
 
 from src_core.datasets.mapping import IGNORED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from torch import Tensor
 
 
 def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
@@ -28,6 +35,20 @@ def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
     # One point more on both sides: a structure that is not there should not be found, either.
     dice = (overlap + 1) / (total + 1)
     return entropy + 1 - dice[1:].mean()
+
+
+def label_loss(predicted: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    """Segmentation loss of several scans, taken together.
+
+    Of a small structure a scan's few points say little, so their Dice alone would be noise.
+
+    Parameters
+    ----------
+    predicted : sequence of (Tensor, Tensor)
+        Class scores (N, classes) and classes (N,) of each scan's points.
+    """
+    logits, classes = zip(*predicted, strict=True)
+    return segmentation_loss(torch.cat(logits), torch.cat(classes))
 
 
 def focal_loss(logits: Tensor, classes: Tensor, gamma: float) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,8 +11,8 @@ from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.fitting.settings import FitSettings
 from src_core.io.labels import PROTOCOLS, Protocol, protocol, read_protocol
+from src_core.networks.settings import FAMILIES
 from src_core.training.changes.settings import AugmentSettings, SliceSettings
-from src_core.training.loop import LoopSettings
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,51 @@ class NetworkSettings:
     def chosen(self) -> dict[str, Any]:
         """Those that are given."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """How long and how fast a loss is made small.
+
+    Attributes
+    ----------
+    steps : int
+    rate : float
+        Largest Adam step size; it rises over the first 2 % of the steps and falls along a cosine
+        to a hundredth.
+    scans : int
+        Examples per step and process.
+    points : int
+        Random points of each.
+    judge_every : int
+        Steps between two looks at the scans that are not trained on.
+    patience : int
+        Looks without improvement after which the loop ends early; 0: it never does.
+
+    Raises
+    ------
+    InputError
+        A value is out of range.
+    """
+
+    steps: int = 3000
+    rate: float = 1e-3
+    scans: int = 8
+    points: int = 2048
+    judge_every: int = 500
+    patience: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "scans", "points", "judge_every"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name}: {getattr(self, name)} is not a positive number")
+        if self.rate <= 0 or self.patience < 0:
+            raise InputError("rate must be above 0, patience 0 or more")
+
+    def rate_at(self, step: int) -> float:
+        """Adam step size at a step, the first being 0."""
+        warm = min(1.0, (step + 1) / (0.02 * self.steps))
+        return self.rate * warm * (0.505 + 0.495 * math.cos(math.pi * step / self.steps))
 
 
 @dataclass(frozen=True)
@@ -260,12 +306,13 @@ class TrainingSettings:
             )
         if self.from_model and (self.template or self.meta or self.network.chosen()):
             raise InputError("from_model: leave template, [meta] and [network] out, they are its")
-        needs_template = self.examples.slices and self.family == "warped"
+        family = FAMILIES.get(self.family)
+        needs_template = self.examples.slices and family and family.has_template_network
         if needs_template and not (self.template or self.from_model):
             raise InputError(
                 "template: give the model for volumes whose template slices are put in"
             )
-        if self.meta and self.family != "siren":
+        if self.meta and not (family and family.can_be_meta_learned):
             raise InputError("meta: only models of the siren family are meta-learned")
         if not 0 <= self.unchanged <= 1:
             raise InputError(f"unchanged: {self.unchanged} is no share; give a number from 0 to 1")
@@ -275,6 +322,21 @@ class TrainingSettings:
             raise InputError(f"seed: {self.seed} is negative")
         if self.threads is not None and self.threads < 1:
             raise InputError(f"threads: {self.threads} is not a positive number")
+
+    @property
+    def work_folder(self) -> Path:
+        """Folder of checkpoints and logs."""
+        return self.work or self.output.with_suffix(".training")
+
+    @property
+    def cache_folder(self) -> Path:
+        """Folder of examples and fits."""
+        return self.cache or self.work_folder
+
+    @property
+    def model_name(self) -> str:
+        """Name for the model's card."""
+        return self.name or self.output.stem
 
     def read_protocol(self) -> Protocol:
         """The structures to be learned.

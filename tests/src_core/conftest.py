@@ -22,8 +22,12 @@ from src_core.segment import segment
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, brain_points
 from src_core.space.template import TemplateImage
-from src_core.training.loop import LoopSettings
-from src_core.training.settings import ExampleSettings, NetworkSettings, TrainingSettings
+from src_core.training.settings import (
+    ExampleSettings,
+    LoopSettings,
+    NetworkSettings,
+    TrainingSettings,
+)
 from src_core.training.train import train
 from tests.helpers.small_models import write_small_model
 

@@ -1,95 +1,36 @@
-"""Training examples: scans, plain and changed, as points with classes."""
+"""Scans, plain and changed, turned into examples."""
 
-import hashlib
-from collections.abc import Iterable
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from src_core.datasets.labelled import LabelledScan, read_mask
-from src_core.datasets.mapping import IGNORED
-from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.io.export import image_stem
-from src_core.io.labels import Protocol, protocol
-from src_core.io.sample import mni152_t1
+from src_core.io.labels import protocol
 from src_core.io.scan import Scan, read_label_map, read_on_grid, read_scan
-from src_core.preparation.alignment import SEARCH_SPACING, align
+from src_core.preparation.alignment import align
 from src_core.preparation.brain import brain_mask
-from src_core.space.intensity import LEVELS, IntensityRule
-from src_core.space.points import BrainPoints, brain_points
-from src_core.space.regions import unmask
-from src_core.space.template import TemplateImage
+from src_core.space.points import brain_points
 from src_core.training.changes.augment import augment
 from src_core.training.changes.cut_slices import coronal_axis, cut_slice, slice_planes
 from src_core.training.changes.freesurfer import freesurfer_classes
-from src_core.training.changes.mirroring import mirror, mirrored_classes
-from src_core.training.changes.settings import AugmentSettings, SliceSettings
+from src_core.training.changes.mirroring import mirror
 from src_core.training.changes.synthesis import synthesise
 from src_core.training.changes.tissues import Tissues
-from src_core.training.config import to_json
-from src_core.training.settings import ExampleSettings
+from src_core.training.examples.example import Example
 
+if TYPE_CHECKING:
+    from pathlib import Path
 
-@dataclass(frozen=True, eq=False)
-class Example:
-    """Points of one scan with their labels.
-
-    Attributes
-    ----------
-    name : str
-        Of the scan, with the number of the variant and that of the slice.
-    split : str
-    variant : int
-        0: as it came, 1: mirrored, from 2 on: changed at random.
-    points : BrainPoints
-    labels : Tensor, shape (N,), int16
-        Ids of the scan's label map.
-    mirrored : bool
-        Left and right have changed places since the labels were given.
-    volume : float
-        Template mm3 each point stands for.
-    synthetic : bool
-        Made from a label map alone; the labels are FreeSurfer's, see `freesurfer_classes`.
-    """
-
-    name: str
-    split: str
-    variant: int
-    points: BrainPoints
-    labels: Tensor
-    mirrored: bool
-    volume: float
-    synthetic: bool = False
-
-    def classes(self, mapping: np.ndarray, target: Protocol) -> Tensor:
-        """Class of each point, shape (N,), uint8, `IGNORED` where it takes no part.
-
-        Parameters
-        ----------
-        mapping : ndarray of uint8
-            Class by label id of the scans.
-        target : Protocol
-
-        Raises
-        ------
-        InputError
-            The example is synthetic and the protocol knows none of FreeSurfer's structures.
-        """
-        if self.synthetic:
-            mapping = freesurfer_classes(target)
-        classes = mapping[self.labels.numpy()]
-        if self.mirrored:
-            partners = mirrored_classes(target)
-            assert partners is not None, "made with Maker.mirrors"
-            swapped = np.full(256, IGNORED, np.uint8)
-            swapped[: len(partners)] = partners
-            classes = swapped[classes]
-        return torch.from_numpy(classes)
+    from src_core.space.intensity import IntensityRule
+    from src_core.space.template import TemplateImage
+    from src_core.training.changes.settings import AugmentSettings
+    from src_core.training.settings import ExampleSettings
 
 
 @dataclass(frozen=True)
@@ -101,105 +42,6 @@ class _Kind:
     variant: int
     mirrored: bool
     synthetic: bool = False
-
-
-def examples_depend_on(
-    data: DataSettings,
-    scans: Iterable[LabelledScan],
-    settings: ExampleSettings,
-    tissues: Protocol,
-    mirrors: bool,
-    picture: TemplateImage | None,
-    seed: int,
-) -> dict[str, Any]:
-    """What decides the examples in a folder, besides the intensity rule; for `claim`.
-
-    Parameters
-    ----------
-    data : DataSettings
-    scans : iterable of LabelledScan
-        Of the train and val splits.
-    settings : ExampleSettings
-    tissues : Protocol
-        Whose names tell what ages.
-    mirrors : bool
-        As in `Maker`.
-    picture : TemplateImage or None
-        What single slices are put in; None: volumes are seen whole.
-    seed : int
-    """
-    shown = None if picture is None else picture.values.numpy().tobytes()
-    return {
-        # What label ids mean is asked when examples are used.
-        "data": to_json(replace(data, mapping=None, mapping_column=None)),
-        "scans": {scan.name: [scan.split, scan.fingerprint] for scan in scans},
-        "examples": to_json(replace(settings, tissues="")),
-        "tissues": tissues.to_json(),
-        "mirrors": mirrors,
-        "template": shown and hashlib.sha256(shown).hexdigest(),
-        "seed": seed,
-    }
-
-
-def mni152_reference() -> TemplateImage:
-    """The MNI152 picture that fixes template space, ready for `align`."""
-    scan = mni152_t1()
-    bright = np.quantile(scan.voxels[scan.voxels > 0], 0.99)
-    values = np.where(scan.voxels > 0, np.clip(scan.voxels / bright, 0, 1) + 0.1, 0)
-    image = TemplateImage(
-        torch.from_numpy(values.astype(np.float32))[None], tuple(scan.affine[:3, 3].tolist()), 1.0
-    )
-    while image.spacing < SEARCH_SPACING:
-        image = image.coarser()
-    return image
-
-
-def volume_rule(scans: list[LabelledScan]) -> IntensityRule:
-    """Intensity rule that sends each scan's quantiles to the mean of those of the group.
-
-    Parameters
-    ----------
-    scans : list of LabelledScan
-        Of the train split.
-    """
-    found = []
-    for labelled in scans:
-        scan = read_scan(labelled.scan)
-        levels = np.quantile(scan.voxels[brain_mask(scan, read_mask(labelled, scan))], LEVELS)
-        levels -= min(levels[0], 0)  # of z-scores, say, half would be cut off
-        found.append(0.95 * levels / levels[-1])
-    return IntensityRule(tuple(np.mean(found, axis=0).round(4).tolist()))
-
-
-def slice_rule(
-    scans: list[LabelledScan],
-    rule: IntensityRule,
-    reference: TemplateImage,
-    slices: SliceSettings,
-) -> IntensityRule:
-    """Intensity rule that sends single slices to where the rule for volumes sends their voxels.
-
-    Parameters
-    ----------
-    scans : list of LabelledScan
-        Of the train split.
-    rule : IntensityRule
-        For volumes.
-    reference : TemplateImage
-        What scans are aligned to.
-    slices : SliceSettings
-    """
-    found = []
-    for labelled in scans:
-        scan = read_scan(labelled.scan)
-        mask = brain_mask(scan, read_mask(labelled, scan))
-        values = unmask(rule.fit(scan.voxels[mask]).normalise(scan.voxels[mask]), mask)
-        alignment = align(scan, mask, reference).matrix
-        axis = coronal_axis(scan, alignment)
-        for index in slice_planes(scan, alignment, *slices.where.range, step=4.0):
-            shown = np.take(values, index, axis)[np.take(mask, index, axis)]
-            found.append(np.quantile(shown, LEVELS))
-    return IntensityRule(tuple(np.mean(found, axis=0).round(4).tolist()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -305,7 +147,7 @@ class Maker:
 
     def _examples(
         self,
-        kind: "_Kind",
+        kind: _Kind,
         scan: Scan,
         mask: np.ndarray,
         labels: np.ndarray,

@@ -1,68 +1,100 @@
-"""The mean of a group of scans, sharpened by warping each scan onto it."""
+"""Stage *group*: the mean of all scans, sharpened by warping each of them onto it."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
 import torch
-from torch import Tensor
 
+from src_core.fitting.decode import decode
+from src_core.fitting.fit import Fit
 from src_core.space.seen import BLURS
 from src_core.space.template import TemplateImage
+from src_core.training import distributed
+from src_core.training.cache import ensure, load_or_make
+from src_core.training.group_mean import GroupMean
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from src_core.networks.base import CoordinateNetwork
+    from src_core.training.stages.examples import Examples
+    from src_core.training.task import Task
 
 
-@dataclass(eq=False)
-class GroupMean:
-    """Running mean of what scans show at template positions.
+@dataclass(frozen=True, eq=False)
+class Group:
+    """What a group of scans has in common.
+
+    Attributes
+    ----------
+    picture : TemplateImage
+        The mean picture, one channel per blur.
+    positions : dict of Tensor, shape (N, 3)
+        Where in it the points of each example lie at last, template mm, by the example's name.
+    """
+
+    picture: TemplateImage
+    positions: dict[str, Tensor]
+
+
+def make_group(task: Task, network: CoordinateNetwork, examples: Examples) -> Group:
+    """Warp the plain and mirrored training scans onto their mean, round by round.
 
     Parameters
     ----------
-    box_low, box_high : tuple of 3 float
-        Corners of the template box, mm.
-    spacing : float
-        mm.
+    task : Task
+    network : CoordinateNetwork
+        Of a family with a template network; it stays as it is.
+    examples : Examples
     """
+    settings = task.settings
+    fingerprint = task.fit_fingerprint(network, rounds=settings.rounds)
+    path = settings.cache_folder / f"group-{fingerprint}.pt"
 
-    box_low: tuple[float, float, float]
-    box_high: tuple[float, float, float]
-    spacing: float = 2.0
+    def make() -> dict[str, Any]:
+        return _to_plain(_warped_onto_mean(task, network, examples))
 
-    def __post_init__(self) -> None:
-        extent = np.subtract(self.box_high, self.box_low)
-        self._shape = tuple((np.ceil(extent / self.spacing) + 1).astype(int).tolist())
-        self._sums = torch.zeros(int(np.prod(self._shape)), len(BLURS))
-        self._weights = torch.zeros(int(np.prod(self._shape)), 1)
-        self._scans = 0
+    if distributed.rank() == 0:
+        ensure(path, make)
+    distributed.wait()
+    return _from_plain(load_or_make(path, make))
 
-    def add(self, volume: float, positions: Tensor, intensities: Tensor) -> None:
-        """Add one scan.
 
-        Parameters
-        ----------
-        volume : float
-            Template mm3 that each point stands for.
-        positions : Tensor, shape (N, 3)
-            Template mm of points drawn evenly from its brain.
-        intensities : Tensor, shape (N, len(BLURS))
-            Template-like intensities there.
-        """
-        shape = torch.tensor(self._shape)
-        place = (positions - torch.tensor(self.box_low)) / self.spacing
-        corner = place.floor()
-        rest = place - corner
-        # Each point spreads over the 8 nodes around it.
-        for offset in torch.cartesian_prod(*[torch.tensor([0, 1])] * 3):
-            node = corner.long() + offset
-            inside = ((node >= 0) & (node < shape)).all(1)
-            weight = torch.where(offset.bool(), rest, 1 - rest).prod(1)[inside]
-            weight = weight * (volume / self.spacing**3)
-            number = (node[inside] * torch.tensor([shape[1] * shape[2], shape[2], 1])).sum(1)
-            self._weights.index_add_(0, number, weight[:, None])
-            self._sums.index_add_(0, number, weight[:, None] * intensities[inside])
-        self._scans += 1
+def _warped_onto_mean(task: Task, network: CoordinateNetwork, examples: Examples) -> Group:
+    settings = network.settings
+    fit = replace(task.fit, iterations=settings.warp_iterations, look_every=0)
+    positions: dict[str, Tensor] = {}
+    picture: TemplateImage | None = None
+    for turn in range(task.settings.rounds + 1):
+        mean = GroupMean(settings.box_low, settings.box_high)
+        for example in distributed.progress(examples.plain, f"group {turn}"):
+            single = network.facing(picture)
+            if picture is not None:
+                for _ in Fit(single, example.points, fit):
+                    pass
+            warped = torch.from_numpy(decode(single, example.points, "positions"))
+            positions[example.name] = warped
+            everything = example.points.take(slice(None))
+            bias = single.bias_factors(everything.positions).detach()
+            mean.add(example.volume, warped, everything.seen[:, : len(BLURS)] * bias[:, None])
+        if picture is None or turn < task.settings.rounds:
+            picture = mean.image()
+    assert picture is not None
+    return Group(picture, positions)
 
-    def image(self) -> TemplateImage:
-        """The mean picture; fades to zero where fewer than half of the scans have brain."""
-        # A warp may thin the voxels out inside the brain: that is no reason to fade.
-        share = (2 * self._weights / self._scans).clamp(max=1.0)
-        mean = self._sums / self._weights.clamp(min=1e-3) * share
-        return TemplateImage(mean.T.reshape(len(BLURS), *self._shape), self.box_low, self.spacing)
+
+def _to_plain(group: Group) -> dict[str, Any]:
+    picture = group.picture
+    return {
+        "values": picture.values,
+        "origin": picture.origin,
+        "spacing": picture.spacing,
+        "positions": group.positions,
+    }
+
+
+def _from_plain(values: dict[str, Any]) -> Group:
+    picture = TemplateImage(values["values"], values["origin"], values["spacing"])
+    return Group(picture, values["positions"])

@@ -17,9 +17,9 @@ from src_core.space.slices import SliceRange
 from src_core.training import config
 from src_core.training.changes.settings import AugmentSettings, SliceSettings
 from src_core.training.config import read_config, to_json
-from src_core.training.loop import LoopSettings
 from src_core.training.settings import (
     ExampleSettings,
+    LoopSettings,
     MetaSettings,
     NetworkSettings,
     TrainingSettings,

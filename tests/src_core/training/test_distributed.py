@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 
 from src_core.training import distributed
-from src_core.training.loop import LoopSettings, optimise
+from src_core.training.loop import optimise
+from src_core.training.settings import LoopSettings
 
 distributed.join(torch.device("cpu"))
 found = torch.zeros(3)

@@ -10,7 +10,8 @@ import torch
 
 from src_core.errors import InputError
 from src_core.training import loop
-from src_core.training.loop import LoopSettings, optimise
+from src_core.training.loop import optimise
+from src_core.training.settings import LoopSettings
 
 
 def run(work: Path, stop_at: int | None = None, seed: int = 0) -> torch.Tensor:

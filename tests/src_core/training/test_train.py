@@ -14,8 +14,10 @@ from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.models.model import Model, load_model
 from src_core.networks.warped import WarpedNetwork
-from src_core.training import train as train_module
+from src_core.training import losses
+from src_core.training.examples.maker import Maker
 from src_core.training.settings import NetworkSettings, TrainingSettings
+from src_core.training.stages import fits, group
 from src_core.training.train import train
 
 if TYPE_CHECKING:
@@ -87,11 +89,11 @@ def test_after_interruptions_it_goes_on_to_the_very_same_model(
     again = replace(short, output=tmp_path / "again.safetensors")
     shutil.copytree(short.output.with_suffix(".training"), again.output.with_suffix(".training"))
     # Step 115 is behind the checkpoint of step 100.
-    in_group, in_start = ("Fit", 3), ("segmentation_loss", 115)
-    in_fits, in_head = ("Fit", 4), ("segmentation_loss", 115)
-    for name, call in (in_group, in_start, in_fits, in_head):
+    in_group, in_start = (group, "Fit", 3), (losses, "segmentation_loss", 115)
+    in_fits, in_head = (fits, "Fit", 4), (losses, "segmentation_loss", 115)
+    for module, name, call in (in_group, in_start, in_fits, in_head):
         with monkeypatch.context() as patch:
-            patch.setattr(train_module, name, Interrupter(getattr(train_module, name), call))
+            patch.setattr(module, name, Interrupter(getattr(module, name), call))
             with pytest.raises(KeyboardInterrupt):
                 train(again)
         assert not again.output.exists()
@@ -124,8 +126,8 @@ def test_another_protocol_can_share_examples_fits_and_the_template_network(
         template=training.output,
         cache=shelf,
     )
-    monkeypatch.setattr(train_module.Maker, "make", lambda *_: pytest.fail("made again"))
-    monkeypatch.setattr(train_module, "Fit", lambda *_: pytest.fail("fitted again"))
+    monkeypatch.setattr(Maker, "make", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(fits, "Fit", lambda *_: pytest.fail("fitted again"))
     train(settings)
     model, before = load_model(settings.output), load_model(training.output)
     assert [structure.name for structure in model.protocol.structures] == ["Grey", "White"]
@@ -254,6 +256,16 @@ def test_what_cannot_be_trained_is_said_at_once(
     with pytest.raises(InputError, match=said):
         train(settings)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_cache_of_an_earlier_version_is_refused(short: TrainingSettings, tmp_path: Path) -> None:
+    """Its examples are pickled objects."""
+    folder = short.work_folder / "examples"
+    torch.save([Path("anything")], folder / "s0-0.pt")
+    with pytest.raises(InputError, match=r"s0-0\.pt is of an earlier version") as caught:
+        train(short)
+    assert str(folder) in str(caught.value)
+    assert not short.output.exists()
 
 
 def test_class_scores_that_are_not_finite_name_the_scan(

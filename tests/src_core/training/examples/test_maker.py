@@ -7,43 +7,22 @@ from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
-import pytest
 import torch
 from nibabel.affines import apply_affine
 
-from src_core.datasets.find import read_scans
-from src_core.datasets.mapping import IGNORED, read_mapping
-from src_core.datasets.settings import DataSettings
 from src_core.io.labels import protocol
 from src_core.io.sample import phantom
 from src_core.io.scan import read_on_grid, read_scan
 from src_core.space.seen import BLURS
 from src_core.space.slices import SliceRange
 from src_core.training.changes.settings import SliceSettings
-from src_core.training.changes.tissues import Tissues
-from src_core.training.examples.maker import Example, Maker, slice_rule, volume_rule
-from src_core.training.settings import ExampleSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from src_core.datasets.labelled import LabelledScan
+    from src_core.training.examples.example import Example
 
 CORONAL = SliceSettings(SliceRange("y", (-40.0, 20.0)), count=3)
-
-
-@pytest.fixture(scope="module")
-def scans(data_folder: Path) -> list[LabelledScan]:
-    return read_scans(DataSettings(data_folder))
-
-
-@pytest.fixture
-def maker(data_folder, template, rule) -> Maker:
-    known = protocol("tissue4")
-    tissues = Tissues.of(known, read_mapping(DataSettings(data_folder), known))
-    return Maker(
-        template, template, rule, tissues, ExampleSettings(points=5000), seed=0, mirrors=True
-    )
 
 
 def test_points_carry_the_labels_of_their_voxels(maker, scans) -> None:
@@ -65,20 +44,6 @@ def test_the_mirrored_scan_lies_on_the_other_side(maker, scans) -> None:
     ]
     assert along[0] * along[1] < 0
     assert (plain.mirrored, mirrored.mirrored) == (False, True)
-
-
-def test_left_and_right_change_their_classes_in_a_mirrored_scan(maker, scans) -> None:
-    fs32 = protocol("fs32")
-    left, right = (
-        1 + [structure.name for structure in fs32.structures].index(f"{side}-Thalamus")
-        for side in ("Left", "Right")
-    )
-    (example,) = maker.make(scans[0], 0)
-    mapping = np.array([0, left, right, IGNORED, 16], np.uint8)
-    labels = torch.tensor([0, 1, 2, 3], dtype=torch.int16)
-    for mirrored, expected in ((False, [0, left, right]), (True, [0, right, left])):
-        one = replace(example, labels=labels, mirrored=mirrored)
-        assert one.classes(mapping, fs32).tolist() == [*expected, IGNORED]
 
 
 def test_nothing_is_mirrored_where_sides_have_no_partners(maker, scans) -> None:
@@ -110,13 +75,6 @@ def test_slices_are_cut_and_put_where_they_belong(maker, scans) -> None:
         assert -55 < taken.positions[:, 1].median() < 35
         differences = taken.seen[:, len(BLURS) :]
         assert (differences != 0).any()
-
-
-def test_a_slice_is_as_bright_as_in_its_volume(scans, template) -> None:
-    volumes = volume_rule(scans)
-    slices = slice_rule(scans, volumes, template, CORONAL)
-    assert list(slices.goals) == sorted(slices.goals)
-    np.testing.assert_allclose(slices.goals, volumes.goals, atol=0.15)
 
 
 def test_scans_are_made_up_for_label_maps_alone(maker, tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from src_core.fitting.settings import FitSettings
 from src_core.networks.settings import SirenSettings
 from src_core.networks.siren import SirenNetwork
 from src_core.space.points import BrainPoints, Points
-from src_core.training.loop import LoopSettings
-from src_core.training.settings import MetaSettings
+from src_core.training.settings import LoopSettings, MetaSettings
 from src_core.training.stages.meta import Objective, adapt, meta_train
 
 if TYPE_CHECKING:

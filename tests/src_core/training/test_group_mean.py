@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from src_core.space.seen import BLURS
-from src_core.training.stages.group import GroupMean
+from src_core.training.group_mean import GroupMean
 
 LOW, HIGH = (-20.0, -20.0, -20.0), (20.0, 24.0, 30.0)
 
