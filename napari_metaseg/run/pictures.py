@@ -44,23 +44,17 @@ class Pictures:
 
     def numbers(self, region: Region) -> np.ndarray:
         """Numbers of the brain points that must be decoded for a region."""
+        if region.spacing:
+            return self.sample(region).numbers
         if region.axis is None:
-            if region.spacing == 0:
-                return np.arange(len(self.regions), dtype=np.int32)
-            return self._sample(region.spacing).numbers
-        if region.spacing == 0:
-            return self.regions.plane(region.axis, region.index)
-        return self._sample_plane(region.axis, region.index, region.spacing).numbers
+            return np.arange(len(self.regions), dtype=np.int32)
+        return self.regions.plane(region.axis, region.index)
 
     def sample(self, region: Region) -> Sample:
-        """The sample behind a coarse volume."""
-        return self._sample(region.spacing)
-
-    def _parents(self, region: Region) -> np.ndarray:
-        """Which value of a coarse region stands for each of its voxels."""
+        """The voxels that are decoded for a coarse region, and which of them stands for which."""
         if region.axis is None:
-            return self._sample(region.spacing).parents
-        return self._sample_plane(region.axis, region.index, region.spacing).parents
+            return self._sample(region.spacing)
+        return self._sample_plane(region.axis, region.index, region.spacing)
 
     def put(self, iteration: int, readout: str, region: Region, values: np.ndarray) -> None:
         """Store values at the `numbers` of a region."""
@@ -94,21 +88,13 @@ class Pictures:
 
         They are in the order of `Regions.plane`.
         """
-        numbers = self.regions.plane(axis, index)
-        whole = self.get(iteration, readout, WHOLE)
-        if whole is not None:
-            return whole[numbers], True
-        sharp = self.get(iteration, readout, Region(axis, index))
-        if sharp is not None:
-            return sharp, True
-        preview = self.get(iteration, readout, Region(axis, index, PREVIEW_SPACING))
-        if preview is not None:
-            return preview[self._parents(Region(axis, index, PREVIEW_SPACING))], False
-        found = self._first(iteration, readout, (FINER, COARSE))
+        planes = Region(axis, index), Region(axis, index, PREVIEW_SPACING)
+        found = self._first(iteration, readout, (WHOLE, *planes, FINER, COARSE))
         if found is None:
             return None, False
         region, values = found
-        return values[self._parents(region)[numbers]], False
+        voxels = self.regions.plane(axis, index) if region.axis is None else slice(None)
+        return self._values_at(voxels, region, values), region.spacing == 0
 
     def decoded(self, iteration: int, readout: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Numbers of the brain points of the sharpest volume that were decoded, and their values.
@@ -127,7 +113,7 @@ class Pictures:
         if found is None:
             return None, False
         region, values = found
-        return (values, True) if region == WHOLE else (values[self._parents(region)], False)
+        return self._values_at(slice(None), region, values), region.spacing == 0
 
     def value(self, iteration: int, readout: str, number: int) -> np.ndarray | None:
         """The sharpest value of one brain point, if anything is known of it."""
@@ -140,21 +126,10 @@ class Pictures:
         if found is None:
             return None
         region, values = found
-        position = number
+        voxel = number
         if region.axis is not None:
-            numbers = self.regions.plane(region.axis, region.index)
-            position = int(np.searchsorted(numbers, number))
-        return values[position if region.spacing == 0 else self._parents(region)[position]]
-
-    def _first(
-        self, iteration: int, readout: str, regions: Sequence[Region]
-    ) -> tuple[Region, np.ndarray] | None:
-        """The first of some regions that is there, with its values."""
-        for region in regions:
-            values = self.get(iteration, readout, region)
-            if values is not None:
-                return region, values
-        return None
+            voxel = int(np.searchsorted(self.regions.plane(region.axis, region.index), number))
+        return self._values_at(voxel, region, values)
 
     def block(
         self, iteration: int, readout: str, box: Sequence[slice], empty: np.ndarray
@@ -194,3 +169,22 @@ class Pictures:
             i, j, k = self.regions.indices.T
             volume[i, j, k] = values
         return volume[tuple(box)], sharp
+
+    def _first(
+        self, iteration: int, readout: str, regions: Sequence[Region]
+    ) -> tuple[Region, np.ndarray] | None:
+        """The first of some regions that is there, with its values."""
+        for region in regions:
+            values = self.get(iteration, readout, region)
+            if values is not None:
+                return region, values
+        return None
+
+    def _values_at(
+        self, voxels: int | slice | np.ndarray, region: Region, values: np.ndarray
+    ) -> np.ndarray:
+        """Values at some voxels of a region, whose order is that of `Regions`."""
+        found: np.ndarray = values[
+            self.sample(region).parents[voxels] if region.spacing else voxels
+        ]
+        return found

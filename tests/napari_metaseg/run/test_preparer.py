@@ -2,12 +2,79 @@
 
 from __future__ import annotations
 
+import gc
+import shutil
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+import src_core.preparation.prepare as preparation
+from napari_metaseg.run.preparer import Preparer
+from napari_metaseg.run.request import Request
 from napari_metaseg.run.status import State
+from src_core.io.sample import phantom
+from tests.helpers.small_models import write_small_model
+from tests.helpers.watched_job import ITERATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def request_of(quick, brain, model_file) -> Callable[..., Request]:
+    """What is asked for, with some changes."""
+    asked = Request(brain.scan, str(model_file), device="cpu", mask=brain.labels)
+    return lambda **changes: replace(asked, **changes)
+
+
+def test_what_was_asked_for_in_the_same_way_is_prepared_once(request_of, brain) -> None:
+    preparer = Preparer()
+    first = preparer.prepare(request_of())
+    again = preparer.prepare(request_of(mask=brain.labels.copy(), reference=brain.labels, seed=3))
+    assert again.points is first.points
+    assert (again.reference == brain.labels).all()
+    assert preparer.prepare(request_of()).reference is None
+
+
+def test_what_was_asked_for_in_another_way_is_prepared_anew(request_of, brain) -> None:
+    preparer = Preparer()
+    first = preparer.prepare(request_of())
+    other = phantom(4.0, seed=5)[0]
+    for changes in ({"mask": None}, {"mask": brain.labels == 1}, {"scan": other, "mask": None}):
+        assert preparer.prepare(request_of(**changes)).points is not first.points
+        first = preparer.prepare(request_of())
+    preparer.forget()
+    assert preparer.prepare(request_of()).points is not first.points
+
+
+def test_another_model_in_the_same_file_is_loaded(request_of, tmp_path, model_file) -> None:
+    path = shutil.copy(model_file, tmp_path / "model.safetensors")
+    preparer = Preparer()
+    first = preparer.prepare(request_of(model=str(path)))
+    network = first.model.network()
+    torch.nn.init.zeros_(network.head.layers[-1].bias)
+    write_small_model(network, ITERATIONS, path)
+    assert preparer.prepare(request_of(model=str(path))).model.sha256 != first.model.sha256
+
+
+def test_two_scans_are_never_in_memory_at_once(request_of, monkeypatch) -> None:
+    preparer, alive, prepare = Preparer(), [], preparation.prepare
+    old = weakref.ref(preparer.prepare(request_of()).points)
+
+    def noting(*arguments: Any, **options: Any) -> Any:
+        gc.collect()
+        alive.append(old() is not None)
+        return prepare(*arguments, **options)
+
+    monkeypatch.setattr(preparation, "prepare", noting)
+    preparer.prepare(request_of(scan=phantom(4.0, seed=5)[0], mask=None))
+    assert alive == [False]
 
 
 def test_an_expected_scan_is_not_prepared_again(watcher, monkeypatch) -> None:
-    import src_core.preparation.prepare as preparation
-
     prepared = []
     see = preparation.see
     monkeypatch.setattr(
