@@ -9,6 +9,7 @@ import numpy as np
 from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def _percent(share: float) -> str:
 
 
 @dataclass(frozen=True)
-class _Quantity:
+class _Curve:
     """Something that is drawn as a curve.
 
     Attributes
@@ -44,9 +45,9 @@ class _Quantity:
     axis : callable
         From values to positions on a linear axis.
     least_span : float
-        Of the axis, so that noise is not blown up to the full height.
+        Least length of the axis, so that noise is not blown up to the full height.
     on_dark, on_light : str or None
-        Colour in dark and light themes; None is the text's. Told apart by lightness as well.
+        Colour in dark and light themes, told apart by lightness as well; None is the text's.
     filled : bool
         Whether the area under the curve is tinted.
     """
@@ -60,9 +61,9 @@ class _Quantity:
     filled: bool = False
 
 
-_QUANTITIES = (
-    _Quantity("PSNR", "{:.1f} dB".format, np.asarray, 1.0, "#56b4e9", "#00609c"),
-    _Quantity(
+_CURVES = (
+    _Curve("PSNR", "{:.1f} dB".format, np.asarray, 1.0, "#56b4e9", "#00609c"),
+    _Curve(
         "change",
         _percent,
         lambda change: np.log10(np.maximum(change, _LEAST_CHANGE)),
@@ -71,7 +72,7 @@ _QUANTITIES = (
         "#a84300",
         filled=True,
     ),
-    _Quantity("Dice", "{:.3f}".format, np.asarray, 0.02),
+    _Curve("Dice", "{:.3f}".format, np.asarray, 0.02),
 )
 
 
@@ -92,7 +93,7 @@ class Curves(QWidget):
         super().__init__(parent)
         self._job = job
         self._iterations = np.empty(0)
-        self._values = np.empty((len(_QUANTITIES), 0))  # nan where not measured
+        self._values = np.empty((len(_CURVES), 0))  # nan where not measured
         self._dragged_to: int | None = None
         self.setAccessibleName("Curves of the fit")
         self.setMouseTracking(True)
@@ -106,9 +107,11 @@ class Curves(QWidget):
             signal.connect(self._refresh_soon)
         job.state_changed.connect(self._refresh_soon)
 
+    @override
     def sizeHint(self) -> QSize:
         return QSize(300, _PLOT_HEIGHT + _MARK + 2 * self.fontMetrics().height())
 
+    @override
     def minimumSizeHint(self) -> QSize:
         return QSize(200, self.sizeHint().height())
 
@@ -138,29 +141,31 @@ class Curves(QWidget):
     def _x(self, iterations: np.ndarray | float) -> np.ndarray:
         plot, (first, last) = self._plot(), self._range()
         share = np.clip((np.asarray(iterations) - first) / (last - first), 0, 1)
-        return plot.left() + share * plot.width()
+        return np.asarray(plot.left() + share * plot.width())
 
     def _iteration_at(self, x: float) -> float:
         plot, (first, last) = self._plot(), self._range()
         share = min(max((x - plot.left()) / plot.width(), 0), 1)
-        return min(first + share * (last - first), self._iterations[-1])
+        return float(min(first + share * (last - first), self._iterations[-1]))
 
     def _texts_at(self, iteration: float) -> list[str]:
-        """Each quantity's name and last value up to an iteration; empty where there is none."""
+        """Each curve's name and last value up to an iteration; empty where there is none."""
         until = np.searchsorted(self._iterations, iteration, side="right")
         texts = []
-        for quantity, values in zip(_QUANTITIES, self._values[:, :until], strict=True):
+        for curve, values in zip(_CURVES, self._values[:, :until], strict=True):
             measured = values[np.isfinite(values)]
-            texts.append(f"{quantity.name} {quantity.text(measured[-1])}" if len(measured) else "")
+            texts.append(f"{curve.name} {curve.text(measured[-1])}" if len(measured) else "")
         return texts
 
     # Mouse
 
+    @override
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
         self._dragged_to = None
         self._drag(event)
 
+    @override
     def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
         assert event is not None
         self._drag(event)
@@ -181,6 +186,7 @@ class Curves(QWidget):
 
     # Painting
 
+    @override
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -194,9 +200,9 @@ class Curves(QWidget):
             painter.drawText(self._plot(), Qt.AlignmentFlag.AlignCenter, words)
             return
         dark = palette.window().color().lightness() < 128
-        colors = [QColor((q.on_dark if dark else q.on_light) or text) for q in _QUANTITIES]
-        for quantity, values, color in zip(_QUANTITIES, self._values, colors, strict=True):
-            self._draw_curve(painter, quantity, values, color)
+        colors = [QColor((c.on_dark if dark else c.on_light) or text) for c in _CURVES]
+        for curve, values, color in zip(_CURVES, self._values, colors, strict=True):
+            self._draw_curve(painter, curve, values, color)
         self._draw_legend(painter, colors)
         self._draw_axis(painter, faint)
         if self._job.shown is not None:
@@ -210,27 +216,27 @@ class Curves(QWidget):
             painter.drawPolygon(suggestion_mark(tip))
 
     def _draw_curve(
-        self, painter: QPainter, quantity: _Quantity, values: np.ndarray, color: QColor
+        self, painter: QPainter, curve: _Curve, values: np.ndarray, color: QColor
     ) -> None:
         plot, measured = self._plot(), np.isfinite(values)
         if not measured.any():
             return
-        heights = quantity.axis(values[measured])
+        heights = curve.axis(values[measured])
         low, high = heights.min(), heights.max()
-        heights = (heights - low) / max(high - low, quantity.least_span)
+        heights = (heights - low) / max(high - low, curve.least_span)
         room = plot.height() - 6
         x, y = _per_pixel(self._x(self._iterations[measured]), plot.bottom() - 3 - room * heights)
         line = [QPointF(*point) for point in zip(x.tolist(), y.tolist(), strict=True)]
-        if quantity.filled:
+        if curve.filled:
             ends = [QPointF(x[-1], plot.bottom()), QPointF(x[0], plot.bottom())]
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(_faded(color, 0.2))
             painter.drawPolygon(QPolygonF(line + ends))
         painter.setPen(QPen(color, 1))
-        curve = QPolygonF(line)
+        polyline = QPolygonF(line)
         # Twice, for 1.5 px: Qt takes some 50 times longer for lines of any other width than 1.
-        painter.drawPolyline(curve)
-        painter.drawPolyline(curve.translated(0, 0.5))
+        painter.drawPolyline(polyline)
+        painter.drawPolyline(polyline.translated(0, 0.5))
 
     def _draw_legend(self, painter: QPainter, colors: list[QColor]) -> None:
         shown, metrics = self._job.shown, self.fontMetrics()
