@@ -27,4 +27,5 @@ class Head(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Class scores (N, classes) of the numbers read (N, inputs)."""
-        return self.layers(inputs)
+        scores: Tensor = self.layers(inputs)
+        return scores

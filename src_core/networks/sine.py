@@ -126,6 +126,7 @@ class SineLayers(nn.Module):
         tuple of `depth` Tensors, shape (N, width)
         """
         pairs = zip(self.weights, self.biases, strict=True)
-        return _SineFunction.apply(
+        activations: tuple[Tensor, ...] = _SineFunction.apply(
             inputs, self.omega, *(tensor for pair in pairs for tensor in pair)
         )
+        return activations

@@ -78,18 +78,22 @@ class SirenNetwork(CoordinateNetwork):
 
     @override
     def template_intensity(self, positions: Tensor) -> Tensor:
-        return self.intensity(self.activations(positions)[-1])[:, 0]
+        intensity: Tensor = self.intensity(self.activations(positions)[-1])
+        return intensity[:, 0]
 
     @override
     def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
-        return self.sine(positions / self.settings.scale)
+        activations: tuple[Tensor, ...] = self.sine(positions / self.settings.scale)
+        return activations
 
     @override
     def read_intensity(self, activations: tuple[Tensor, ...], points: Points) -> Tensor:
-        return self.intensity(activations[-1])[:, 0]
+        intensity: Tensor = self.intensity(activations[-1])
+        return intensity[:, 0]
 
     @override
     def read_logits(
         self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
     ) -> Tensor:
-        return self.head(activations[-1])
+        scores: Tensor = self.head(activations[-1])
+        return scores

@@ -25,11 +25,13 @@ class TemplateNetwork(nn.Module):
 
     def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
         """Outputs of the sine layers at template positions (N, 3) mm."""
-        return self.sine(positions / self.scale)
+        activations: tuple[Tensor, ...] = self.sine(positions / self.scale)
+        return activations
 
     def forward(self, positions: Tensor) -> Tensor:
         """Template intensities (N, len(BLURS))."""
-        return self.intensity(self.activations(positions)[-1])
+        intensities: Tensor = self.intensity(self.activations(positions)[-1])
+        return intensities
 
 
 class GridTemplate(nn.Module):

@@ -29,7 +29,8 @@ def local_volume(function: Callable[[Tensor], Tensor], positions: Tensor) -> Ten
         (function(positions + step) - function(positions - step)) / (2 * _STEP)
         for step in _STEP * torch.eye(3, device=positions.device)
     ]
-    return torch.linalg.det(torch.stack(columns, -1))
+    volume: Tensor = torch.linalg.det(torch.stack(columns, -1))
+    return volume
 
 
 class DisplacementGrids(nn.Module):

@@ -111,15 +111,17 @@ class WarpedNetwork(CoordinateNetwork):
 
     @override
     def warp(self, positions: Tensor) -> Tensor:
-        return positions + self.displacement(positions)
+        displacement: Tensor = self.displacement(positions)
+        return positions + displacement
 
     @override
     def template_intensity(self, positions: Tensor) -> Tensor:
-        return self.template(positions)[:, 1]
+        return self.template_intensities(positions)[:, 1]
 
     @override
     def template_intensities(self, positions: Tensor) -> Tensor:
-        return self.template(positions)
+        intensities: Tensor = self.template(positions)
+        return intensities
 
     @override
     def activations(self, positions: Tensor) -> tuple[Tensor, ...]:
@@ -144,4 +146,5 @@ class WarpedNetwork(CoordinateNetwork):
             self.appearance(intensities, points.positions),
             differences if settings.reads_activations else points.seen,
         ]
-        return self.head(torch.cat(read, 1))
+        scores: Tensor = self.head(torch.cat(read, 1))
+        return scores

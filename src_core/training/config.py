@@ -61,7 +61,7 @@ def read_config(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
         If the file cannot be read, or a key is unknown, missing, of another type or out of range.
     """
     path = Path(path)
-    settings = _built(TrainingSettings, _read_toml(path), path, "")
+    settings: TrainingSettings = _built(TrainingSettings, _read_toml(path), path, "")
     given = {name: value for name, value in (overrides or {}).items() if value is not None}
     return replace(settings, **given)
 
@@ -149,8 +149,8 @@ def _converted(kind: Any, value: Any, file: Path, key: str, usual: Any = None) -
     if origin is tuple:
         kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
         return tuple(
-            _converted(one_kind, one, file, f"{key}[{place}]")
-            for place, (one_kind, one) in enumerate(zip(kinds, value, strict=True))
+            _converted(one_kind, one, file, f"{key}[{number}]")
+            for number, (one_kind, one) in enumerate(zip(kinds, value, strict=True))
         )
     if kind is Path:
         return file.parent / Path(value).expanduser()
@@ -190,7 +190,7 @@ def _is_section(kind: Any) -> TypeGuard[type]:
     return isinstance(kind, type) and is_dataclass(kind)
 
 
-def _is_required(field: Field) -> bool:
+def _is_required(field: Field[Any]) -> bool:
     return field.default is MISSING and field.default_factory is MISSING
 
 

@@ -44,5 +44,6 @@ class Displacement:
 
     def __call__(self, positions: Tensor) -> Tensor:
         """The positions (N, 3) mm with their error."""
-        bent = torch.sin(positions @ self.waves.T + self.phases) @ self.heights
-        return positions @ self.matrix.T + self.shift + bent
+        bent: Tensor = torch.sin(positions @ self.waves.T + self.phases) @ self.heights
+        moved: Tensor = positions @ self.matrix.T + self.shift
+        return moved + bent

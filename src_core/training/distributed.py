@@ -73,7 +73,8 @@ def own(items: Sequence[Item]) -> Sequence[Item]:
 
 def progress(scans: Sequence[Item], name: str) -> Iterable[Item]:
     """The same items, behind a bar that the first process shows."""
-    return tqdm(scans, desc=name, unit="scan", disable=rank() > 0)
+    bar: Iterable[Item] = tqdm(scans, desc=name, unit="scan", disable=rank() > 0)
+    return bar
 
 
 def average(tensors: Sequence[Tensor]) -> None:

@@ -48,9 +48,9 @@ class GroupMean:
             Template-like intensities there.
         """
         shape = torch.tensor(self._shape)
-        place = (positions - torch.tensor(self.box_low)) / self.spacing
-        corner = place.floor()
-        rest = place - corner
+        on_grid = (positions - torch.tensor(self.box_low)) / self.spacing
+        corner = on_grid.floor()
+        rest = on_grid - corner
         # Each point spreads over the 8 nodes around it.
         for offset in torch.cartesian_prod(*[torch.tensor([0, 1])] * 3):
             node = corner.long() + offset

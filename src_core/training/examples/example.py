@@ -34,7 +34,7 @@ class Example:
     labels : Tensor, shape (N,), int16
         Ids of the scan's label map.
     mirrored : bool
-        Left and right have changed places since the labels were given.
+        Left and right were exchanged since the labels were given.
     volume : float
         Template mm3 each point stands for.
     synthetic : bool

@@ -105,7 +105,7 @@ def _earlier_scores(task: Task) -> dict[str, Any]:
     """Without scans to judge by, those of the model that training went on from."""
     if task.earlier is None or not task.earlier.card["scores"]:
         return {}
-    scores = task.earlier.card["scores"]
+    scores: dict[str, Any] = task.earlier.card["scores"]
     before = ", before it was trained further"
     return scores | {"measured": scores["measured"].removesuffix(before) + before}
 
