@@ -14,6 +14,7 @@ from napari import Viewer
 from PIL import Image, ImageDraw, ImageFont
 
 from napari_metaseg.demo import SIZE, is_sharp, wait_until
+from napari_metaseg.layers.maps import MAPS
 from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
 
@@ -82,7 +83,8 @@ def main() -> None:
     save("5_kept")
     viewer.layers[-1].visible = False
     before = len(viewer.layers)
-    panel.maps.map_requested.emit("entropy", None)
+    (entropy,) = (offered for offered in MAPS if offered.title == "Entropy")
+    panel.maps.map_requested.emit(entropy, None)
     wait("map", lambda: len(viewer.layers) > before and is_sharp(viewer, panel))
     save("6_entropy")
     close(viewer, panel)

@@ -12,8 +12,9 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_metaseg.layers import exports, maps
+from napari_metaseg.layers.exports import LabelsExport, write_iteration
 from napari_metaseg.layers.live_layers import LiveLayers
+from napari_metaseg.layers.named_labels import NamedLabels
 from napari_metaseg.layers.scan_layers import (
     LIVE,
     METADATA_KEY,
@@ -25,7 +26,6 @@ from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.readout import LABELS
 from napari_metaseg.run.request import Request
-from napari_metaseg.run.session import Session
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
+    from napari_metaseg.layers.exports import FitExport
+    from napari_metaseg.layers.maps import OfferedMap
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.panel.inputs import Choices
+    from napari_metaseg.run.session import Session
     from src_core.results.segmentation import Segmentation
 
 POLL_MS = 20
@@ -145,19 +148,19 @@ class Controller:
 
         self._when_whole(lambda: self.job.run(lambda: session.segmentation(iteration), add))
 
-    def export(self, kind: str, path: Path) -> None:
-        """Write something of what `source` names; see `exports`."""
+    def export(self, kind: LabelsExport | FitExport, path: Path) -> None:
+        """Write a file of what `source` names, or of the fit; replaces one of that name."""
         layer = self._selected_labels()
-        if layer is not None and kind in exports.LABEL_WRITERS:
+        if layer is not None and isinstance(kind, LabelsExport):
             try:
-                labels = exports.labels_of_layer(layer)
+                labels = NamedLabels.of_layer(layer)
             except InputError as error:
                 show_error(str(error))
                 return
-            self._write(path, partial(exports.LABEL_WRITERS[kind], path, labels))
+            self._write(path, partial(kind.write, path, labels))
         elif self._live is not None and self.job.shown is not None:
             session, iteration = self._live.session, self.job.shown
-            write = partial(exports.WRITERS[kind], path, session, iteration)
+            write = partial(write_iteration, kind, path, session, iteration)
             self._when_whole(lambda: self._write(path, write))
 
     def source(self) -> str:
@@ -176,29 +179,22 @@ class Controller:
         ordinary = isinstance(selected, Labels) and LIVE not in selected.metadata
         return selected if ordinary else None
 
-    def add_map(self, kind: str, argument: int | None) -> None:
-        """Show one of `napari_metaseg.layers.maps` as a layer that follows the iterations."""
+    def add_map(self, offered: OfferedMap, structure: int | None) -> None:
+        """Show a map as a layer that follows the iterations.
+
+        Parameters
+        ----------
+        offered : OfferedMap
+        structure : int or None
+            Label id of the selected structure.
+        """
         live = self._live
         if live is None or self.job.shown is None:
             return
         session, iteration = live.session, self.job.shown
-        if kind == "component":
-            number = int(argument or 0)
-            self.job.run(
-                lambda: maps.principal_components(session, iteration),
-                lambda components: live.add_map(maps.component(components, number)),
-            )
-        elif kind == "probability":
-            live.add_map(maps.probability(session, int(argument or 0)))
-        else:
-            makers: dict[str, Callable[[Session], maps.Map]] = {
-                "entropy": maps.entropy,
-                "residual": maps.residual,
-                "jacobian": maps.jacobian,
-            }
-            live.add_map(makers[kind](session))
+        self.job.run(lambda: offered.make(session, iteration, structure), live.add_map)
 
-    def jump(self, id: int) -> None:
+    def jump(self, label: int) -> None:
         """Bring the middle of a structure onto the screen."""
         if self._live is None or self.job.shown is None or self._viewer is None:
             return
@@ -208,7 +204,7 @@ class Controller:
         if decoded is None or layer is None:
             return
         numbers, labels = decoded
-        voxels = session.pictures.regions.indices[numbers[labels == id]]
+        voxels = session.pictures.regions.indices[numbers[labels == label]]
         if not len(voxels):
             show_info("nothing of this structure at this iteration")
             return
@@ -220,14 +216,14 @@ class Controller:
         axes = range(self._viewer.dims.ndim - len(position), self._viewer.dims.ndim)
         self._viewer.dims.set_point(list(axes), list(position))
 
-    def show_only(self, id: int | None) -> None:
+    def show_only(self, label: int | None) -> None:
         """Hide all structures but one; None: show all."""
         if self._live is None or self._live.labels is None:
             return
         labels = self._live.labels
-        if id is not None:
-            labels.selected_label = id
-        labels.show_selected_label = id is not None
+        if label is not None:
+            labels.selected_label = label
+        labels.show_selected_label = label is not None
 
     def cursor_place(self) -> tuple:
         """Equal as long as `describe_cursor` would say the same."""
@@ -280,7 +276,7 @@ class Controller:
         if self._live is not None and self.job.shown is not None:
             self.job.when_whole(self._live.session, self.job.shown, then)
 
-    def _write(self, path: Path, write: Callable[[], None]) -> None:
+    def _write(self, path: Path, write: Callable[[], object]) -> None:
         self.job.run(write, lambda _: show_info(f"saved {path}"))
 
     def _on_session(self, session: Session) -> None:

@@ -155,16 +155,10 @@ def _labels_layer(path: Path, what: str) -> Layer:
     """A file of whole numbers as a Labels layer, whatever its name says."""
     from napari.layers import Layer
 
-    from napari_metaseg.layers.label_style import known_structures
-    from napari_metaseg.layers.orientation import orientation_of
-    from napari_metaseg.layers.scan_layers import labels_layer
-    from src_core.io.export import image_stem
-    from src_core.io.scan import read_label_map
+    from napari_metaseg.layers.reader import read_labels
 
-    label_map = read_label_map(path)
-    if label_map is None:
+    found = read_labels(path)
+    if found is None:
         raise InputError(f"{what} {path} does not hold whole numbers; give a label map")
-    stem = image_stem(path)
-    named = known_structures(stem, label_map.voxels)
-    orientation = orientation_of(label_map.affine, label_map.shape)
-    return Layer.create(*labels_layer(label_map.voxels, label_map, orientation, named, stem))
+    layer, _ = found
+    return Layer.create(*layer)

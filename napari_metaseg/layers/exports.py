@@ -1,81 +1,84 @@
-"""Files written from the panel; every writer runs in the engine's thread."""
+"""Files that the panel writes: how each is offered and what writes it, in the engine's thread."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-import src_core
-from napari_metaseg.layers.label_style import structures_in
-from napari_metaseg.layers.scan_layers import METADATA_KEY, geometry_of
+from napari_metaseg.layers.named_labels import NamedLabels
 from src_core.io import export
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from pathlib import Path
 
-    from napari.layers import Labels
-
     from napari_metaseg.run.session import Session
-    from src_core.io.labels import Structure
-    from src_core.io.scan import Scan
+    from src_core.results.segmentation import Segmentation
 
 
-@dataclass(frozen=True, eq=False)
-class NamedLabels:
-    """A label map and all that is written about it.
+@dataclass(frozen=True)
+class Export:
+    """One kind of file.
 
     Attributes
     ----------
-    label_map : ndarray of int, shape (I, J, K)
-    scan : Scan
-        On whose grid it lies.
-    structures : tuple of Structure
-    details : dict
-        How it was made.
+    title, help : str
+        For people.
+    ending : str
+        Follows the scan's name; its suffix is the one that is added if there is none.
+    suffixes : tuple of str
+        Accepted.
     """
 
-    label_map: np.ndarray
-    scan: Scan
-    structures: tuple[Structure, ...]
-    details: dict[str, Any]
+    title: str
+    help: str
+    ending: str
+    suffixes: tuple[str, ...]
 
 
-def labels_of_layer(layer: Labels) -> NamedLabels:
-    """What a layer of labels holds now, whoever made it; belongs in the window's thread.
+@dataclass(frozen=True)
+class LabelsExport(Export):
+    """A file about labels: those of an iteration, or of any layer.
+
+    Attributes
+    ----------
+    write : callable
+        Writes a file, replacing one of that name.
+    """
+
+    write: Callable[[Path, NamedLabels], object]
+
+
+@dataclass(frozen=True)
+class FitExport(Export):
+    """A file that needs the fit.
+
+    Attributes
+    ----------
+    write : callable
+        Writes a file, replacing one of that name.
+    """
+
+    write: Callable[[Path, Segmentation], object]
+
+
+def write_iteration(
+    kind: LabelsExport | FitExport, path: Path, session: Session, iteration: int
+) -> None:
+    """Write a file of an iteration that is decoded at every voxel.
 
     Raises
     ------
+    LookupError
+        It is not.
     InputError
-        The layer is neither a volume nor a slice.
+        If the file cannot be written.
     """
-    scan, orientation = geometry_of(layer)
-    ours = layer.metadata.get(METADATA_KEY, {})
-    return NamedLabels(
-        np.array(orientation.to_scan(layer.data)),
-        scan,
-        structures_in(layer, ours.get("protocol")),
-        ours.get("details") or {"napari-metaseg": src_core.__version__},
-    )
-
-
-def _labels_of_session(session: Session, iteration: int) -> NamedLabels:
     result = session.segmentation(iteration)
-    return NamedLabels(result.labels, result.scan, result.protocol.structures, result.report)
-
-
-def _write_labels(path: Path, labels: NamedLabels) -> None:
-    export.write_labels(
-        labels.label_map,
-        labels.scan,
-        path,
-        protocol=labels.structures,
-        details=labels.details,
-        overwrite=True,
-    )
+    if isinstance(kind, FitExport):
+        kind.write(path, result)
+    else:
+        kind.write(path, NamedLabels.of_segmentation(result))
 
 
 def _write_volumes(path: Path, labels: NamedLabels) -> None:
@@ -84,23 +87,7 @@ def _write_volumes(path: Path, labels: NamedLabels) -> None:
     )
 
 
-def _write_table(
-    program: Literal["freesurfer", "itksnap"], path: Path, labels: NamedLabels
-) -> None:
-    export.write_lookup_table(labels.structures, path, program, overwrite=True)
-
-
-LABEL_WRITERS: Mapping[str, Callable[[Path, NamedLabels], None]] = {
-    "labels": _write_labels,
-    "volumes": _write_volumes,
-    "freesurfer": partial(_write_table, "freesurfer"),
-    "itksnap": partial(_write_table, "itksnap"),
-}
-"""What can be written of any layer of labels, by the names in the panel's menu."""
-
-
-def _write_probabilities(path: Path, session: Session, iteration: int) -> None:
-    result = session.segmentation(iteration)
+def _write_probabilities(path: Path, result: Segmentation) -> None:
     export.write_probabilities(
         result.probabilities(),
         result.scan,
@@ -111,18 +98,57 @@ def _write_probabilities(path: Path, session: Session, iteration: int) -> None:
     )
 
 
-def _write_displacement(path: Path, session: Session, iteration: int) -> None:
-    displacement = session.segmentation(iteration).displacement()
-    export.write_displacement_field(displacement, session.scan, path, overwrite=True)
+def _write_displacement(path: Path, result: Segmentation) -> None:
+    export.write_displacement_field(result.displacement(), result.scan, path, overwrite=True)
 
 
-def _write_labels_of_session(kind: str, path: Path, session: Session, iteration: int) -> None:
-    LABEL_WRITERS[kind](path, _labels_of_session(session, iteration))
-
-
-WRITERS: Mapping[str, Callable[[Path, Session, int], None]] = {
-    **{kind: partial(_write_labels_of_session, kind) for kind in LABEL_WRITERS},
-    "probabilities": _write_probabilities,
-    "displacement": _write_displacement,
-}
-"""What can be written of an iteration that is decoded at every voxel."""
+_NIFTI = (".nii.gz", ".nii")
+EXPORTS: tuple[LabelsExport | FitExport, ...] = (
+    LabelsExport(
+        "Save labels…",
+        "Write the labels on the scan's own grid, with tables of names and of how they were made.",
+        "_dseg.nii.gz",
+        (*_NIFTI, ".mgz", ".mgh"),
+        lambda path, labels: labels.write(path, overwrite=True),
+    ),
+    LabelsExport(
+        "Volumes (CSV)…",
+        "Volume of every structure, for spreadsheets and statistics.",
+        "_volumes.csv",
+        (".csv",),
+        _write_volumes,
+    ),
+    LabelsExport(
+        "FreeSurfer colour table…",
+        "Names and colours for FreeView, FSLeyes and 3D Slicer.",
+        "_dseg_freesurfer.txt",
+        (".txt",),
+        lambda path, labels: export.write_lookup_table(
+            labels.structures, path, "freesurfer", overwrite=True
+        ),
+    ),
+    LabelsExport(
+        "ITK-SNAP label descriptions…",
+        "Names and colours for ITK-SNAP.",
+        "_dseg_itksnap.txt",
+        (".txt", ".label"),
+        lambda path, labels: export.write_lookup_table(
+            labels.structures, path, "itksnap", overwrite=True
+        ),
+    ),
+    FitExport(
+        "Probabilities (4D NIfTI)…",
+        "Probability of every structure at every voxel, background first. A large file.",
+        "_probseg.nii.gz",
+        _NIFTI,
+        _write_probabilities,
+    ),
+    FitExport(
+        "Displacement field (ITK/ANTs)…",
+        "Where every voxel lies in the template, as a transform that ITK and ANTs read.",
+        "_displacement.nii.gz",
+        _NIFTI,
+        _write_displacement,
+    ),
+)
+"""All that the panel offers: the first has a button of its own, the others are in its menu."""

@@ -44,18 +44,18 @@ def layer_style(named: Named, label_map: np.ndarray) -> dict[str, Any]:
         ``features`` with a row for each label and for background, and ``colormap``.
     """
     known = {structure.id: structure for structure in structures_of(named)}
-    others = [id for id in labels_in(label_map) if id not in known]
-    names = {0: "Background"} | {id: known[id].name for id in known}
-    names |= {id: _unnamed(id) for id in others}
+    others = [label for label in labels_in(label_map) if label not in known]
+    names = {0: "Background"} | {label: known[label].name for label in known}
+    names |= {label: _unnamed(label) for label in others}
     style: dict[str, Any] = {"features": {"index": [*names], "name": [*names.values()]}}
     # napari finds colours of larger ids only with numba
     if max(names) <= _LARGEST_COLORED:
         # a label that is yet to be painted must be seen, too
-        colors = {id: _color(id) for id in (*range(1, _PAINTABLE), *others)}
-        colors |= {id: known[id].color for id in known}
+        colors = {label: _color(label) for label in (*range(1, _PAINTABLE), *others)}
+        colors |= {label: known[label].color for label in known}
         style["colormap"] = DirectLabelColormap(
             color_dict={None: "transparent", 0: "transparent"}
-            | {id: (*np.divide(color, 255), 1) for id, color in colors.items()}
+            | {label: (*np.divide(color, 255), 1) for label, color in colors.items()}
         )
     return style
 
@@ -78,16 +78,16 @@ def structures_in(layer: Labels, named: Named | None) -> tuple[Structure, ...]:
         What the layer was made with.
     """
     structures = {structure.id: structure for structure in structures_of(named)}
-    for id in labels_in(layer.data):
-        if id not in structures and 0 < id <= _LARGEST_NAMED:
-            shown = layer.colormap.map(id)
-            color = _bytes(shown) if shown[3] else _color(id)
-            structures[id] = Structure(id, _unnamed(id), color)
+    for label in labels_in(layer.data):
+        if label not in structures and 0 < label <= _LARGEST_NAMED:
+            shown = layer.colormap.map(label)
+            color = _bytes(shown) if shown[3] else _color(label)
+            structures[label] = Structure(label, _unnamed(label), color)
     features = layer.features
     if "index" in features and "name" in features:
-        for id, name in zip(features["index"], features["name"], strict=True):
-            if id in structures and isinstance(name, str) and name.strip():
-                structures[id] = replace(structures[id], name=" ".join(name.split()))
+        for label, name in zip(features["index"], features["name"], strict=True):
+            if label in structures and isinstance(name, str) and name.strip():
+                structures[label] = replace(structures[label], name=" ".join(name.split()))
     return tuple(structures.values())
 
 
@@ -141,7 +141,7 @@ def read_table(path: Path) -> tuple[Structure, ...]:
 
 def labels_in(label_map: np.ndarray) -> list[int]:
     """Return the ids in a label map, rising, without background."""
-    return [int(id) for id in np.unique(label_map) if id != 0]
+    return [int(label) for label in np.unique(label_map) if label != 0]
 
 
 def _structure(row: dict[str, str]) -> Structure:
@@ -149,20 +149,20 @@ def _structure(row: dict[str, str]) -> Structure:
         value = (row.get(column) or "").strip()
         return "" if value.lower() == "n/a" else value
 
-    id, color, mapping = int(row["index"]), given("color").lstrip("#"), given("mapping")
-    red, green, blue = bytes.fromhex(color) if color else _color(id)
+    label, color, mapping = int(row["index"]), given("color").lstrip("#"), given("mapping")
+    red, green, blue = bytes.fromhex(color) if color else _color(label)
     return Structure(
-        id,
-        given("name") or _unnamed(id),
+        label,
+        given("name") or _unnamed(label),
         (red, green, blue),
         given("abbreviation"),
         int(mapping) if mapping else None,
     )
 
 
-def _color(id: int) -> Color:
+def _color(label: int) -> Color:
     """Return the colour that napari would give a label."""
-    return _bytes(_NAPARI_COLORS.map(id))
+    return _bytes(_NAPARI_COLORS.map(label))
 
 
 def _bytes(rgba: np.ndarray) -> Color:
@@ -170,5 +170,5 @@ def _bytes(rgba: np.ndarray) -> Color:
     return red, green, blue
 
 
-def _unnamed(id: int) -> str:
-    return f"Label {id}"
+def _unnamed(label: int) -> str:
+    return f"Label {label}"

@@ -17,7 +17,6 @@ from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY
 from napari_metaseg.run.readout import LABELS, RECONSTRUCTION
-from napari_metaseg.run.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from napari_metaseg.layers.maps import Map
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.job import Job
+    from napari_metaseg.run.session import Session
     from src_core.results.segmentation import Segmentation
 
 _LAZY = {"rgb": False, "multiscale": False, "projection_mode": "none"}
@@ -96,12 +96,12 @@ class LiveLayers:
         main = [layer for layer in (self.reconstruction, self.labels) if layer is not None]
         return [*main, *self._maps.values()]
 
-    def add_map(self, map: Map) -> None:
+    def add_map(self, shown: Map) -> None:
         """Show one more readout as soon as there is something to see of it."""
-        name = map.readout.name
+        name = shown.readout.name
         if name in self._maps or name in self.session.readouts:
             return
-        self._job.add_readout(map.readout, partial(self._add_map_layer, map))
+        self._job.add_readout(shown.readout, partial(self._add_map_layer, shown))
 
     def refresh(self) -> None:
         """Read what is on the screen again, now or when the window has had a rest."""
@@ -192,13 +192,13 @@ class LiveLayers:
             "metadata": {LIVE: True},
         }
 
-    def _add_map_layer(self, map: Map) -> None:
-        self._maps[map.readout.name] = self._viewer.add_image(
-            self._array(map.readout.name),
-            name=f"{self.name} {map.title}",
-            colormap=map.colormap,
-            contrast_limits=map.limits,
-            blending=map.blending,
+    def _add_map_layer(self, shown: Map) -> None:
+        self._maps[shown.readout.name] = self._viewer.add_image(
+            self._array(shown.readout.name),
+            name=f"{self.name} {shown.title}",
+            colormap=shown.colormap,
+            contrast_limits=shown.limits,
+            blending=shown.blending,
             **self._geometry(),
             **_LAZY,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_metaseg.layers.exports import labels_of_layer
+from napari_metaseg.layers.named_labels import NamedLabels
 from src_core.errors import InputError
 from src_core.results import measure
 
@@ -33,16 +33,16 @@ def measure_labels(
     InputError
         The layers are no volumes or slices, or lie on different grids.
     """
-    measured = labels_of_layer(labels)
+    measured = NamedLabels.of_layer(labels)
     ids = [structure.id for structure in measured.structures]
     volumes = measure.volumes(measured.label_map, measured.scan.affine, ids)
     features = {
         "index": [0, *ids],
         "name": ["Background", *(structure.name for structure in measured.structures)],
-        "volume (mL)": [np.nan, *(round(volumes[id] / 1000, 3) for id in ids)],
+        "volume (mL)": [np.nan, *(round(volumes[label] / 1000, 3) for label in ids)],
     }
     if reference is not None:
-        compared = labels_of_layer(reference)
+        compared = NamedLabels.of_layer(reference)
         affine = measured.scan.affine
         same_shape = compared.label_map.shape == measured.label_map.shape
         if not same_shape or not np.allclose(compared.scan.affine, affine, atol=0.01):
@@ -50,5 +50,5 @@ def measure_labels(
                 f"{reference.name!r} is not on the grid of {labels.name!r}; resample it"
             )
         scores = measure.dice(measured.label_map, compared.label_map, ids)
-        features["Dice"] = [np.nan, *(round(scores[id], 4) for id in ids)]
+        features["Dice"] = [np.nan, *(round(scores[label], 4) for label in ids)]
     labels.features = features

@@ -14,7 +14,7 @@ from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import LayerData, labels_layer, scan_layer
 from src_core.errors import InputError
 from src_core.io.export import companion, image_stem
-from src_core.io.scan import Scan, declares_labels, read_label_map, read_scan
+from src_core.io.scan import declares_labels, read_label_map, read_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,18 +50,57 @@ def read(path: PathLike | Sequence[PathLike]) -> list[LayerData]:
     """
     layers = []
     for file in _listed(path):
-        stem = image_stem(file)
-        notes: tuple[str, ...]
-        label_map = read_label_map(file) if _may_be_labels(file) else None
-        if label_map is not None:
-            layer, notes = _labels(label_map, file)
-        else:
-            scan = read_scan(file)
-            layer, notes = scan_layer(scan, stem), scan.notes
+        labels = read_labels(file) if _may_be_labels(file) else None
+        layer, notes = labels or _read_scan(file)
         if notes:
+            stem = image_stem(file)
             show_info("\n".join(f"{stem}: {note}" for note in notes))
         layers.append(layer)
     return layers
+
+
+def read_labels(path: Path) -> tuple[LayerData, tuple[str, ...]] | None:
+    """Read a label map, whatever its name says, as a layer.
+
+    Parameters
+    ----------
+    path : Path
+        Tables beside it name its labels and say how they were made.
+
+    Returns
+    -------
+    layer : (data, keyword arguments, layer type)
+    notes : tuple of str
+        What is odd about the files, for people.
+        Instead of both None, if the image does not hold whole numbers.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be used.
+    """
+    label_map = read_label_map(path)
+    if label_map is None:
+        return None
+    stem = image_stem(path)
+    notes = label_map.notes
+    named: Named | None = None
+    table = companion(path, ".tsv")
+    if table.is_file():
+        try:
+            named = read_table(table)
+        except InputError as error:
+            notes = (*notes, str(error))
+    else:
+        named = known_structures(stem, label_map.voxels)
+    orientation = orientation_of(label_map.affine, label_map.shape)
+    layer = labels_layer(label_map.voxels, label_map, orientation, named, stem, _details(path))
+    return layer, notes
+
+
+def _read_scan(path: Path) -> tuple[LayerData, tuple[str, ...]]:
+    scan = read_scan(path)
+    return scan_layer(scan, image_stem(path)), scan.notes
 
 
 def _listed(path: PathLike | Sequence[PathLike]) -> list[Path]:
@@ -72,25 +111,6 @@ def _listed(path: PathLike | Sequence[PathLike]) -> list[Path]:
 
 def _may_be_labels(path: Path) -> bool:
     return image_stem(path).lower().endswith(_LABEL_STEMS) or declares_labels(path)
-
-
-def _labels(label_map: Scan, path: Path) -> tuple[LayerData, tuple[str, ...]]:
-    """Return a label map as a layer, named by the tables beside it, and notes about it."""
-    notes = label_map.notes
-    named: Named | None = None
-    table = companion(path, ".tsv")
-    if table.is_file():
-        try:
-            named = read_table(table)
-        except InputError as error:
-            notes = (*notes, str(error))
-    else:
-        named = known_structures(image_stem(path), label_map.voxels)
-    orientation = orientation_of(label_map.affine, label_map.shape)
-    layer = labels_layer(
-        label_map.voxels, label_map, orientation, named, image_stem(path), _details(path)
-    )
-    return layer, notes
 
 
 def _details(path: Path) -> dict[str, Any]:

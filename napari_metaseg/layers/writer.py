@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels
 
-import src_core
-from napari_metaseg.layers.label_style import structures_in
-from napari_metaseg.layers.scan_layers import METADATA_KEY, geometry_of
+from napari_metaseg.layers.named_labels import NamedLabels
+from napari_metaseg.layers.scan_layers import geometry_of
 from src_core.io import export
+
+LayerType = TypeVar("LayerType", Image, Labels)
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -37,19 +38,9 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     InputError
         If the layer is no volume or slice, or the file cannot be written.
     """
-    layer = _layer(Labels, data, meta)
-    scan, orientation = geometry_of(layer)
-    ours = layer.metadata.get(METADATA_KEY, {})
     file, overwrite = _destination(path)
-    written = export.write_labels(
-        orientation.to_scan(layer.data),
-        scan,
-        file,
-        protocol=structures_in(layer, ours.get("protocol")),
-        details=ours.get("details") or {"napari-metaseg": src_core.__version__},
-        overwrite=overwrite,
-    )
-    return [str(file) for file in written]
+    labels = NamedLabels.of_layer(_layer(Labels, data, meta))
+    return [str(written) for written in labels.write(file, overwrite=overwrite)]
 
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -94,7 +85,7 @@ def _destination(path: str) -> tuple[Path, bool]:
     return file, file.exists()
 
 
-def _layer(kind: type[Layer], data: Any, meta: dict[str, Any]) -> Layer:
+def _layer(kind: type[LayerType], data: Any, meta: dict[str, Any]) -> LayerType:
     """Return a layer as it was in the viewer; of several resolutions the finest, all in memory."""
     finest = data[0] if meta.get("multiscale") else data
     return kind(np.asarray(finest), **(meta | {"multiscale": False}))

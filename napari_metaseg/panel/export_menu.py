@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,83 +9,11 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
+from napari_metaseg.layers import exports
+
 if TYPE_CHECKING:
+    from napari_metaseg.layers.exports import Export
     from napari_metaseg.run.job import Job
-
-
-@dataclass(frozen=True)
-class _Export:
-    """One kind of file.
-
-    Attributes
-    ----------
-    kind : str
-        As `ExportMenu.export_requested` names it.
-    title, help : str
-        For people.
-    ending : str
-        Follows the scan's name; its suffix is the one that is added if there is none.
-    suffixes : tuple of str
-        Accepted.
-    of_fit : bool
-        It needs the fit; the others can be written of any layer of labels.
-    """
-
-    kind: str
-    title: str
-    help: str
-    ending: str
-    suffixes: tuple[str, ...]
-    of_fit: bool = False
-
-
-_NIFTI = (".nii.gz", ".nii")
-_LABELS = _Export(
-    "labels",
-    "Save labels…",
-    "Write the labels on the scan's own grid, with tables of names and of how they were made.",
-    "_dseg.nii.gz",
-    (*_NIFTI, ".mgz", ".mgh"),
-)
-_MORE = (
-    _Export(
-        "volumes",
-        "Volumes (CSV)…",
-        "Volume of every structure, for spreadsheets and statistics.",
-        "_volumes.csv",
-        (".csv",),
-    ),
-    _Export(
-        "freesurfer",
-        "FreeSurfer colour table…",
-        "Names and colours for FreeView, FSLeyes and 3D Slicer.",
-        "_dseg_freesurfer.txt",
-        (".txt",),
-    ),
-    _Export(
-        "itksnap",
-        "ITK-SNAP label descriptions…",
-        "Names and colours for ITK-SNAP.",
-        "_dseg_itksnap.txt",
-        (".txt", ".label"),
-    ),
-    _Export(
-        "probabilities",
-        "Probabilities (4D NIfTI)…",
-        "Probability of every structure at every voxel, background first. A large file.",
-        "_probseg.nii.gz",
-        _NIFTI,
-        of_fit=True,
-    ),
-    _Export(
-        "displacement",
-        "Displacement field (ITK/ANTs)…",
-        "Where every voxel lies in the template, as a transform that ITK and ANTs read.",
-        "_displacement.nii.gz",
-        _NIFTI,
-        of_fit=True,
-    ),
-)
 
 
 class ExportMenu(QWidget):
@@ -99,12 +26,12 @@ class ExportMenu(QWidget):
 
     Attributes
     ----------
-    export_requested : Signal(str, object)
-        One of "labels", "volumes", "freesurfer", "itksnap", "probabilities" and "displacement",
-        with the path. A file of that name, if there is one, may be replaced: the user was asked.
+    export_requested : Signal(object, object)
+        The `Export`, with the path. A file of that name, if there is one, may be replaced: the user
+        was asked.
     """
 
-    export_requested = Signal(str, object)
+    export_requested = Signal(object, object)
 
     def __init__(self, job: Job, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -112,11 +39,12 @@ class ExportMenu(QWidget):
         self._folder = Path.home()
         self._stem = "scan"
         self._labels = ""
-        self._save = QPushButton(_LABELS.title)
-        self._save.clicked.connect(lambda: self._export(_LABELS))
+        self._of_labels, *others = exports.EXPORTS
+        self._save = QPushButton(self._of_labels.title)
+        self._save.clicked.connect(lambda: self._export(self._of_labels))
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
-        self._actions = {export: QAction(export.title, menu) for export in _MORE}
+        self._actions = {export: QAction(export.title, menu) for export in others}
         for export, action in self._actions.items():
             action.triggered.connect(lambda _=False, export=export: self._export(export))
             menu.addAction(action)
@@ -148,17 +76,17 @@ class ExportMenu(QWidget):
         self._labels = labels
         self._update()
 
-    def _export(self, export: _Export) -> None:
+    def _export(self, export: Export) -> None:
         path = self._folder / (self._stem + export.ending)
         while chosen := self._ask(export, path):
             path = _with_suffix(chosen, export)
             # the dialog asks before a file is replaced, but it saw the name without the suffix
             if path == chosen or not path.exists():
                 self._folder = path.parent
-                self.export_requested.emit(export.kind, path)
+                self.export_requested.emit(export, path)
                 return
 
-    def _ask(self, export: _Export, path: Path) -> Path | None:
+    def _ask(self, export: Export, path: Path) -> Path | None:
         """Let the user choose a file, beginning with this one; None if they did not."""
         patterns = " ".join(f"*{suffix}" for suffix in export.suffixes)
         title = export.title.rstrip("…")
@@ -169,13 +97,14 @@ class ExportMenu(QWidget):
         fitted = self._job.shown is not None
         self.setEnabled(fitted or bool(self._labels))
         whose = f"<br>Now: {self._labels}." if self._labels else ""
-        self._save.setToolTip(_LABELS.help + whose)
+        self._save.setToolTip(self._of_labels.help + whose)
         for export, action in self._actions.items():
-            action.setEnabled(fitted or not export.of_fit)
-            action.setToolTip(export.help + ("" if export.of_fit else whose))
+            of_fit = isinstance(export, exports.FitExport)
+            action.setEnabled(fitted or not of_fit)
+            action.setToolTip(export.help + ("" if of_fit else whose))
 
 
-def _with_suffix(path: Path, export: _Export) -> Path:
+def _with_suffix(path: Path, export: Export) -> Path:
     if path.name.lower().endswith(export.suffixes):
         return path
     suffix = next(suffix for suffix in export.suffixes if export.ending.endswith(suffix))

@@ -1,4 +1,4 @@
-"""More pictures of the iteration that is shown, each as a layer when asked for."""
+"""The menu of maps: more to see of the iteration that is shown, each as a layer when asked for."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QMenu, QPushButton, QVBoxLayout, QWidget
 
+from napari_metaseg.layers import maps
+
 if TYPE_CHECKING:
+    from napari_metaseg.layers.maps import OfferedMap
     from napari_metaseg.run.job import Job
 
-_COMPONENTS = 3
 
-
-class Maps(QWidget):
+class MapsMenu(QWidget):
     """A button that offers the maps.
 
     Parameters
@@ -24,12 +25,11 @@ class Maps(QWidget):
 
     Attributes
     ----------
-    map_requested : Signal(str, object)
-        One of "probability", "entropy", "residual", "jacobian" and "component", with the label id,
-        the number of the component (0 to 2) or None.
+    map_requested : Signal(object, object)
+        The `OfferedMap`, with the label id of the selected structure or None.
     """
 
-    map_requested = Signal(str, object)
+    map_requested = Signal(object, object)
 
     def __init__(self, job: Job, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -37,67 +37,42 @@ class Maps(QWidget):
         self._structure: int | None = None
         self._menu = QMenu(self)
         self._menu.setToolTipsVisible(True)
-        self._probability = self._add(
-            "",
-            "How sure the model is that a voxel belongs to the structure, from 0 to 1."
-            " Grey rims show where its border is uncertain.",
-            "probability",
-        )
-        self._add(
-            "Entropy",
-            "How undecided the model is between all structures. Bright voxels deserve a look;"
-            " thin bright borders are normal.",
-            "entropy",
-        )
-        self._add(
-            "Residual (scan − reconstruction)",  # noqa: RUF001
-            "What the network has not yet reproduced of the scan. Noise is fine;"
-            " shapes of anatomy mean that the fit is not finished, or found a lesion.",
-            "residual",
-        )
-        self._add(
-            "Jacobian of the warp",
-            "How much the warp enlarges (above 1) or shrinks (below 1) the scan on its way to the"
-            " template. Values near 0 mean that tissue is folded.",
-            "jacobian",
-        )
-        self._menu.addSeparator()
-        for component in range(_COMPONENTS):
-            self._add(
-                f"Feature component {component + 1}",
-                "A principal component of the network's features. Regions of one tone look alike"
-                " to the network; the sign has no meaning.",
-                "component",
-                component,
-            )
-        self._button = QPushButton("Add map")
-        self._button.setMenu(self._menu)
-        self._button.setToolTip("Show another picture of this iteration as a layer.")
+        self._of_structure: dict[QAction, OfferedMap] = {}
+        for offered in maps.MAPS:
+            self._add(offered)
+        button = QPushButton("Add map")
+        button.setMenu(self._menu)
+        button.setToolTip("Show another picture of this iteration as a layer.")
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._button)
+        column.addWidget(button)
         self.set_structure(None, "")
         job.shown_changed.connect(self._update)
         self._update()
 
     def set_structure(self, structure: int | None, name: str) -> None:
-        """Offer the probability of this structure: its label id and name; None for none."""
+        """Offer the maps of this structure: its label id and name; None for none."""
         self._structure = structure
         known = structure is not None
-        self._probability.setText(
-            f"Probability of {name}" if known else "Probability (select a structure first)"
-        )
-        self._probability.setEnabled(known)
+        for action, offered in self._of_structure.items():
+            action.setText(
+                f"{offered.title} of {name}"
+                if known
+                else f"{offered.title} (select a structure first)"
+            )
+            action.setEnabled(known)
 
-    def _add(self, title: str, help: str, kind: str, component: int | None = None) -> QAction:
-        action = QAction(title, self._menu, toolTip=help)
-        action.triggered.connect(lambda: self._request(kind, component))
+    def _add(self, offered: OfferedMap) -> None:
+        if offered.begins_group:
+            self._menu.addSeparator()
+        action = QAction(offered.title, self._menu, toolTip=offered.help)
+        action.triggered.connect(lambda: self._request(offered))
         self._menu.addAction(action)
-        return action
+        if offered.of_structure:
+            self._of_structure[action] = offered
 
-    def _request(self, kind: str, component: int | None) -> None:
-        argument = self._structure if kind == "probability" else component
-        self.map_requested.emit(kind, argument)
+    def _request(self, offered: OfferedMap) -> None:
+        self.map_requested.emit(offered, self._structure)
 
     def _update(self) -> None:
         self.setEnabled(self._job.shown is not None)

@@ -12,7 +12,7 @@ from napari_metaseg.controller import Controller
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.panel.inputs import Inputs
-from napari_metaseg.panel.maps_menu import Maps
+from napari_metaseg.panel.maps_menu import MapsMenu
 from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.panel.timeline import Timeline
@@ -60,7 +60,7 @@ class SegmentPanel(QWidget):
         self.curves = Curves(job)
         self.timeline = Timeline(job)
         self.structures = Structures(job)
-        self.maps = Maps(job)
+        self.maps = MapsMenu(job)
         self.export_menu = ExportMenu(job)
         self._cursor = QLabel()
         self._cursor.setToolTip("What lies under the mouse, and where in the MNI template.")

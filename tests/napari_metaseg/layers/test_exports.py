@@ -10,20 +10,24 @@ import numpy as np
 import pytest
 from napari.layers import Labels
 
-from napari_metaseg.layers.exports import LABEL_WRITERS, WRITERS, labels_of_layer
+from napari_metaseg.layers.exports import EXPORTS, write_iteration
+from napari_metaseg.layers.named_labels import NamedLabels
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import labels_layer
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.session import Session
 from src_core.io import export
 from src_core.preparation.prepare import prepare
-from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from src_core.results.segmentation import Segmentation
+
 ITERATIONS = 12
+KINDS = ("labels", "volumes", "freesurfer", "itksnap", "probabilities", "displacement")
+EXPORT = dict(zip(KINDS, EXPORTS, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +71,7 @@ def same_image(one: Path, other: Path, atol: float = 0) -> bool:
 
 
 def test_the_label_map_its_table_and_its_description(session, api, tmp_path) -> None:
-    WRITERS["labels"](tmp_path / "ours.nii.gz", session, ITERATIONS)
+    write_iteration(EXPORT["labels"], tmp_path / "ours.nii.gz", session, ITERATIONS)
     api.save(tmp_path / "theirs.nii.gz")
     assert same_image(tmp_path / "ours.nii.gz", tmp_path / "theirs.nii.gz")
     assert (tmp_path / "ours.tsv").read_bytes() == (tmp_path / "theirs.tsv").read_bytes()
@@ -76,27 +80,27 @@ def test_the_label_map_its_table_and_its_description(session, api, tmp_path) -> 
 
 def test_the_label_map_of_an_earlier_iteration(session, api, tmp_path) -> None:
     path = tmp_path / "four.nii"
-    WRITERS["labels"](path, session, 4)
+    write_iteration(EXPORT["labels"], path, session, 4)
     np.testing.assert_array_equal(np.asanyarray(nib.load(path).dataobj), api.labels_at(4))
     assert description(tmp_path / "four.json")["iterations"] == 4
 
 
 def test_volumes(session, api, tmp_path) -> None:
-    WRITERS["volumes"](tmp_path / "ours.csv", session, ITERATIONS)
+    write_iteration(EXPORT["volumes"], tmp_path / "ours.csv", session, ITERATIONS)
     export.write_volumes_csv(api.labels, api.scan, tmp_path / "theirs.csv", protocol=api.protocol)
     assert (tmp_path / "ours.csv").read_text() == (tmp_path / "theirs.csv").read_text()
 
 
 @pytest.mark.parametrize("program", ["freesurfer", "itksnap"])
 def test_tables_for_other_programs(session, api, tmp_path, program) -> None:
-    WRITERS[program](tmp_path / "ours.txt", session, ITERATIONS)
+    write_iteration(EXPORT[program], tmp_path / "ours.txt", session, ITERATIONS)
     export.write_lookup_table(api.protocol, tmp_path / "theirs.txt", program)
     assert (tmp_path / "ours.txt").read_text() == (tmp_path / "theirs.txt").read_text()
 
 
 @pytest.mark.parametrize("iteration", [4, ITERATIONS])
 def test_probabilities(session, api, tmp_path, iteration) -> None:
-    WRITERS["probabilities"](tmp_path / "ours.nii.gz", session, iteration)
+    write_iteration(EXPORT["probabilities"], tmp_path / "ours.nii.gz", session, iteration)
     with api.history.at(iteration):
         export.write_probabilities(
             api.probabilities(),
@@ -115,24 +119,24 @@ def test_probabilities(session, api, tmp_path, iteration) -> None:
 
 @pytest.mark.parametrize("iteration", [4, ITERATIONS])
 def test_the_displacement_field(session, api, tmp_path, iteration) -> None:
-    WRITERS["displacement"](tmp_path / "ours.nii", session, iteration)
+    write_iteration(EXPORT["displacement"], tmp_path / "ours.nii", session, iteration)
     with api.history.at(iteration):
         export.write_displacement_field(api.displacement(), api.scan, tmp_path / "theirs.nii")
     assert same_image(tmp_path / "ours.nii", tmp_path / "theirs.nii", atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", list(WRITERS))
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_the_user_agreed_to_replace_is_replaced(session, tmp_path, kind) -> None:
     path = tmp_path / ("x.nii" if kind in ("labels", "probabilities", "displacement") else "x.txt")
     path.write_text("old")
-    WRITERS[kind](path, session, ITERATIONS)
+    write_iteration(EXPORT[kind], path, session, ITERATIONS)
     assert path.read_bytes()[:3] != b"old"
 
 
 @pytest.mark.parametrize("kind", ["labels", "volumes", "probabilities"])
 def test_what_is_not_decoded_everywhere_is_not_written(session, tmp_path, kind) -> None:
     with pytest.raises(LookupError, match="iteration 3 is not decoded everywhere"):
-        WRITERS[kind](tmp_path / "x.nii", session, 3)
+        write_iteration(EXPORT[kind], tmp_path / "x.nii", session, 3)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -144,14 +148,14 @@ def test_a_layer_that_was_painted_on_is_written_as_it_is(session, api, tmp_path)
     layer = Labels(data, **keywords)
     layer.data_setitem(np.nonzero(np.asarray(layer.data) == 3), 1)
     painted = np.where(api.labels == 3, 1, api.labels)
-    labels = labels_of_layer(layer)
+    labels = NamedLabels.of_layer(layer)
     np.testing.assert_array_equal(labels.label_map, painted)
     assert labels.details == api.report
-    LABEL_WRITERS["labels"](tmp_path / "painted.nii", labels)
+    EXPORT["labels"].write(tmp_path / "painted.nii", labels)
     written = nib.load(tmp_path / "painted.nii")
     np.testing.assert_array_equal(np.asanyarray(written.dataobj), painted)
     np.testing.assert_array_equal(written.affine, session.scan.affine)
-    LABEL_WRITERS["volumes"](tmp_path / "painted.csv", labels)
+    EXPORT["volumes"].write(tmp_path / "painted.csv", labels)
     export.write_volumes_csv(painted, api.scan, tmp_path / "theirs.csv", protocol=api.protocol)
     assert (tmp_path / "painted.csv").read_text() == (tmp_path / "theirs.csv").read_text()
 
@@ -162,6 +166,6 @@ def test_what_is_painted_later_does_not_change_what_is_being_written(session, ap
         api.labels.copy(), session.scan, orientation, session.protocol, "kept", api.report
     )
     layer = Labels(data, **keywords)
-    labels = labels_of_layer(layer)
+    labels = NamedLabels.of_layer(layer)
     layer.data_setitem(np.nonzero(np.asarray(layer.data) == 3), 1)
     np.testing.assert_array_equal(labels.label_map, api.labels)

@@ -35,9 +35,9 @@ def api(brain, model_file):
     return segment(brain.scan, model=model_file, iterations=ITERATIONS, align=False)
 
 
-def values(session: Session, map: Map, iteration: int = ITERATIONS) -> np.ndarray:
+def values(session: Session, wanted: Map, iteration: int = ITERATIONS) -> np.ndarray:
     """Of all brain points."""
-    readout = map.readout
+    readout = wanted.readout
     session.readouts[readout.name] = readout
     for _ in session.decode(iteration, WHOLE):
         pass
@@ -52,10 +52,10 @@ def test_probabilities_of_all_structures_and_background_sum_to_1(session, api) -
     structures = session.protocol.structures
     found = {s.id: values(session, maps.probability(session, s.id)) for s in structures}
     expected = api.probabilities()[api.mask]
-    for place, (id, probability) in enumerate(found.items(), 1):
-        np.testing.assert_allclose(probability, expected[:, place], atol=1e-5)
+    for column, (label, probability) in enumerate(found.items(), 1):
+        np.testing.assert_allclose(probability, expected[:, column], atol=1e-5)
         assert probability.min() >= 0
-        assert id == session.protocol.ids[place]
+        assert label == session.protocol.ids[column]
     background = expected[:, 0]
     np.testing.assert_allclose(sum(found.values()) + background, 1, atol=1e-5)
 
@@ -77,7 +77,7 @@ def test_where_a_structure_is_the_label_its_probability_is_largest(session) -> N
 
 
 def test_entropy_is_in_bits(session, api) -> None:
-    found = values(session, maps.entropy(session))
+    found = values(session, maps.entropy())
     np.testing.assert_allclose(found, api.entropy()[api.mask], atol=1e-5)
     assert found.min() >= 0
     assert found.max() <= np.log2(5) + 1e-5
@@ -98,12 +98,12 @@ def test_the_limits_of_the_residual_suit_the_scan(session) -> None:
 
 
 def test_without_a_warp_the_jacobian_is_1_and_with_one_it_is_not(session, api) -> None:
-    np.testing.assert_allclose(values(session, maps.jacobian(session), 0), 1, atol=1e-4)
-    found = values(session, maps.jacobian(session))
+    np.testing.assert_allclose(values(session, maps.jacobian(), 0), 1, atol=1e-4)
+    found = values(session, maps.jacobian())
     assert found.std() > 1e-3
     # Without an alignment, that of the API is the same.
     np.testing.assert_allclose(found, api.jacobian()[api.mask], atol=1e-3)
-    assert maps.jacobian(session).readout.empty == 1
+    assert maps.jacobian().readout.empty == 1
 
 
 def test_components_have_unit_spread_and_do_not_go_together(session) -> None:
@@ -137,19 +137,19 @@ def test_maps_of_one_kind_are_told_apart(session) -> None:
     components = maps.principal_components(session, 0)
     all_maps = [
         *(maps.probability(session, s.id) for s in session.protocol.structures),
-        maps.entropy(session),
+        maps.entropy(),
         maps.residual(session),
-        maps.jacobian(session),
+        maps.jacobian(),
         *(maps.component(components, number) for number in range(maps.COMPONENTS)),
     ]
-    assert len({map.readout.name for map in all_maps} | set(session.readouts)) == (
+    assert len({made.readout.name for made in all_maps} | set(session.readouts)) == (
         len(all_maps) + len(session.readouts)
     )
-    assert len({map.title for map in all_maps}) == len(all_maps)
-    assert all(map.limits[0] < map.limits[1] for map in all_maps)
+    assert len({made.title for made in all_maps}) == len(all_maps)
+    assert all(made.limits[0] < made.limits[1] for made in all_maps)
 
 
 def test_a_map_is_made_without_touching_the_fit(session) -> None:
     before = session.fit.network.fitted_vector()
-    values(session, maps.jacobian(session), 3)
+    values(session, maps.jacobian(), 3)
     assert torch.equal(session.fit.network.fitted_vector(), before)

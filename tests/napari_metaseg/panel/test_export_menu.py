@@ -25,12 +25,15 @@ class Shown:
         self.offered: list[Path] = []
         self.requests: list[tuple[str, Path]] = []
         self.answer: Callable[[Path], Path | None] = lambda path: path
-        self.widget.export_requested.connect(lambda *request: self.requests.append(request))
+        self.widget.export_requested.connect(self._note)
         self.widget._ask = self._ask  # type: ignore[method-assign]
         menu = self.widget.findChild(QMenu)
         self.commands = {action.text(): action.trigger for action in menu.actions()}
         for button in self.widget.findChildren(QPushButton):
             self.commands[button.text()] = button.click
+
+    def _note(self, export: Any, path: Path) -> None:
+        self.requests.append((export.title, path))
 
     def _ask(self, export: Any, path: Path) -> Path | None:
         self.offered.append(path)
@@ -49,27 +52,28 @@ def shown(qtbot: Any, tmp_path: Path) -> Shown:
 
 
 @pytest.mark.parametrize(
-    ("command", "kind", "name"),
+    ("command", "name"),
     [
-        ("Save labels…", "labels", "sub-01_T1w_dseg.nii.gz"),
-        ("Volumes (CSV)…", "volumes", "sub-01_T1w_volumes.csv"),
-        ("FreeSurfer colour table…", "freesurfer", "sub-01_T1w_dseg_freesurfer.txt"),
-        ("ITK-SNAP label descriptions…", "itksnap", "sub-01_T1w_dseg_itksnap.txt"),
-        ("Probabilities (4D NIfTI)…", "probabilities", "sub-01_T1w_probseg.nii.gz"),
-        ("Displacement field (ITK/ANTs)…", "displacement", "sub-01_T1w_displacement.nii.gz"),
+        ("Save labels…", "sub-01_T1w_dseg.nii.gz"),
+        ("Volumes (CSV)…", "sub-01_T1w_volumes.csv"),
+        ("FreeSurfer colour table…", "sub-01_T1w_dseg_freesurfer.txt"),
+        ("ITK-SNAP label descriptions…", "sub-01_T1w_dseg_itksnap.txt"),
+        ("Probabilities (4D NIfTI)…", "sub-01_T1w_probseg.nii.gz"),
+        ("Displacement field (ITK/ANTs)…", "sub-01_T1w_displacement.nii.gz"),
     ],
 )
 def test_each_export_begins_with_the_name_of_the_scan(
-    shown: Shown, tmp_path: Path, command: str, kind: str, name: str
+    shown: Shown, tmp_path: Path, command: str, name: str
 ) -> None:
     shown.commands[command]()
-    assert shown.requests == [(kind, tmp_path / name)]
+    assert shown.requests == [(command, tmp_path / name)]
 
 
 def test_nothing_is_written_when_the_dialog_is_cancelled(shown: Shown) -> None:
     shown.answer = lambda path: None
     shown.commands["Save labels…"]()
-    assert shown.offered and not shown.requests
+    assert shown.offered
+    assert not shown.requests
 
 
 @pytest.mark.parametrize(
@@ -85,7 +89,7 @@ def test_nothing_is_written_when_the_dialog_is_cancelled(shown: Shown) -> None:
 def test_a_missing_suffix_is_added(shown: Shown, tmp_path: Path, typed: str, written: str) -> None:
     shown.answer = lambda path: tmp_path / typed
     shown.commands["Save labels…"]()
-    assert shown.requests == [("labels", tmp_path / written)]
+    assert shown.requests == [("Save labels…", tmp_path / written)]
 
 
 def test_the_user_is_asked_again_before_a_completed_name_replaces_a_file(

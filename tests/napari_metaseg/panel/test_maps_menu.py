@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from qtpy.QtWidgets import QMenu
 
-from napari_metaseg.panel.maps_menu import Maps
+from napari_metaseg.panel.maps_menu import MapsMenu
 from napari_metaseg.run.job import Job
 
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def maps(qtbot: Any) -> Maps:
+def maps(qtbot: Any) -> MapsMenu:
     job = Job()
-    widget = Maps(job)
+    widget = MapsMenu(job)
     qtbot.addWidget(widget)
     assert not widget.isEnabled()
     job.shown = 3
@@ -26,29 +26,34 @@ def maps(qtbot: Any) -> Maps:
     return widget
 
 
-def actions(maps: Maps) -> dict[str, QAction]:
+def actions(maps: MapsMenu) -> dict[str, QAction]:
     menu = maps.findChild(QMenu)
     return {action.text(): action for action in menu.actions() if not action.isSeparator()}
 
 
-def test_every_map_is_requested_by_its_kind(maps: Maps) -> None:
+def test_every_map_is_requested_when_it_is_chosen(maps: MapsMenu) -> None:
     requests: list[tuple[str, object]] = []
-    maps.map_requested.connect(lambda *request: requests.append(request))
+    maps.map_requested.connect(lambda offered, label: requests.append((offered.title, label)))
     maps.set_structure(17, "Left-Hippocampus")
     for action in actions(maps).values():
         action.trigger()
     assert requests == [
-        ("probability", 17),
-        ("entropy", None),
-        ("residual", None),
-        ("jacobian", None),
-        ("component", 0),
-        ("component", 1),
-        ("component", 2),
+        ("Probability", 17),
+        ("Entropy", 17),
+        ("Residual (scan − reconstruction)", 17),  # noqa: RUF001
+        ("Jacobian of the warp", 17),
+        ("Feature component 1", 17),
+        ("Feature component 2", 17),
+        ("Feature component 3", 17),
     ]
 
 
-def test_the_probability_needs_a_structure(maps: Maps) -> None:
+def test_a_line_stands_before_the_components(maps: MapsMenu) -> None:
+    lines = [action.isSeparator() for action in maps.findChild(QMenu).actions()]
+    assert lines == [False] * 4 + [True] + [False] * 3
+
+
+def test_the_probability_needs_a_structure(maps: MapsMenu) -> None:
     assert not actions(maps)["Probability (select a structure first)"].isEnabled()
     maps.set_structure(17, "Left-Hippocampus")
     assert actions(maps)["Probability of Left-Hippocampus"].isEnabled()
@@ -56,7 +61,7 @@ def test_the_probability_needs_a_structure(maps: Maps) -> None:
     assert not actions(maps)["Probability (select a structure first)"].isEnabled()
 
 
-def test_every_map_says_how_to_read_it(maps: Maps) -> None:
+def test_every_map_says_how_to_read_it(maps: MapsMenu) -> None:
     assert maps.findChild(QMenu).toolTipsVisible()
     for title, action in actions(maps).items():
         assert action.toolTip() not in ("", title)

@@ -16,6 +16,8 @@ import pytest
 from napari.layers import Labels
 from napari.utils.notifications import Notification, notification_manager
 
+from napari_metaseg.layers.exports import EXPORTS
+from napari_metaseg.layers.maps import MAPS
 from napari_metaseg.preferences import Preferences, save_preferences
 from napari_metaseg.run import session as session_module
 from napari_metaseg.run.status import State
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
     from src_core.io.scan import Scan
 
 ITERATIONS = 12
+EXPORT = dict(
+    zip(
+        ("labels", "volumes", "freesurfer", "itksnap", "probabilities", "displacement"),
+        EXPORTS,
+        strict=True,
+    )
+)
+MAP = {offered.title: offered for offered in MAPS}
 VOXEL_SIZE = 4.0
 
 
@@ -119,7 +129,8 @@ def test_from_the_scan_to_a_corrected_label_map_and_back(
     job, timeline = window.job, window.panel.timeline
     window.segment()
     live = window.layer("labels")
-    assert isinstance(live, Labels) and not live.editable
+    assert isinstance(live, Labels)
+    assert not live.editable
     window.until(lambda: job.shown is not None and job.shown >= 2)  # follows
 
     job.pause()
@@ -155,7 +166,7 @@ def test_from_the_scan_to_a_corrected_label_map_and_back(
 
     path = tmp_path / "corrected_dseg.nii.gz"
     window.viewer.layers.selection.active = kept
-    window.panel.export_menu.export_requested.emit("labels", path)
+    window.panel.export_menu.export_requested.emit(EXPORT["labels"], path)
     window.until(lambda: path.exists() and path.with_name("corrected_dseg.json").exists())
     written = nib.load(path)
     np.testing.assert_array_equal(written.affine, nib.load(phantom_file[0]).affine)
@@ -184,7 +195,7 @@ def test_the_window_never_runs_the_network(window, monkeypatch):
         window.job.show(iteration)
         window.viewer.dims.set_current_step(0, 10 + iteration)
         window.until(lambda iteration=iteration: window.job.shown == iteration)
-    window.panel.controller.add_map("entropy", None)
+    window.panel.controller.add_map(MAP["Entropy"], None)
     window.until(lambda: len(window.viewer.layers) == 4)
     window.panel.controller.keep()
     window.until(lambda: len(window.viewer.layers) == 5)
@@ -250,7 +261,8 @@ def test_another_scan_leaves_the_first_labels_as_ordinary_ones(window, phantom_f
     assert window.panel.inputs.scan_layer.name == "second"
     window.segment()
     window.until(lambda: isinstance(first.data, np.ndarray))
-    assert first.editable and set(np.unique(first.data)) <= {0, 1, 2, 3, 4}
+    assert first.editable
+    assert set(np.unique(first.data)) <= {0, 1, 2, 3, 4}
     assert str(ITERATIONS) in first.name
     window.finish()
     assert window.layer("second labels").visible
@@ -262,7 +274,8 @@ def test_closing_the_panel_finishes_the_labels_and_ends_the_thread(window, slow_
     window.until(lambda: job.shown is not None and job.shown >= 1)
     window.viewer.window.remove_dock_widget(window.dock)
     window.until(lambda: not job.engine_alive)
-    assert isinstance(labels.data, np.ndarray) and labels.editable
+    assert isinstance(labels.data, np.ndarray)
+    assert labels.editable
     assert labels.data.any()
     window.viewer.dims.set_current_step(0, 5)
 
@@ -383,7 +396,8 @@ def test_a_slice_is_segmented_too(window, phantom_file, tmp_path):
     window.finish()
     window.until(lambda: window.job.table is not None and window.job.table.exact)
     labels = window.layer("labels")
-    assert labels.ndim == 2 and np.asarray(labels.data).shape == layer.data.shape
+    assert labels.ndim == 2
+    assert np.asarray(labels.data).shape == layer.data.shape
 
 
 def test_labels_drawn_by_hand_over_a_scan_of_another_reader_can_be_saved(window, tmp_path):
@@ -393,7 +407,7 @@ def test_labels_drawn_by_hand_over_a_scan_of_another_reader_can_be_saved(window,
     menu = window.panel.export_menu
     assert menu.isEnabled()
     for kind, name in (("labels", "lesions.nii.gz"), ("volumes", "lesions.csv")):
-        menu.export_requested.emit(kind, tmp_path / name)
+        menu.export_requested.emit(EXPORT[kind], tmp_path / name)
     window.until(lambda: (tmp_path / "lesions.csv").exists())
     image = nib.load(tmp_path / "lesions.nii.gz")
     (voxel,) = np.argwhere(np.asarray(image.dataobj) == 9)
@@ -412,7 +426,8 @@ def test_a_structure_can_be_found_and_shown_alone(window):
     window.until(lambda: window.job.table is not None and window.job.table.exact)
     assert np.asarray(labels.data)[index] == 2
     window.panel.structures.only_changed.emit(2)
-    assert labels.show_selected_label and labels.selected_label == 2
+    assert labels.show_selected_label
+    assert labels.selected_label == 2
     window.panel.structures.only_changed.emit(None)
     assert not labels.show_selected_label
 
@@ -426,35 +441,27 @@ def test_the_mouse_tells_structure_and_position(window):
     window.viewer.dims.set_current_step(0, int(where[0]))
     window.viewer.cursor.position = labels.data_to_world(where)
     words = window.panel.controller.describe_cursor()
-    assert words.startswith("White-Matter") and "MNI" in words
+    assert words.startswith("White-Matter")
+    assert "MNI" in words
     window.viewer.cursor.position = labels.data_to_world((0, 0, 0))
     assert window.panel.controller.describe_cursor() == ""
 
 
-@pytest.mark.parametrize(
-    ("kind", "argument"),
-    [
-        ("probability", 3),
-        ("entropy", None),
-        ("residual", None),
-        ("jacobian", None),
-        ("component", 1),
-    ],
-)
-def test_a_map_follows_the_iterations(window, kind, argument):
+@pytest.mark.parametrize("title", [*MAP][:6])
+def test_a_map_follows_the_iterations(window, title):
     window.segment()
     window.finish()
-    window.panel.controller.add_map(kind, argument)
+    window.panel.controller.add_map(MAP[title], 3)
     window.until(lambda: len(window.viewer.layers) == 4)
-    map = window.viewer.layers[-1]
+    layer = window.viewer.layers[-1]
     window.job.show(2)
     window.until(lambda: window.job.shown == 2)
     window.until(lambda: not window.job.session.lacks(2, session_module.WHOLE))
-    early = np.asarray(map.data)
+    early = np.asarray(layer.data)
     window.job.show(ITERATIONS)
     window.until(lambda: not window.job.session.lacks(ITERATIONS, session_module.WHOLE))
-    assert (np.asarray(map.data) != early).any()
-    window.viewer.layers.remove(map)
+    assert (np.asarray(layer.data) != early).any()
+    window.viewer.layers.remove(layer)
     assert len(window.job.session.readouts) == 3
 
 
@@ -466,6 +473,6 @@ def test_everything_can_be_exported(window, tmp_path, kind):
     window.finish()
     endings = {"volumes": ".csv", "freesurfer": ".txt", "itksnap": ".label"}
     path = tmp_path / f"result{endings.get(kind, '.nii.gz')}"
-    window.panel.export_menu.export_requested.emit(kind, path)
+    window.panel.export_menu.export_requested.emit(EXPORT[kind], path)
     window.until(lambda: "saved" in window.messages())
     assert path.stat().st_size > 0

@@ -90,13 +90,16 @@ def test_estimates_are_marked(shown: Shown) -> None:
 def test_dice_appears_only_with_a_reference(shown: Shown) -> None:
     shown.update()
     mean = shown.widget.findChild(QLabel)
-    assert shown.view.isColumnHidden(3) and not mean.isVisible()
+    assert shown.view.isColumnHidden(3)
+    assert not mean.isVisible()
     shown.update(with_dice(0.9, 0.8, math.nan, 0.7))
     assert not shown.view.isColumnHidden(3)
     assert shown.column(3) == ["0.900", "0.800", "", "0.700"]
-    assert mean.isVisible() and mean.text() == "Mean Dice 0.800"
+    assert mean.isVisible()
+    assert mean.text() == "Mean Dice 0.800"
     shown.update()
-    assert shown.view.isColumnHidden(3) and not mean.isVisible()
+    assert shown.view.isColumnHidden(3)
+    assert not mean.isVisible()
 
 
 def test_the_colour_of_a_structure_is_seen_also_on_a_selected_row(shown: Shown) -> None:
@@ -130,7 +133,8 @@ def test_selection_and_scroll_position_outlive_an_update(shown: Shown) -> None:
     shown.view.scrollToBottom()
     place = shown.view.verticalScrollBar().value()
     shown.click(31)
-    assert place > 0 and shown.widget.selected.id == rows[31].id
+    assert place > 0
+    assert shown.widget.selected.id == rows[31].id
     shown.update(tuple(replace(row, volume=11.0) for row in rows))
     assert shown.widget.selected == replace(rows[31], volume=11.0)
     assert shown.view.verticalScrollBar().value() == place
@@ -167,7 +171,8 @@ def test_all_structures_are_shown_again_when_the_table_goes(shown: Shown) -> Non
     shown.only.click()
     shown.update(())
     assert shown.onlys == [2, None]
-    assert not shown.only.isChecked() and not shown.only.isEnabled()
+    assert not shown.only.isChecked()
+    assert not shown.only.isEnabled()
 
 
 def test_the_selected_row_is_announced_once(shown: Shown) -> None:
