@@ -9,6 +9,7 @@ from src_core.cli.arguments import add_overwrite, iterations, listed, not_negati
 from src_core.cli.command import Command
 from src_core.cli.printing import print_table, print_written
 from src_core.errors import InputError
+from src_core.fitting.device import DEVICES
 from src_core.io.files import check_writable
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--leave-out", type=listed, default=[], metavar="A,B", help="structures not in the means")
     add("--slices", action="store_true", help="coronal slices through the thalamus, +-10 mm")
-    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    add("--device", choices=DEVICES, default="auto")
     add("--threads", type=positive, metavar="N", help="of the CPU")
     add("--seed", type=not_negative, default=0, metavar="N")
 

@@ -16,6 +16,7 @@ from src_core.cli.arguments import (
 from src_core.cli.command import Command
 from src_core.cli.printing import cell, print_problem, print_table, print_written
 from src_core.errors import InputError
+from src_core.fitting.device import DEVICES
 from src_core.io.files import check_writable
 from src_core.models.bundled import DEFAULT_MODEL
 
@@ -44,7 +45,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="exactly N steps; default: the model's own number, less when labels stand still",
     )
-    add("--device", choices=["auto", "cpu", "cuda", "mps"], default="auto")
+    add("--device", choices=DEVICES, default="auto")
     add("--threads", type=positive, metavar="N", help="of the CPU")
     add("--seed", type=not_negative, default=0, metavar="N")
     add("--mask", type=Path, metavar="FILE", help="brain mask, for a scan with its skull")

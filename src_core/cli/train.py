@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from src_core.cli.arguments import add_overwrite, not_negative, positive
 from src_core.cli.command import Command
 from src_core.cli.printing import print_written
+from src_core.fitting.device import DEVICES
 from src_core.io.files import check_writable
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("config", type=Path, metavar="CONFIG.toml", help="see docs/training.md")
     add("--work", type=Path, metavar="FOLDER", help="what an interrupted run resumes")
-    add("--device", choices=["auto", "cpu", "cuda", "mps"])
+    add("--device", choices=DEVICES)
     add("--threads", type=positive, metavar="N")
     add("--seed", type=not_negative, metavar="N")
 

@@ -1,8 +1,17 @@
-"""Where to compute."""
+"""Where to compute; torch is imported by the functions only, because the parser knows the names."""
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, get_args
 
 from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+DEVICES: tuple[DeviceName, ...] = get_args(DeviceName)
+"""Names of what can be asked for."""
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -23,6 +32,8 @@ def choose_device(name: str = "auto") -> torch.device:
     InputError
         Unknown name, or the machine has no such device.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     counts = {
@@ -30,7 +41,8 @@ def choose_device(name: str = "auto") -> torch.device:
         "cuda": torch.cuda.device_count() if torch.cuda.is_available() else 0,
         "mps": int(torch.backends.mps.is_available()),
     }
-    unknown = InputError(f"unknown device {name!r}; choose auto, cpu, cuda or mps")
+    names = f"{', '.join(DEVICES[:-1])} or {DEVICES[-1]}"
+    unknown = InputError(f"unknown device {name!r}; choose {names}")
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -44,6 +56,8 @@ def choose_device(name: str = "auto") -> torch.device:
 
 def describe_device(device: torch.device) -> str:
     """The device in words, such as "CPU, 2 threads" or "NVIDIA RTX A4000"."""
+    import torch
+
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "mps":

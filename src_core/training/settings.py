@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
+from src_core.fitting.device import DeviceName
 from src_core.fitting.settings import FitSettings
 from src_core.io.labels import PROTOCOLS, Protocol, protocol, read_protocol
 from src_core.networks.settings import FAMILIES
@@ -258,7 +259,7 @@ class TrainingSettings:
         Folder of examples and fits, which trainings on the same data may share; None: the work
         folder.
     seed : int
-    device : {"auto", "cpu", "cuda", "mps"}
+    device : DeviceName
     threads : int or None
         CPU threads; None: all.
 
@@ -293,7 +294,7 @@ class TrainingSettings:
     work: Path | None = None
     cache: Path | None = None
     seed: int = 0
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    device: DeviceName = "auto"
     threads: int | None = None
 
     def __post_init__(self) -> None:
