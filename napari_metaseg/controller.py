@@ -87,7 +87,7 @@ class Controller:
         with suppress(InputError):
             scan, _ = scan_of(scan_layer)
             mask = None if mask_layer is None else labels_on_grid(mask_layer, scan_layer, "mask")
-            self.job.expect(Request(scan, choices.model, device=choices.device, mask=mask))
+            self.job.expect(Request(scan, mask=mask, **vars(choices)))
 
     def segment(
         self,
@@ -110,11 +110,9 @@ class Controller:
         self.job.start(
             Request(
                 scan,
-                choices.model,
-                choices.iterations,
-                choices.device,
                 mask=mask,
                 reference=reference,
+                **vars(choices),
                 history_bytes=load_preferences().history_mb * 2**20,
             )
         )

@@ -30,6 +30,7 @@ from src_core.fitting.decode import decode_all
 from src_core.fitting.fit import Fit
 from src_core.models.model import Model, load_model
 from src_core.preparation.prepare import prepare
+from src_core.request import Request
 from src_core.results.measure import psnr
 from src_core.space.regions import unmask
 
@@ -41,7 +42,7 @@ ITERATIONS = (2, 10, 50, 100, 130, 300, 1000, 5000)
 
 def course(model: Model, case: Case, iterations: Sequence[int]) -> list[dict[str, Any]]:
     """PSNR (dB) and mean Dice at some iterations of one long fit."""
-    prepared = prepare(case.scan, model=model, mask=case.brain, device="cpu")
+    prepared = prepare(Request(case.scan, model=model, mask=case.brain, device="cpu"))
     points, network = prepared.points, prepared.network
     settings = replace(model.fit.chosen(max(iterations), seed=0), look_every=0)
     reads = {"classes": lambda e: e.classes, "intensity": lambda e: e.intensity}

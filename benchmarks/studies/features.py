@@ -21,6 +21,7 @@ from src_core.fitting.decode import decode
 from src_core.fitting.fit import Fit
 from src_core.models.model import Model, build_network, load_model
 from src_core.preparation.prepare import Preparation, prepare
+from src_core.request import Request
 from src_core.results.measure import psnr
 from src_core.space.regions import unmask
 
@@ -89,7 +90,7 @@ def draw(case: Case, models: list[Model], iterations: int) -> Figure:
     """The slice, and its features in each model and in networks from random weights."""
     panels: list[tuple[str, np.ndarray]] = []
     for model in models:
-        prepared = prepare(case.scan, model=model, mask=case.brain, device="cpu")
+        prepared = prepare(Request(case.scan, model=model, mask=case.brain, device="cpu"))
         cut = Slice(prepared)
         if not panels:
             values = prepared.points.seen[torch.from_numpy(cut.voxels), 0].float().numpy()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -45,14 +43,7 @@ class Preparer:
         if self._last is not None and self._knows(request):
             return renew(self._last[1], request.reference)
         self.forget()  # no two scans at once in memory
-        prepared = prepare(
-            request.scan,
-            model=request.model,
-            device=request.device,
-            mask=request.mask,
-            reference=request.reference,
-            on_stage=on_stage,
-        )
+        prepared = prepare(request, on_stage)
         self._last = request, prepared
         return prepared
 
@@ -68,13 +59,7 @@ class Preparer:
             return False
         known, prepared = self._last
         return (
-            known.scan is request.scan
-            and known.device == request.device
-            and _equal(known.mask, request.mask)
+            request.prepares_like(known)
             # A file of that name may hold another model by now.
-            and load_model(request.model).sha256 == prepared.model.sha256
+            and load_model(str(request.model)).sha256 == prepared.model.sha256
         )
-
-
-def _equal(a: np.ndarray | None, b: np.ndarray | None) -> bool:
-    return a is b or (a is not None and b is not None and np.array_equal(a, b))

@@ -1,44 +1,40 @@
-"""What is to be segmented, and how."""
+"""What is to be segmented, and how, where a window watches."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import KW_ONLY, dataclass, fields
 
-from src_core.models.bundled import DEFAULT_MODEL
+import numpy as np
 
-if TYPE_CHECKING:
-    import numpy as np
+from src_core import request
 
-    from src_core.io.scan import Scan
+_LEFT_TO_THE_FIT = {"model", "reference", "iterations", "seed", "history_bytes"}
+"""What a prepared scan does not depend on; of the model the file counts, not its name."""
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
-    """What is to be segmented, and how.
+class Request(request.Request):
+    """What is to be segmented, and how, where a window watches.
 
     Attributes
     ----------
-    scan : Scan
-    model : str
-        Name of a bundled model, or a model file.
-    iterations : int or None
-        Exactly so many; None: the model's own number, fewer when labels stand still.
-    device : {"auto", "cpu", "cuda", "mps"}
-    seed : int
-    mask : ndarray or None
-        Brain where above 0, shape (I, J, K).
-    reference : ndarray or None
-        Label ids to compare with, shape (I, J, K).
     history_bytes : int
         For the weights of past iterations.
     """
 
-    scan: Scan
-    model: str = DEFAULT_MODEL
-    iterations: int | None = None
-    device: str = "auto"
-    seed: int = 0
-    mask: np.ndarray | None = None
-    reference: np.ndarray | None = None
+    _: KW_ONLY
     history_bytes: int = 128 * 2**20
+
+    def prepares_like(self, other: Request) -> bool:
+        """Whether what was prepared for another request will do, if the model is the same."""
+        return all(
+            _equal(getattr(self, field.name), getattr(other, field.name))
+            for field in fields(self)
+            if field.name not in _LEFT_TO_THE_FIT
+        )
+
+
+def _equal(one: object, other: object) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return np.array_equal(one, other)
+    return one is other or (type(one) is type(other) and bool(one == other))

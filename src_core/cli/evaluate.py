@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src_core.cli.arguments import add_overwrite, iterations, listed, not_negative, positive
+from src_core.cli.arguments import add_options, add_overwrite, iterations, listed
 from src_core.cli.command import Command
 from src_core.cli.printing import print_table, print_written
 from src_core.errors import InputError
-from src_core.fitting.device import DEVICES
 from src_core.io.files import check_writable
+from src_core.options import options_of
+from src_core.request import Request
 
 if TYPE_CHECKING:
     import argparse
@@ -55,9 +56,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--leave-out", type=listed, default=[], metavar="A,B", help="structures not in the means")
     add("--slices", action="store_true", help="coronal slices through the thalamus, +-10 mm")
-    add("--device", choices=DEVICES, default="auto")
-    add("--threads", type=positive, metavar="N", help="of the CPU")
-    add("--seed", type=not_negative, default=0, metavar="N")
+    options = options_of(Request)
+    add_options(parser, [options["device"], options["threads"], options["seed"]])
 
 
 def _run(args: argparse.Namespace) -> None:

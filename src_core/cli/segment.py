@@ -6,19 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src_core.cli.arguments import (
+    add_options,
     add_overwrite,
     image_file,
     nifti_file,
-    not_negative,
     png_file,
-    positive,
 )
 from src_core.cli.command import Command
 from src_core.cli.printing import cell, print_problem, print_table, print_written
 from src_core.errors import InputError
-from src_core.fitting.device import DEVICES
 from src_core.io.files import check_writable
-from src_core.models.bundled import DEFAULT_MODEL
+from src_core.options import options_of
+from src_core.request import Request
 
 if TYPE_CHECKING:
     import argparse
@@ -38,25 +37,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="OUT",
         help="default: SCAN's stem + _dseg.nii.gz",
     )
-    add("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help="default: %(default)s")
-    add(
-        "--iterations",
-        type=not_negative,
-        metavar="N",
-        help="exactly N steps; default: the model's own number, less when labels stand still",
-    )
-    add("--device", choices=DEVICES, default="auto")
-    add("--threads", type=positive, metavar="N", help="of the CPU")
-    add("--seed", type=not_negative, default=0, metavar="N")
-    add("--mask", type=Path, metavar="FILE", help="brain mask, for a scan with its skull")
-    add("--reference", type=Path, metavar="FILE", help="label map to compute Dice against")
-    placing = parser.add_mutually_exclusive_group()
-    placing.add_argument(
-        "--no-align", action="store_true", help="the scan's world already is template space"
-    )
-    placing.add_argument(
-        "--transform", type=Path, metavar="FILE", help="4x4, world mm to template mm; or a report"
-    )
+    add_options(parser, options_of(Request).values())
     _add_outputs(parser)
 
 
@@ -120,8 +101,9 @@ def _fit(args: argparse.Namespace) -> Segmentation:
     from src_core.preparation.alignment import read_transform
     from src_core.segment import segment
 
-    model = load_model(args.model)
-    transform = read_transform(args.transform) if args.transform else None
+    given = {name: getattr(args, name) for name in options_of(Request)}
+    given["model"] = model = load_model(args.model)
+    given["transform"] = read_transform(args.transform) if args.transform else None
     total = model.fit.iterations if args.iterations is None else args.iterations
     with tqdm(desc="fitting", total=total, unit="step", leave=False, disable=None) as bar:
 
@@ -129,19 +111,7 @@ def _fit(args: argparse.Namespace) -> Segmentation:
             bar.set_postfix_str(f"{step.psnr:.1f} dB", refresh=False)
             bar.update()
 
-        return segment(
-            args.scan,
-            model=model,
-            iterations=args.iterations,
-            device=args.device,
-            threads=args.threads,
-            seed=args.seed,
-            mask=args.mask,
-            reference=args.reference,
-            align=not args.no_align,
-            transform=transform,
-            on_step=show,
-        )
+        return segment(Request(args.scan, **given), on_step=show)
 
 
 def _write(result: Segmentation, args: argparse.Namespace, output: Path) -> list[Path]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src_core.cli.arguments import add_overwrite, not_negative, positive
+from src_core.cli.arguments import add_options, add_overwrite
 from src_core.cli.command import Command
 from src_core.cli.printing import print_written
-from src_core.fitting.device import DEVICES
 from src_core.io.files import check_writable
+from src_core.options import options_of
+from src_core.request import Request
 
 if TYPE_CHECKING:
     import argparse
+
+_OPTIONS = ("device", "threads", "seed")
+"""Those of a request that a training has too."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,16 +25,15 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("config", type=Path, metavar="CONFIG.toml", help="see docs/training.md")
     add("--work", type=Path, metavar="FOLDER", help="what an interrupted run resumes")
-    add("--device", choices=DEVICES)
-    add("--threads", type=positive, metavar="N")
-    add("--seed", type=not_negative, metavar="N")
+    for name in _OPTIONS:  # where one is not given, it is as the configuration says
+        add_options(parser, [replace(options_of(Request)[name], default=None, short="")])
 
 
 def _run(args: argparse.Namespace) -> None:
     from src_core.training.config import read_config
     from src_core.training.train import train
 
-    overrides = {name: getattr(args, name) for name in ("work", "device", "threads", "seed")}
+    overrides = {name: getattr(args, name) for name in ("work", *_OPTIONS)}
     settings = read_config(args.config, overrides)
     read = [args.config, settings.template, settings.from_model]
     check_writable([settings.output], args.overwrite, [path for path in read if path])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -13,18 +14,18 @@ import torch
 from src_core.errors import InputError
 from src_core.fitting.device import choose_device
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
-from src_core.models.bundled import DEFAULT_MODEL
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import Alignment, align, check_transform
 from src_core.preparation.brain import brain_mask
 from src_core.space.points import BrainPoints, see
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from src_core.io.labels import Protocol
     from src_core.networks.base import CoordinateNetwork
+    from src_core.request import Request
 
 Stage = Literal["load", "align"]
 
@@ -62,25 +63,13 @@ class Preparation:
     seconds: dict[str, float]
 
 
-def prepare(
-    scan: str | Path | np.ndarray | Scan,
-    affine: np.ndarray | None = None,
-    *,
-    model: str | Path | Model = DEFAULT_MODEL,
-    device: str = "auto",
-    threads: int | None = None,
-    mask: str | Path | np.ndarray | None = None,
-    reference: str | Path | np.ndarray | None = None,
-    align: bool = True,
-    transform: np.ndarray | None = None,
-    on_stage: Callable[[Stage], None] | None = None,
-) -> Preparation:
+def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -> Preparation:
     """Load, check and align a scan, and see it at its brain voxels.
 
     Parameters
     ----------
-    scan, affine, model, device, threads, mask, reference, align, transform
-        As in `src_core.segment.segment`.
+    request : Request
+        Its iterations and its seed are left to the fit.
     on_stage : callable, optional
         Called when a stage begins; what it raises ends the preparation.
 
@@ -93,53 +82,50 @@ def prepare(
     InputError
         Something given can't be used; the message says what to do.
     """
-    if threads is not None:
-        if threads < 1:
-            raise InputError("threads must be 1 or more")
-        torch.set_num_threads(threads)
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
     seconds: dict[str, float] = {}
-    clock = time.perf_counter()
 
-    def begin(stage: Stage) -> None:
+    @contextmanager
+    def stage(name: Stage) -> Iterator[None]:
+        started = time.perf_counter()
         if on_stage is not None:
-            on_stage(stage)
+            on_stage(name)
+        yield
+        seconds[name] = round(time.perf_counter() - started, 3)
 
-    def end(name: Stage) -> None:
-        nonlocal clock
-        now = time.perf_counter()
-        seconds[name] = round(now - clock, 3)
-        clock = now
+    with stage("load"):
+        device = choose_device(request.device)
+        model = request.model if isinstance(request.model, Model) else load_model(request.model)
+        scan = _scan(request.scan, request.affine)
+        given = None if request.transform is None else check_transform(request.transform)
+        if model.slices is not None:
+            model.slices.check(scan, np.eye(4) if given is None else given, model.name)
+        mask = brain_mask(scan, _on_grid(request.mask, scan, "mask"))
+        if np.ptp(scan.voxels[mask]) == 0:
+            raise InputError(
+                "all voxels inside the brain are equal; give the scan, not a mask of it"
+            )
+        reference = _reference(request.reference, scan, model.protocol)
+        network = model.network()
+    with stage("align"), _one_core() as pool:
+        sight = pool.submit(see, scan, mask, model.rule)
+        alignment = _align(scan, mask, model, request.align, given)
+        points = sight.result().points(alignment.matrix @ scan.affine).to(device)
+        network.to(device)
+    return Preparation(scan, mask, reference, model, alignment, network, points, device, seconds)
 
-    begin("load")
-    where = choose_device(device)
-    loaded = model if isinstance(model, Model) else load_model(model)
-    scan = _scan(scan, affine)
-    if transform is not None:
-        transform = check_transform(transform)
-    if loaded.slices is not None:
-        world = np.eye(4) if transform is None else transform
-        loaded.slices.check(scan, world, loaded.name)
-    brain = brain_mask(scan, _on_grid(mask, scan, "mask"))
-    if np.ptp(scan.voxels[brain]) == 0:
-        raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
-    truth = _reference(reference, scan, loaded.protocol)
-    network = loaded.network()
-    end("load")
 
-    begin("align")
-    # Aligning gains nothing from a second core, so that one sees meanwhile.
+@contextmanager
+def _one_core() -> Iterator[ThreadPoolExecutor]:
+    """One thread beside this one: aligning gains nothing from a second core, so that one sees."""
     cores = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(1) as pool:
-            sight = pool.submit(see, scan, brain, loaded.rule)
-            alignment = _align(scan, brain, loaded, align, transform)
-            points = sight.result().points(alignment.matrix @ scan.affine).to(where)
+            yield pool
     finally:
         torch.set_num_threads(cores)
-    network.to(where)
-    end("align")
-    return Preparation(scan, brain, truth, loaded, alignment, network, points, where, seconds)
 
 
 def renew(prepared: Preparation, reference: str | Path | np.ndarray | None) -> Preparation:

@@ -18,6 +18,7 @@ from src_core.io.scan import Scan, scan_from_array
 from src_core.networks.settings import WarpedSettings
 from src_core.networks.warped import WarpedNetwork
 from src_core.preparation.prepare import Preparation, prepare
+from src_core.request import Request
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import brain_points
 from tests.helpers.small_models import GOALS, write_small_model
@@ -110,7 +111,7 @@ def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def prepared(brain: Brain, model_file: Path) -> Preparation:
     """The brain before the first step, where it is, and with its labels to compare with."""
-    return prepare(brain.scan, model=model_file, reference=brain.labels, align=False)
+    return prepare(Request(brain.scan, model=model_file, reference=brain.labels, align=False))
 
 
 @pytest.fixture

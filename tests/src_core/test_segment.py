@@ -22,6 +22,7 @@ from src_core.io.scan import Scan, scan_from_array
 from src_core.models.bundled import DEFAULT_MODEL
 from src_core.models.model import bundled_models
 from src_core.preparation.alignment import read_transform
+from src_core.request import Request
 from src_core.results.measure import dice
 from src_core.segment import segment
 
@@ -67,6 +68,21 @@ def test_file_scan_and_array_give_the_same(brain, model, scan_file) -> None:
     of_array = segment(brain.scan.voxels, brain.scan.affine, model=model, **FAST)
     np.testing.assert_array_equal(of_file.labels, of_scan.labels)
     np.testing.assert_array_equal(of_array.labels, of_scan.labels)
+
+
+def test_a_request_is_taken_as_it_is_or_with_changes(brain, model) -> None:
+    request = Request(brain.scan, model=model, seed=1, **FAST)
+    asked = segment(request)
+    assert (asked.report["seed"], asked.report["iterations"]) == (1, 4)
+    np.testing.assert_array_equal(
+        asked.probabilities(), segment(brain.scan, model=model, seed=1, **FAST).probabilities()
+    )
+    assert segment(request, iterations=2).report["iterations"] == 2
+
+
+def test_an_unknown_option_is_refused(brain) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        segment(brain.scan, colour="red")
 
 
 def test_a_seed_repeats_to_the_bit(brain, model) -> None:

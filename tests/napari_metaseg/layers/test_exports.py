@@ -18,6 +18,7 @@ from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.session import Session
 from src_core.io import export
 from src_core.preparation.prepare import prepare
+from src_core.request import Request
 from src_core.segment import segment
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ EXPORT = dict(zip(KINDS, EXPORTS, strict=True))
 @pytest.fixture(scope="module")
 def session(brain, model_file) -> Session:
     """After the last step, decoded at every voxel of two iterations."""
-    prepared = prepare(brain.scan, model=model_file, reference=brain.labels, align=False)
+    prepared = prepare(Request(brain.scan, model=model_file, reference=brain.labels, align=False))
     session = Session(prepared, ITERATIONS, 0, 2**27)
     for step in session.fit:
         session.history.record(step.iteration)

@@ -13,6 +13,7 @@ from napari_metaseg.run.readout import LABELS
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.session import Session
 from src_core.preparation.prepare import prepare
+from src_core.request import Request
 from src_core.segment import segment
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ ITERATIONS = 12
 @pytest.fixture(scope="module")
 def session(brain, model_file) -> Session:
     """After the last step."""
-    session = Session(prepare(brain.scan, model=model_file, align=False), ITERATIONS, 0, 2**27)
+    session = Session(
+        prepare(Request(brain.scan, model=model_file, align=False)), ITERATIONS, 0, 2**27
+    )
     for step in session.fit:
         session.history.record(step.iteration)
     return session

@@ -73,7 +73,12 @@ def slab(brain) -> np.ndarray:
 def watcher(quick, brain, model_file, slab) -> Iterator[Watcher]:
     job = Job()
     request = Request(
-        brain.scan, str(model_file), ITERATIONS, "cpu", mask=slab, reference=brain.labels
+        brain.scan,
+        model=str(model_file),
+        iterations=ITERATIONS,
+        device="cpu",
+        mask=slab,
+        reference=brain.labels,
     )
     yield Watcher(job, request)
     assert job.close(PATIENCE)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def request_of(quick, brain, model_file) -> Callable[..., Request]:
     """What is asked for, with some changes."""
-    asked = Request(brain.scan, str(model_file), device="cpu", mask=brain.labels)
+    asked = Request(brain.scan, model=str(model_file), device="cpu", mask=brain.labels)
     return lambda **changes: replace(asked, **changes)
 
 

@@ -15,6 +15,7 @@ from napari_metaseg.run.session import Session
 from src_core.errors import InputError
 from src_core.fitting.decode import decode
 from src_core.preparation.prepare import prepare
+from src_core.request import Request
 from src_core.segment import segment
 from tests.helpers.sessions import do, fit
 
@@ -24,7 +25,7 @@ ITERATIONS = 12
 @pytest.fixture(scope="module")
 def fitted(brain, model_file) -> Session:
     """After its last step; nothing is decoded but what tests ask for."""
-    prepared = prepare(brain.scan, model=model_file, reference=brain.labels, align=False)
+    prepared = prepare(Request(brain.scan, model=model_file, reference=brain.labels, align=False))
     session = Session(prepared, ITERATIONS, seed=0, budget=2**27)
     fit(session)
     return session
@@ -144,7 +145,10 @@ def test_the_label_map_waits_for_every_voxel(session) -> None:
 
 def test_looking_never_disturbs_the_fit(session, brain, model_file) -> None:
     alone = Session(
-        prepare(brain.scan, model=model_file, align=False), ITERATIONS, seed=0, budget=2**27
+        prepare(Request(brain.scan, model=model_file, align=False)),
+        ITERATIONS,
+        seed=0,
+        budget=2**27,
     )
     fit(alone)
 

@@ -11,6 +11,7 @@ from napari_metaseg.run.readout import LABELS
 from napari_metaseg.run.region import COARSE, WHOLE
 from napari_metaseg.run.session import Session
 from src_core.preparation.prepare import prepare
+from src_core.request import Request
 from src_core.results import measure
 from tests.helpers.sessions import do, fit
 
@@ -47,7 +48,9 @@ def test_a_sample_gives_nearly_the_exact_volumes_and_overlaps(session) -> None:
 def test_structures_outside_the_brain_count_as_missed(brain, model_file) -> None:
     half = brain.scan.voxels > 0
     half[:20] = False
-    prepared = prepare(brain.scan, model=model_file, mask=half, reference=brain.labels, align=False)
+    prepared = prepare(
+        Request(brain.scan, model=model_file, mask=half, reference=brain.labels, align=False)
+    )
     session = Session(prepared, 1, seed=0, budget=2**27)
     do(session.decode(0, WHOLE))
     ids = session.protocol.ids[1:].tolist()
@@ -56,7 +59,7 @@ def test_structures_outside_the_brain_count_as_missed(brain, model_file) -> None
 
 
 def test_without_a_reference_there_is_no_overlap(brain, model_file) -> None:
-    session = Session(prepare(brain.scan, model=model_file, align=False), 1, 0, 2**27)
+    session = Session(prepare(Request(brain.scan, model=model_file, align=False)), 1, 0, 2**27)
     assert session.tallies.best(0) is None
     do(session.decode(0, COARSE))
     assert session.tallies.best(0).dice == {}
@@ -67,7 +70,7 @@ def test_a_structure_in_neither_label_map_has_no_overlap_and_spoils_no_mean(
     brain, model_file
 ) -> None:
     reference = np.where(brain.labels == 4, 0, brain.labels)
-    prepared = prepare(brain.scan, model=model_file, reference=reference, align=False)
+    prepared = prepare(Request(brain.scan, model=model_file, reference=reference, align=False))
     session = Session(prepared, 1, 0, 2**27)
     labels = session.readouts[LABELS]
     session.readouts[LABELS] = dataclasses.replace(labels, read=lambda seen: seen.classes % 4)

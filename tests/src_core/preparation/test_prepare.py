@@ -15,6 +15,7 @@ from src_core.models.model import Model, load_model
 from src_core.preparation import prepare as preparation
 from src_core.preparation.alignment import Alignment
 from src_core.preparation.prepare import Preparation, prepare
+from src_core.request import Request
 from src_core.space.points import brain_points
 from src_core.space.slices import SliceRange
 
@@ -40,7 +41,7 @@ def loud(monkeypatch):
 @pytest.fixture(scope="module")
 def prepared(brain, tiny_model) -> Preparation:
     """With everything, alignment too."""
-    return prepare(brain.scan, model=tiny_model, reference=brain.labels)
+    return prepare(Request(brain.scan, model=tiny_model, reference=brain.labels))
 
 
 def test_everything_for_a_fit_is_there(brain, prepared) -> None:
@@ -66,7 +67,7 @@ def test_points_are_seen_from_where_the_alignment_puts_them(brain, prepared) -> 
 
 def test_stages_are_told_as_they_begin(brain, tiny_model) -> None:
     stages: list[str] = []
-    prepare(brain.scan, model=tiny_model, align=False, on_stage=stages.append)
+    prepare(Request(brain.scan, model=tiny_model, align=False), on_stage=stages.append)
     assert stages == ["load", "align"]
 
 
@@ -88,7 +89,7 @@ def test_what_is_raised_when_a_stage_begins_ends_it_there(
     monkeypatch.setattr(preparation, "align", lambda *_: pytest.fail("went on"))
     threads = torch.get_num_threads()
     with pytest.raises(Enough):
-        prepare(brain.scan, model=tiny_model, on_stage=stop)
+        prepare(Request(brain.scan, model=tiny_model), on_stage=stop)
     assert len(loaded) == done
     assert torch.get_num_threads() == threads
 
@@ -96,14 +97,14 @@ def test_what_is_raised_when_a_stage_begins_ends_it_there(
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_afterwards_there_are_as_many_threads_as_before(brain, tiny_model, count) -> None:
     torch.set_num_threads(count)
-    prepare(brain.scan, model=tiny_model, align=False)
+    prepare(Request(brain.scan, model=tiny_model, align=False))
     assert torch.get_num_threads() == count
 
 
 def test_after_an_error_there_are_as_many_threads_as_before(brain, tiny_model, loud) -> None:
     torch.set_num_threads(3)
     with pytest.raises(RuntimeError, match="no place found"):
-        prepare(brain.scan, model=tiny_model)
+        prepare(Request(brain.scan, model=tiny_model))
     assert torch.get_num_threads() == 3
 
 
@@ -116,24 +117,24 @@ def test_after_an_error_in_seeing_there_are_as_many_threads_as_before(
     monkeypatch.setattr(preparation, "see", fail)
     torch.set_num_threads(3)
     with pytest.raises(MemoryError):
-        prepare(brain.scan, model=tiny_model, align=False)
+        prepare(Request(brain.scan, model=tiny_model, align=False))
     assert torch.get_num_threads() == 3
 
 
 def test_as_many_threads_are_used_as_are_asked_for(brain, tiny_model) -> None:
-    prepare(brain.scan, model=tiny_model, align=False, threads=2)
+    prepare(Request(brain.scan, model=tiny_model, align=False, threads=2))
     assert torch.get_num_threads() == 2
     with pytest.raises(InputError, match="1 or more"):
-        prepare(brain.scan, model=tiny_model, align=False, threads=0)
+        prepare(Request(brain.scan, model=tiny_model, align=False, threads=0))
 
 
 def test_a_file_an_array_and_a_scan_are_the_same(brain, tiny_model, tmp_path) -> None:
     path = tmp_path / "scan.nii"
     nib.save(nib.Nifti1Image(brain.scan.voxels, brain.scan.affine), path)
     ways = (
-        prepare(path, model=tiny_model, align=False),
-        prepare(brain.scan.voxels, brain.scan.affine, model=tiny_model, align=False),
-        prepare(brain.scan, model=load_model(tiny_model), align=False),
+        prepare(Request(path, model=tiny_model, align=False)),
+        prepare(Request(brain.scan.voxels, brain.scan.affine, model=tiny_model, align=False)),
+        prepare(Request(brain.scan, model=load_model(tiny_model), align=False)),
     )
     for one in ways[1:]:
         torch.testing.assert_close(one.points.seen, ways[0].points.seen)
@@ -142,15 +143,15 @@ def test_a_file_an_array_and_a_scan_are_the_same(brain, tiny_model, tmp_path) ->
 
 def test_an_array_needs_its_affine(brain, tiny_model) -> None:
     with pytest.raises(InputError, match="needs its affine"):
-        prepare(brain.scan.voxels, model=tiny_model)
+        prepare(Request(brain.scan.voxels, model=tiny_model))
 
 
 def test_a_given_place_is_taken_as_it_is(brain, tiny_model, loud) -> None:
     transform = np.eye(4)
     transform[:3, 3] = (3, -2, 1)
-    given = prepare(brain.scan, model=tiny_model, transform=transform)
+    given = prepare(Request(brain.scan, model=tiny_model, transform=transform))
     np.testing.assert_array_equal(given.alignment.matrix, transform)
-    none = prepare(brain.scan, model=tiny_model, align=False)
+    none = prepare(Request(brain.scan, model=tiny_model, align=False))
     np.testing.assert_array_equal(none.alignment.matrix, np.eye(4))
     assert (given.alignment.method, none.alignment.method) == ("given", "none")
 
@@ -168,37 +169,37 @@ def test_a_slice_model_is_told_what_slices_it_is_for(brain, slice_model, monkeyp
         "align",
         lambda *given: told.append(given[3]) or Alignment(np.eye(4), "estimated"),
     )
-    prepare(slice_of(brain.scan, 1, 24), model=slice_model)
-    prepare(slice_of(brain.scan, 1, 24), model=replace(slice_model, slices=None))
+    prepare(Request(slice_of(brain.scan, 1, 24), model=slice_model))
+    prepare(Request(slice_of(brain.scan, 1, 24), model=replace(slice_model, slices=None)))
     assert told == [slice_model.slices, None]
 
 
 def test_a_slice_model_refuses_a_volume_and_other_slices(brain, slice_model) -> None:
     with pytest.raises(InputError, match=r"tiny is for one coronal slice.*a volume"):
-        prepare(brain.scan, model=slice_model, align=False)
+        prepare(Request(brain.scan, model=slice_model, align=False))
     with pytest.raises(InputError, match="90 degrees off"):
-        prepare(slice_of(brain.scan, 2, 20), model=slice_model)
+        prepare(Request(slice_of(brain.scan, 2, 20), model=slice_model))
 
 
 def test_a_given_place_counts_when_a_slice_model_looks_at_a_slice(brain, slice_model) -> None:
     axial = slice_of(brain.scan, 2, 20)
     turned = np.eye(4)[[0, 2, 1, 3]]
-    prepared = prepare(axial, model=slice_model, transform=turned)
+    prepared = prepare(Request(axial, model=slice_model, transform=turned))
     np.testing.assert_array_equal(prepared.alignment.matrix, turned)
     with pytest.raises(InputError, match="90 degrees off"):
-        prepare(slice_of(brain.scan, 1, 24), model=slice_model, transform=turned)
+        prepare(Request(slice_of(brain.scan, 1, 24), model=slice_model, transform=turned))
 
 
 def test_a_mask_says_where_the_brain_is(brain, tiny_model) -> None:
     half = brain.labels * (np.arange(brain.labels.shape[0]) > 20)[:, None, None]
-    prepared = prepare(brain.scan, model=tiny_model, align=False, mask=half)
+    prepared = prepare(Request(brain.scan, model=tiny_model, align=False, mask=half))
     np.testing.assert_array_equal(prepared.mask, half > 0)
 
 
 def test_the_mask_and_the_reference_of_a_slice_may_lack_its_axis(brain, tiny_model) -> None:
     scan = scan_from_array(brain.scan.voxels[:, 24:25], brain.scan.affine)
     labels = brain.labels[:, 24]
-    prepared = prepare(scan, model=tiny_model, align=False, mask=labels, reference=labels)
+    prepared = prepare(Request(scan, model=tiny_model, align=False, mask=labels, reference=labels))
     assert prepared.mask.shape == prepared.reference.shape == scan.shape
     np.testing.assert_array_equal(prepared.reference[:, 0], labels)
 
@@ -207,25 +208,27 @@ def test_the_mask_and_the_reference_of_a_slice_may_lack_its_axis(brain, tiny_mod
 def test_another_grid_is_refused(brain, tiny_model, what) -> None:
     wrong = {what: brain.labels[1:]}
     with pytest.raises(InputError, match=f"the {what} has shape"):
-        prepare(brain.scan, model=tiny_model, align=False, **wrong)
+        prepare(Request(brain.scan, model=tiny_model, align=False, **wrong))
 
 
 def test_an_unknown_label_is_named(brain, tiny_model) -> None:
     reference = np.where(brain.labels == 2, 77, brain.labels)
     with pytest.raises(InputError, match="77 are not in protocol tissue4"):
-        prepare(brain.scan, model=tiny_model, align=False, reference=reference)
+        prepare(Request(brain.scan, model=tiny_model, align=False, reference=reference))
 
 
 def test_a_mask_instead_of_a_scan_is_refused(brain, tiny_model) -> None:
     with pytest.raises(InputError, match="not a mask of it"):
-        prepare(brain.mask.astype(np.uint8), brain.scan.affine, model=tiny_model, align=False)
+        prepare(
+            Request(brain.mask.astype(np.uint8), brain.scan.affine, model=tiny_model, align=False)
+        )
 
 
 def test_each_preparation_has_a_network_of_its_own_at_its_start(brain, tiny_model) -> None:
     model = load_model(tiny_model)
-    one, other = (prepare(brain.scan, model=model, align=False).network for _ in range(2))
+    one, other = (prepare(Request(brain.scan, model=model, align=False)).network for _ in range(2))
     torch.testing.assert_close(one.fitted_vector(), other.fitted_vector(), rtol=0, atol=0)
     with torch.no_grad():
         one.fitted_parameters()[0].add_(1)
-    fresh = prepare(brain.scan, model=model, align=False).network
+    fresh = prepare(Request(brain.scan, model=model, align=False)).network
     torch.testing.assert_close(fresh.fitted_vector(), other.fitted_vector(), rtol=0, atol=0)

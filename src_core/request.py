@@ -1,0 +1,115 @@
+"""What is asked of a segmentation: the scan, and all that can be chosen.
+
+An option is declared here and nowhere else; torch is not needed for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import KW_ONLY, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from src_core.fitting.device import DEVICES
+from src_core.models.bundled import DEFAULT_MODEL
+from src_core.options import option, options_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from src_core.io.scan import Scan
+    from src_core.models.model import Model
+
+_DEVICE_TITLES = ("Automatic", "CPU", "CUDA (NVIDIA)", "MPS (Apple)")
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A scan, and how it is to be segmented.
+
+    The fields after the affine are options; `help` of `src_core.segment.segment` lists them.
+
+    Attributes
+    ----------
+    scan : path, ndarray of shape (I, J, K), or Scan
+    affine : ndarray, shape (4, 4)
+        Voxel index -> world mm (RAS); needed for an array, otherwise the file's is used.
+
+    Raises
+    ------
+    InputError
+        A number is out of range.
+    """
+
+    scan: str | Path | np.ndarray | Scan
+    affine: np.ndarray | None = None
+    _: KW_ONLY
+    model: str | Path | Model = option(
+        DEFAULT_MODEL,
+        help="Name of a bundled model, or the path of a .safetensors file.",
+        documented="str, path or Model",
+        short="default: %(default)s",
+        metavar="NAME|FILE",
+        title="Model",
+        remembered=True,
+    )
+    iterations: int | None = option(
+        None,
+        kind=int,
+        least=0,
+        help="Exactly this many; by default the model's own number, or fewer when labels stand "
+        "still.",
+        short="exactly N steps; default: the model's own number, less when labels stand still",
+        title="Iterations",
+    )
+    device: str = option(
+        "auto",
+        choices=dict(zip(DEVICES, _DEVICE_TITLES, strict=True)),
+        help='Where to compute. "auto" takes the graphics card if there is one.',
+        short="",
+        title="Device",
+        tip="Where to compute. Automatic takes an NVIDIA graphics card if there is one,"
+        " otherwise the processor.",
+        remembered=True,
+    )
+    threads: int | None = option(
+        None,
+        kind=int,
+        least=1,
+        help="CPU threads; by default as torch finds.",
+        short="of the CPU",
+    )
+    seed: int = option(
+        0, help="The same seed gives the same labels on one machine's CPU.", short=""
+    )
+    mask: str | Path | np.ndarray | None = option(
+        None,
+        kind=Path,
+        documented="path or ndarray, optional",
+        help="Brain mask on the scan's grid, for scans that are not skull-stripped.",
+        short="brain mask, for a scan with its skull",
+    )
+    reference: str | Path | np.ndarray | None = option(
+        None,
+        kind=Path,
+        documented="path or ndarray, optional",
+        help="Label map on the scan's grid to compare with; never used in the fit.",
+        short="label map to compute Dice against",
+    )
+    align: bool = option(
+        True,
+        help="Find where the scan lies in template space; False: world mm are template mm.",
+        short="the scan's world already is template space",
+        group="placing",
+    )
+    transform: np.ndarray | None = option(
+        None,
+        kind=Path,
+        documented="ndarray, shape (4, 4), optional",
+        help="World mm -> template mm, used instead of finding it.",
+        short="4x4, world mm to template mm; or a report",
+        group="placing",
+    )
+
+    def __post_init__(self) -> None:
+        for name, one in options_of(type(self)).items():
+            one.check(getattr(self, name))
