@@ -223,7 +223,7 @@ class Controller:
             labels.selected_label = label
         labels.show_selected_label = label is not None
 
-    def cursor_place(self) -> tuple:
+    def cursor_state(self) -> tuple[object, ...]:
         """Equal as long as `describe_cursor` would say the same."""
         table, viewer = self.job.table, self._viewer
         position = None if viewer is None else (viewer.cursor.position, viewer.dims.ndisplay)

@@ -48,8 +48,6 @@ STILL_TO_MEND = {
     "napari_metaseg",
     "napari_metaseg.controller",
     "napari_metaseg.panel.inputs",
-    "napari_metaseg.panel.panel",
-    "napari_metaseg.panel.timeline",
     "src_core.io.labels",
     "src_core.io.scan",
     "src_core.training.changes.synthesis",

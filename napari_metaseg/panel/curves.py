@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,69 +10,15 @@ from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygo
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from napari_metaseg.panel.curve import CURVES, Curve
+from napari_metaseg.panel.drawing import MARK, faded, mean_per_pixel, suggestion_mark
 
+if TYPE_CHECKING:
     from napari_metaseg.run.job import Job
 
 _MARGIN = 4  # px, left and right of the plot, so that lines at its ends are not cut
 _PLOT_HEIGHT = 64  # px
-_MARK = 7  # px, width of the mark of the suggested iteration
-_LEAST_CHANGE = 1e-4  # share of labels below which the curve lies on the floor
 _MILLISECONDS = 100  # between two repaints, at least
-
-
-def suggestion_mark(tip: QPointF) -> QPolygonF:
-    """The triangle that marks the suggested iteration, pointing down at `tip`."""
-    left, right = QPointF(-_MARK / 2, -_MARK + 1), QPointF(_MARK / 2, -_MARK + 1)
-    return QPolygonF([tip, tip + left, tip + right])
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share >= 0.001 else f"{100 * share:.2f} %"
-
-
-@dataclass(frozen=True)
-class _Curve:
-    """Something that is drawn as a curve.
-
-    Attributes
-    ----------
-    name : str
-    text : callable
-        A value with its unit.
-    axis : callable
-        From values to positions on a linear axis.
-    least_span : float
-        Least length of the axis, so that noise is not blown up to the full height.
-    on_dark, on_light : str or None
-        Colour in dark and light themes, told apart by lightness as well; None is the text's.
-    filled : bool
-        Whether the area under the curve is tinted.
-    """
-
-    name: str
-    text: Callable[[float], str]
-    axis: Callable[[np.ndarray], np.ndarray]
-    least_span: float
-    on_dark: str | None = None
-    on_light: str | None = None
-    filled: bool = False
-
-
-_CURVES = (
-    _Curve("PSNR", "{:.1f} dB".format, np.asarray, 1.0, "#56b4e9", "#00609c"),
-    _Curve(
-        "change",
-        _percent,
-        lambda change: np.log10(np.maximum(change, _LEAST_CHANGE)),
-        1.0,
-        "#e69f00",
-        "#a84300",
-        filled=True,
-    ),
-    _Curve("Dice", "{:.3f}".format, np.asarray, 0.02),
-)
 
 
 class Curves(QWidget):
@@ -93,7 +38,7 @@ class Curves(QWidget):
         super().__init__(parent)
         self._job = job
         self._iterations = np.empty(0)
-        self._values = np.empty((len(_CURVES), 0))  # nan where not measured
+        self._values = np.empty((len(CURVES), 0))  # nan where not measured
         self._dragged_to: int | None = None
         self.setAccessibleName("Curves of the fit")
         self.setMouseTracking(True)
@@ -109,7 +54,7 @@ class Curves(QWidget):
 
     @override
     def sizeHint(self) -> QSize:
-        return QSize(300, _PLOT_HEIGHT + _MARK + 2 * self.fontMetrics().height())
+        return QSize(300, _PLOT_HEIGHT + MARK + 2 * self.fontMetrics().height())
 
     @override
     def minimumSizeHint(self) -> QSize:
@@ -128,7 +73,7 @@ class Curves(QWidget):
     # What is where
 
     def _plot(self) -> QRectF:
-        top = self.fontMetrics().height() + _MARK
+        top = self.fontMetrics().height() + MARK
         return QRectF(_MARGIN, top, self.width() - 2 * _MARGIN, _PLOT_HEIGHT)
 
     def _range(self) -> tuple[float, float]:
@@ -152,7 +97,7 @@ class Curves(QWidget):
         """Each curve's name and last value up to an iteration; empty where there is none."""
         until = np.searchsorted(self._iterations, iteration, side="right")
         texts = []
-        for curve, values in zip(_CURVES, self._values[:, :until], strict=True):
+        for curve, values in zip(CURVES, self._values[:, :until], strict=True):
             measured = values[np.isfinite(values)]
             texts.append(f"{curve.name} {curve.text(measured[-1])}" if len(measured) else "")
         return texts
@@ -192,31 +137,23 @@ class Curves(QWidget):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         palette = self.palette()
         text = palette.windowText().color()
-        faint = _faded(text, 0.5)
-        painter.fillRect(self._plot(), _faded(text, 0.06))
+        faint = faded(text, 0.5)
+        painter.fillRect(self._plot(), faded(text, 0.06))
         if not len(self._iterations):
             painter.setPen(faint)
             words = "PSNR and label change appear here"
             painter.drawText(self._plot(), Qt.AlignmentFlag.AlignCenter, words)
             return
         dark = palette.window().color().lightness() < 128
-        colors = [QColor((c.on_dark if dark else c.on_light) or text) for c in _CURVES]
-        for curve, values, color in zip(_CURVES, self._values, colors, strict=True):
+        colors = [QColor((c.on_dark if dark else c.on_light) or text) for c in CURVES]
+        for curve, values, color in zip(CURVES, self._values, colors, strict=True):
             self._draw_curve(painter, curve, values, color)
         self._draw_legend(painter, colors)
         self._draw_axis(painter, faint)
-        if self._job.shown is not None:
-            painter.setPen(QPen(_faded(text, 0.7), 1))
-            x = round(float(self._x(self._job.shown))) + 0.5
-            painter.drawLine(QPointF(x, self._plot().top()), QPointF(x, self._plot().bottom()))
-        if self._job.suggested is not None:
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(text)
-            tip = QPointF(float(self._x(self._job.suggested)), self._plot().top())
-            painter.drawPolygon(suggestion_mark(tip))
+        self._draw_marks(painter, text)
 
     def _draw_curve(
-        self, painter: QPainter, curve: _Curve, values: np.ndarray, color: QColor
+        self, painter: QPainter, curve: Curve, values: np.ndarray, color: QColor
     ) -> None:
         plot, measured = self._plot(), np.isfinite(values)
         if not measured.any():
@@ -225,12 +162,14 @@ class Curves(QWidget):
         low, high = heights.min(), heights.max()
         heights = (heights - low) / max(high - low, curve.least_span)
         room = plot.height() - 6
-        x, y = _per_pixel(self._x(self._iterations[measured]), plot.bottom() - 3 - room * heights)
+        x, y = mean_per_pixel(
+            self._x(self._iterations[measured]), plot.bottom() - 3 - room * heights
+        )
         line = [QPointF(*point) for point in zip(x.tolist(), y.tolist(), strict=True)]
         if curve.filled:
             ends = [QPointF(x[-1], plot.bottom()), QPointF(x[0], plot.bottom())]
             painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(_faded(color, 0.2))
+            painter.setBrush(faded(color, 0.2))
             painter.drawPolygon(QPolygonF(line + ends))
         painter.setPen(QPen(color, 1))
         polyline = QPolygonF(line)
@@ -260,18 +199,14 @@ class Curves(QWidget):
         painter.drawText(row, Qt.AlignmentFlag.AlignHCenter, "iteration")
         painter.drawText(row, Qt.AlignmentFlag.AlignRight, f"{last:.0f}")
 
-
-def _faded(color: QColor, opacity: float) -> QColor:
-    faded = QColor(color)
-    faded.setAlphaF(opacity)
-    return faded
-
-
-def _per_pixel(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean point of each column of pixels that has any, from left to right."""
-    columns = np.floor(x).astype(int)
-    columns -= columns.min()
-    counts = np.bincount(columns)
-    filled = counts > 0
-    means = [np.bincount(columns, weights=values)[filled] / counts[filled] for values in (x, y)]
-    return means[0], means[1]
+    def _draw_marks(self, painter: QPainter, color: QColor) -> None:
+        plot = self._plot()
+        if self._job.shown is not None:
+            painter.setPen(QPen(faded(color, 0.7), 1))
+            x = round(float(self._x(self._job.shown))) + 0.5
+            painter.drawLine(QPointF(x, plot.top()), QPointF(x, plot.bottom()))
+        if self._job.suggested is not None:
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(color)
+            x = float(self._x(self._job.suggested))
+            painter.drawPolygon(suggestion_mark(QPointF(x, plot.top())))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from typing_extensions import override
 
 from napari_metaseg.controller import Controller
 from napari_metaseg.panel.curves import Curves
@@ -52,7 +53,7 @@ class SegmentPanel(QWidget):
         super().__init__()
         self.setMinimumWidth(_WIDTH)
         self._docked = False
-        self._cursor_place: tuple | None = None
+        self._cursor_state: tuple[object, ...] | None = None
         self.controller = Controller(napari_viewer)
         job = self.controller.job
         self.inputs = Inputs(napari_viewer)
@@ -64,9 +65,19 @@ class SegmentPanel(QWidget):
         self.export_menu = ExportMenu(job)
         self._cursor = QLabel()
         self._cursor.setToolTip("What lies under the mouse, and where in the MNI template.")
+        self._cursor_timer = QTimer(self)
+        self._cursor_timer.setInterval(_CURSOR_MS)
+        self._lay_out()
+        self._connect(napari_viewer)
+        self._cursor_timer.start()
+        choices = self.inputs.choices
+        job.warm_up(choices.model, choices.device)
+        _turn_camera(napari_viewer)
+        self._update_ready()
+
+    def _lay_out(self) -> None:
         notice = QLabel(_NOTICE)
         notice.setEnabled(False)  # drawn in the quiet colour of the theme
-
         inner = QWidget()
         column = QVBoxLayout(inner)
         for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
@@ -86,37 +97,26 @@ class SegmentPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(scroll)
 
+    def _connect(self, viewer: ViewerModel) -> None:
+        controller, job = self.controller, self.controller.job
         self.inputs.changed.connect(self._update_ready)
         self.run_controls.segment_clicked.connect(self.segment)
-        self.timeline.keep_clicked.connect(self.controller.keep)
-        self.structures.jump_requested.connect(self.controller.jump)
-        self.structures.only_changed.connect(self.controller.show_only)
+        self.timeline.keep_clicked.connect(controller.keep)
+        self.structures.jump_requested.connect(controller.jump)
+        self.structures.only_changed.connect(controller.show_only)
         self.structures.selected_changed.connect(
             lambda row: self.maps.set_structure(row and row.id, row.name if row else "")
         )
-        self.maps.map_requested.connect(self.controller.add_map)
-        self.export_menu.export_requested.connect(self.controller.export)
+        self.maps.map_requested.connect(controller.add_map)
+        self.export_menu.export_requested.connect(controller.export)
         job.state_changed.connect(self._on_state)
         job.session_started.connect(self._on_session)
         job.shown_changed.connect(self._update_export)
-        napari_viewer.layers.selection.events.active.connect(self._update_export)
-        self._cursor_timer = QTimer(self)
-        self._cursor_timer.setInterval(_CURSOR_MS)
+        viewer.layers.selection.events.active.connect(self._update_export)
         self._cursor_timer.timeout.connect(self._show_cursor)
-        self._cursor_timer.start()
-
         # The widget may be gone when these come: they must not hold or touch it.
-        controller = self.controller
         self.destroyed.connect(lambda: controller.abort())
         QApplication.instance().aboutToQuit.connect(lambda: controller.abort(_LONGEST_STEP))
-        choices = self.inputs.choices
-        job.warm_up(choices.model, choices.device)
-        # Since napari 0.9 the camera belongs to the scene; before 0.6 it always looked down.
-        camera = getattr(napari_viewer, "scene", napari_viewer).camera
-        if hasattr(camera, "orientation2d"):
-            sideways = "right" if load_preferences().neurological_view else "left"
-            camera.orientation2d = ("up", sideways)
-        self._update_ready()
 
     def segment(self) -> None:
         """Start a fit of the chosen scan."""
@@ -127,14 +127,16 @@ class SegmentPanel(QWidget):
             scan_layer, self.inputs.mask_layer, self.inputs.reference_layer, self.inputs.choices
         )
 
+    @override
     def event(self, event: QEvent | None) -> bool:
         """Notice that the dock was closed: napari then takes the panel out of it."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is None and self._docked:
                 self.controller.close()
             self._docked = self.parent() is not None
-        return super().event(event)
+        return bool(super().event(event))
 
+    @override
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End the fit."""
         self.controller.close()
@@ -165,8 +167,17 @@ class SegmentPanel(QWidget):
             self.export_menu.set_source(None, self.inputs.scan_layer.name)
 
     def _show_cursor(self) -> None:
-        # Looking costs a few ms: only where the mouse or the picture has changed.
-        place = self.controller.cursor_place()
-        if place != self._cursor_place:
-            self._cursor_place = place
+        # Looking costs a few ms: only when the mouse or what is shown has changed.
+        state = self.controller.cursor_state()
+        if state != self._cursor_state:
+            self._cursor_state = state
             self._cursor.setText(self.controller.describe_cursor())
+
+
+def _turn_camera(viewer: ViewerModel) -> None:
+    """Look at the scan from the side that the user prefers."""
+    # Since napari 0.9 the camera belongs to the scene; before 0.6 it always looked down.
+    camera = getattr(viewer, "scene", viewer).camera
+    if hasattr(camera, "orientation2d"):
+        sideways = "right" if load_preferences().neurological_view else "left"
+        camera.orientation2d = ("up", sideways)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -16,13 +15,14 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+from typing_extensions import override
 
-from napari_metaseg.run.status import Progress, State
+from napari_metaseg.panel.progress_words import STAGES, words_of
+from napari_metaseg.run.status import State
 
 if TYPE_CHECKING:
     from napari_metaseg.run.job import Job
 
-_STAGES = {State.LOADING: "Loading…", State.ALIGNING: "Aligning…", State.FINISHING: "Finishing…"}
 _FIRST_KEY, _STOP_KEY = "Ctrl+Return", "Ctrl+."
 
 
@@ -170,7 +170,7 @@ class RunControls(QWidget):
 
     def _show_progress(self) -> None:
         state = self._job.state
-        progress = None if state in _STAGES else self._job.progress
+        progress = None if state in STAGES else self._job.progress
         if progress is None:
             # Not Qt's busy bar: with software rendering it costs the engine a core.
             self._bar.setRange(0, 1)
@@ -179,7 +179,7 @@ class RunControls(QWidget):
             self._bar.setRange(0, progress.iterations)
             done = state is State.DONE  # perhaps before the last iteration
             self._bar.setValue(progress.iterations if done else progress.iteration)
-        self._bar.setFormat(_words(state, progress))
+        self._bar.setFormat(words_of(state, progress))
         self._bar.setVisible(state is not State.IDLE)
         status = self._failure or self._job.device
         self._status.setText(status)
@@ -192,42 +192,11 @@ class _Button(QPushButton):
     The first may have put another button under the mouse.
     """
 
+    @override
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         pass
 
 
-def _words(state: State, progress: Progress | None) -> str:
-    """The state of a run, for the progress bar."""
-    if state in _STAGES:
-        return _STAGES[state]
-    if progress is None:
-        return "Fitting…" if state is State.FITTING else state.value.capitalize()
-    if state is State.DONE:
-        return f"Done after {progress.iteration} iterations"
-    count = f"iteration {progress.iteration} of {progress.iterations}"
-    if state is not State.FITTING:
-        return f"{state.value.capitalize()} at {count}"
-    return " · ".join([count.capitalize(), *_pace(progress)])
-
-
-def _pace(progress: Progress) -> list[str]:
-    parts = []
-    if math.isfinite(progress.rate) and progress.rate > 0:
-        slow = progress.rate < 1
-        parts.append(f"{1 / progress.rate:.1f} s/it" if slow else f"{progress.rate:.1f} it/s")
-    if math.isfinite(progress.seconds_left):
-        parts.append(f"{_duration(progress.seconds_left)} left")
-    return parts
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(math.ceil(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
 def _native(key: str) -> str:
     """A key combination as this system writes it."""
-    return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
+    return str(QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText))

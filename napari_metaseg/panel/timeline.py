@@ -1,41 +1,23 @@
-"""The slider through the iterations of a fit."""
+"""The timeline of a fit: a slider through its iterations, with buttons to play and keep them."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QPointF, QRectF, Qt, QTimer, Signal
-from qtpy.QtGui import QKeyEvent, QKeySequence, QMouseEvent, QPainter, QPaintEvent, QPolygonF
-from qtpy.QtWidgets import (
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
-    QShortcut,
-    QSlider,
-    QStyle,
-    QStyleOptionSlider,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtCore import Qt, QTimer, Signal
+from qtpy.QtGui import QKeyEvent, QKeySequence
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QShortcut, QVBoxLayout, QWidget
+from typing_extensions import override
 
-from napari_metaseg.panel.curves import suggestion_mark
+from napari_metaseg.panel.slider import IterationSlider
+from napari_metaseg.panel.transport_button import BACK, NEXT, PAUSE, PLAY, TransportButton
 
 if TYPE_CHECKING:
     from napari_metaseg.run.job import Job
 
 _PLAY_INTERVAL = 125  # ms between two iterations
 _PATIENCE = 250  # ms of decoding that are not worth a word: the text would flicker
-
-_Shape = tuple[tuple[tuple[float, float], ...], ...]
-"""Polygons in a square of 1 by 1."""
-_PLAY: _Shape = (((0.1, 0), (1, 0.5), (0.1, 1)),)
-_PAUSE: _Shape = (
-    ((0.1, 0), (0.4, 0), (0.4, 1), (0.1, 1)),
-    ((0.6, 0), (0.9, 0), (0.9, 1), (0.6, 1)),
-)
-_NEXT: _Shape = (((0, 0), (0.75, 0.5), (0, 1)), ((0.75, 0), (1, 0), (1, 1), (0.75, 1)))
-_BACK: _Shape = tuple(tuple((1 - x, y) for x, y in polygon) for polygon in _NEXT)
 
 
 class Timeline(QWidget):
@@ -63,34 +45,33 @@ class Timeline(QWidget):
         # Iterations that were asked for and may still come to the screen; the last is wanted.
         self._asked: list[int] = []
 
-        self._slider = _Slider()
-        self._back = _TransportButton(_BACK, "Previous iteration", "Left")
-        self._play = _TransportButton(_PLAY, "Play", "Space")
-        self._next = _TransportButton(_NEXT, "Next iteration", "Right")
+        self._slider = IterationSlider()
+        self._back = TransportButton(BACK, "Previous iteration", "Left")
+        self._play = TransportButton(PLAY, "Play", "Space")
+        self._next = TransportButton(NEXT, "Next iteration", "Right")
         for button in (self._back, self._next):
             button.setAutoRepeat(True)
-        self._live = QPushButton("Live")
+        self._live = _wide_button("Live", "Show each new iteration as soon as there is one")
         self._live.setCheckable(True)
-        self._live.setToolTip("Show each new iteration as soon as there is one")
         self._label = QLabel()
         self._label.setMinimumWidth(1)  # a long text must not widen the panel
-        self._suggested = QPushButton()
-        self._suggested.setStyleSheet(
-            "QPushButton { background: none; border: none; padding: 0px; "
-            "text-decoration: underline }"
+        self._suggested = _link("Show the suggested iteration")
+        self._keep = _wide_button(
+            "Keep this iteration", "Make a labels layer of the iteration that is shown, to paint on"
         )
-        self._suggested.setCursor(Qt.CursorShape.PointingHandCursor)
-        self._suggested.setToolTip("Show the suggested iteration")
-        self._keep = QPushButton("Keep this iteration")
-        self._keep.setToolTip("Make a labels layer of the iteration that is shown, to paint on")
-        for wide in (self._live, self._keep):
-            wide.setMinimumHeight(26)  # some themes give a disabled button a border
         self._player = QTimer(self)
         self._player.setInterval(_PLAY_INTERVAL)
         self._patience = QTimer(self)
         self._patience.setSingleShot(True)
         self._patience.setInterval(_PATIENCE)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusProxy(self._slider)
+        self._lay_out()
+        self._connect()
+        self._add_shortcuts()
+        self._show()
 
+    def _lay_out(self) -> None:
         row = QHBoxLayout()
         row.setSpacing(2)
         for button in (self._back, self._play, self._next):
@@ -110,9 +91,8 @@ class Timeline(QWidget):
         layout.setSpacing(4)
         layout.addLayout(row)
         layout.addLayout(below)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setFocusProxy(self._slider)
 
+    def _connect(self) -> None:
         self._slider.valueChanged.connect(self._go_to)
         self._slider.sliderReleased.connect(self._show)
         self._slider.mark_clicked.connect(self._go_to_suggested)
@@ -124,9 +104,15 @@ class Timeline(QWidget):
         self._keep.clicked.connect(self.keep_clicked)
         self._player.timeout.connect(self._play_on)
         self._patience.timeout.connect(self._show_label)
+        self._job.iterations_changed.connect(self._on_iterations)
+        self._job.shown_changed.connect(self._on_shown)
+        self._job.following_changed.connect(self._on_following)
 
-        # Shortcuts, because a button with the keyboard would move it on at an arrow key. Space is
-        # none: it presses the button that has the keyboard.
+    def _add_shortcuts(self) -> None:
+        """Have the arrow keys step wherever the keyboard is: a button would move it on at them.
+
+        Space is no shortcut: it presses the button that has the keyboard.
+        """
         keys = {
             Qt.Key.Key_Left: self._go_back,
             Qt.Key.Key_Right: self._go_on,
@@ -138,13 +124,9 @@ class Timeline(QWidget):
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(action)
 
-        self._show()
-        job.iterations_changed.connect(self._on_iterations)
-        job.shown_changed.connect(self._on_shown)
-        job.following_changed.connect(self._on_following)
-
     # What the user asks for
 
+    @override
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         assert event is not None
         if event.key() == Qt.Key.Key_Space:
@@ -202,11 +184,11 @@ class Timeline(QWidget):
             if self._job.shown is None or self._position == len(self._stored) - 1:
                 self._ask(0)
             self._player.start()
-            self._play.show_as(_PAUSE, "Pause")
+            self._play.show_as(PAUSE, "Pause")
 
     def _pause(self) -> None:
         self._player.stop()
-        self._play.show_as(_PLAY, "Play")
+        self._play.show_as(PLAY, "Play")
 
     def _play_on(self) -> None:
         if self._asked:
@@ -288,120 +270,19 @@ class Timeline(QWidget):
         self._suggested.setVisible(suggests)
 
 
-class _Slider(QSlider):
-    """A slider over a list of iterations that jumps to the mouse and marks the suggested one."""
-
-    mark_clicked = Signal()
-
-    def __init__(self) -> None:
-        super().__init__(Qt.Orientation.Horizontal)
-        self._stored: tuple[int, ...] = ()
-        self._marked: int | None = None
-        self.setAccessibleName("Iteration")
-        self.setMinimumSize(80, 30)
-        self.setMouseTracking(True)
-
-    def show_position(self, stored: tuple[int, ...], position: int, marked: int | None) -> None:
-        """Show the stored iterations and two positions among them, without a signal."""
-        self._stored, self._marked = stored, marked
-        blocked = self.blockSignals(True)
-        self.setMaximum(max(len(stored) - 1, 0))
-        self.setValue(position)
-        self.blockSignals(blocked)
-        self.update()
-
-    def mousePressEvent(self, event: QMouseEvent | None) -> None:
-        assert event is not None
-        if event.button() != Qt.MouseButton.LeftButton:
-            return
-        if self._on_mark(event.position()):
-            self.mark_clicked.emit()
-        else:
-            self.setSliderDown(True)
-            self.setSliderPosition(self._position_at(event.position().x()))
-
-    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
-        assert event is not None
-        position = self._position_at(event.position().x())
-        if self.isSliderDown():
-            self.setSliderPosition(position)
-        elif self._stored:
-            suggests = self._on_mark(event.position())
-            shown = self._marked if suggests and self._marked is not None else position
-            what = "Suggested iteration" if suggests else "Iteration"
-            self.setToolTip(f"{what} {self._stored[shown]}")
-
-    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
-        self.setSliderDown(False)
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        super().paintEvent(event)
-        mark = self._mark()
-        if mark is not None:
-            painter = QPainter(self)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-            painter.setPen(Qt.PenStyle.NoPen)
-            painter.setBrush(self.palette().windowText())
-            painter.drawPolygon(mark)
-
-    def _on_mark(self, place: QPointF) -> bool:
-        mark = self._mark()
-        return mark is not None and mark.boundingRect().adjusted(-3, -3, 3, 0).contains(place)
-
-    def _mark(self) -> QPolygonF | None:
-        """The triangle above the suggested iteration."""
-        if self._marked is None:
-            return None
-        left, length = self._track()
-        x = QStyle.sliderPositionFromValue(0, self.maximum(), self._marked, length)
-        return suggestion_mark(QPointF(left + x, 7))
-
-    def _position_at(self, x: float) -> int:
-        left, length = self._track()
-        return QStyle.sliderValueFromPosition(0, self.maximum(), round(x) - left, length)
-
-    def _track(self) -> tuple[int, int]:
-        """Where the middle of the handle can go: left end and length, px."""
-        option, style = QStyleOptionSlider(), self.style()
-        self.initStyleOption(option)
-        assert style is not None
-        complex_control = QStyle.ComplexControl.CC_Slider
-        groove, handle = (
-            style.subControlRect(complex_control, option, part, self)
-            for part in (QStyle.SubControl.SC_SliderGroove, QStyle.SubControl.SC_SliderHandle)
-        )
-        return groove.left() + handle.width() // 2, groove.width() - handle.width()
+def _wide_button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.setMinimumHeight(26)  # some themes give a disabled button a border
+    return button
 
 
-class _TransportButton(QPushButton):
-    """A small button with a drawn sign, in the colour that the theme gives to text."""
-
-    def __init__(self, shape: _Shape, name: str, key: str) -> None:
-        super().__init__()
-        self._key = key
-        self.setFixedSize(26, 26)
-        # The keyboard stays at the slider, where the arrow keys work.
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.show_as(shape, name)
-
-    def show_as(self, shape: _Shape, name: str) -> None:
-        """Change the sign and what the button is called."""
-        self._shape = shape
-        self.setAccessibleName(name)
-        self.setToolTip(f"{name} ({self._key})")
-        self.update()
-
-    def paintEvent(self, event: QPaintEvent | None) -> None:
-        super().paintEvent(event)
-        painter = QPainter(self)
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(Qt.PenStyle.NoPen)
-        painter.setBrush(self.palette().buttonText())
-        square = QRectF(0, 0, 10, 10)
-        square.moveCenter(QRectF(self.rect()).center())
-        for polygon in self._shape:
-            corners = [
-                QPointF(square.left() + square.width() * x, square.top() + square.height() * y)
-                for x, y in polygon
-            ]
-            painter.drawPolygon(QPolygonF(corners))
+def _link(tip: str) -> QPushButton:
+    """A button that looks like a link."""
+    button = QPushButton()
+    button.setStyleSheet(
+        "QPushButton { background: none; border: none; padding: 0px; text-decoration: underline }"
+    )
+    button.setCursor(Qt.CursorShape.PointingHandCursor)
+    button.setToolTip(tip)
+    return button

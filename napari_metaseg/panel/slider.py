@@ -1,0 +1,106 @@
+"""The slider through the iterations that are stored."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QPointF, Qt, Signal
+from qtpy.QtGui import QMouseEvent, QPainter, QPaintEvent, QPolygonF
+from qtpy.QtWidgets import QSlider, QStyle, QStyleOptionSlider
+from typing_extensions import override
+
+from napari_metaseg.panel.drawing import suggestion_mark
+
+
+class IterationSlider(QSlider):
+    """A slider over a list of iterations that jumps to the mouse and marks the suggested one.
+
+    Attributes
+    ----------
+    mark_clicked : Signal
+        The mark of the suggested iteration was clicked.
+    """
+
+    mark_clicked = Signal()
+
+    def __init__(self) -> None:
+        super().__init__(Qt.Orientation.Horizontal)
+        self._stored: tuple[int, ...] = ()
+        self._marked: int | None = None
+        self.setAccessibleName("Iteration")
+        self.setMinimumSize(80, 30)
+        self.setMouseTracking(True)
+
+    def show_position(self, stored: tuple[int, ...], position: int, marked: int | None) -> None:
+        """Show the stored iterations and two positions among them, without a signal."""
+        self._stored, self._marked = stored, marked
+        blocked = self.blockSignals(True)
+        self.setMaximum(max(len(stored) - 1, 0))
+        self.setValue(position)
+        self.blockSignals(blocked)
+        self.update()
+
+    @override
+    def mousePressEvent(self, event: QMouseEvent | None) -> None:
+        assert event is not None
+        if event.button() != Qt.MouseButton.LeftButton:
+            return
+        if self._on_mark(event.position()):
+            self.mark_clicked.emit()
+        else:
+            self.setSliderDown(True)
+            self.setSliderPosition(self._position_at(event.position().x()))
+
+    @override
+    def mouseMoveEvent(self, event: QMouseEvent | None) -> None:
+        assert event is not None
+        position = self._position_at(event.position().x())
+        if self.isSliderDown():
+            self.setSliderPosition(position)
+        elif self._stored:
+            suggests = self._on_mark(event.position())
+            shown = self._marked if suggests and self._marked is not None else position
+            what = "Suggested iteration" if suggests else "Iteration"
+            self.setToolTip(f"{what} {self._stored[shown]}")
+
+    @override
+    def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
+        self.setSliderDown(False)
+
+    @override
+    def paintEvent(self, event: QPaintEvent | None) -> None:
+        super().paintEvent(event)
+        mark = self._mark()
+        if mark is not None:
+            painter = QPainter(self)
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(Qt.PenStyle.NoPen)
+            painter.setBrush(self.palette().windowText())
+            painter.drawPolygon(mark)
+
+    def _on_mark(self, point: QPointF) -> bool:
+        mark = self._mark()
+        return mark is not None and mark.boundingRect().adjusted(-3, -3, 3, 0).contains(point)
+
+    def _mark(self) -> QPolygonF | None:
+        """The triangle above the suggested iteration."""
+        if self._marked is None:
+            return None
+        left, length = self._track()
+        x = QStyle.sliderPositionFromValue(0, self.maximum(), self._marked, length)
+        return suggestion_mark(QPointF(left + x, 7))
+
+    def _position_at(self, x: float) -> int:
+        left, length = self._track()
+        position: int = QStyle.sliderValueFromPosition(0, self.maximum(), round(x) - left, length)
+        return position
+
+    def _track(self) -> tuple[int, int]:
+        """Where the middle of the handle can go: left end and length, px."""
+        option, style = QStyleOptionSlider(), self.style()
+        self.initStyleOption(option)
+        assert style is not None
+        complex_control = QStyle.ComplexControl.CC_Slider
+        groove, handle = (
+            style.subControlRect(complex_control, option, part, self)
+            for part in (QStyle.SubControl.SC_SliderGroove, QStyle.SubControl.SC_SliderHandle)
+        )
+        return groove.left() + handle.width() // 2, groove.width() - handle.width()
