@@ -3,39 +3,69 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from src_core.models.bundled import DEFAULT_MODEL
+from src_core.options import dataclass_of, option, options_of
+from src_core.request import Request
+
+if TYPE_CHECKING:
+    from src_core.options import Option
+
+
+_remembered: Any = dataclass_of(one for one in options_of(Request).values() if one.remembered)
+_OF_THE_VIEW = ("opacity", "neurological_view")
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 @dataclass(frozen=True)
-class Preferences:
-    """What the user chose last; every field is declared in ``napari.yaml`` too.
+class Preferences(_remembered):
+    """What the user chose last: the remembered options of a request, and what follows.
+
+    ``napari.yaml`` declares each of them, as `configurations` says.
 
     Attributes
     ----------
-    model : str
-        Name of a bundled model, or the path of a model file.
-    device : {"auto", "cpu", "cuda", "mps"}
     preset : {"Fast", "Balanced", "Fine", "Custom"}
     iterations : int
-        Used with the preset Custom.
     history_mb : int
-        Most memory that the weights of past iterations may take, MB.
     opacity : float
-        Of the labels, 0 to 1.
     neurological_view : bool
         Whether the patient's right is drawn on the right.
     """
 
-    model: str = DEFAULT_MODEL
-    device: str = "auto"
-    preset: str = "Balanced"
-    iterations: int = 130
-    history_mb: int = 128
-    opacity: float = 0.5
-    neurological_view: bool = True
+    preset: str = option(
+        "Balanced",
+        title="Quality",
+        choices={preset: preset for preset in ("Fast", "Balanced", "Fine", "Custom")},
+        help='How long to fit. "Custom" takes the number of iterations below.',
+    )
+    iterations: int = option(
+        130,
+        title="Iterations",
+        least=1,
+        most=5000,
+        help='Number of iterations of the quality "Custom".',
+    )
+    history_mb: int = option(
+        128,
+        title="Memory for past iterations (MB)",
+        least=16,
+        most=8192,
+        help="Once it is full, every other past iteration is dropped.",
+    )
+    opacity: float = option(
+        0.5,
+        title="Opacity of the labels",
+        least=0,
+        most=1,
+        help="From 0 (invisible) to 1 (opaque).",
+    )
+    neurological_view: bool = option(
+        True,
+        title="Neurological view",
+        help="Draw the patient's right on the right; otherwise on the left (radiological).",
+    )
 
 
 _this_session = Preferences()
@@ -63,6 +93,36 @@ def save_preferences(preferences: Preferences) -> None:
         for category in _categories():
             for name in type(category).model_fields:
                 setattr(category, name, getattr(preferences, name))
+
+
+def remember(**changes: Any) -> None:
+    """Change some of the settings that are remembered."""
+    save_preferences(replace(load_preferences(), **changes))
+
+
+def configurations() -> dict[str, Any]:
+    """The settings as ``napari.yaml`` declares them; `scripts/write_manifest.py` writes it."""
+    entries = {name: _entry(one) for name, one in options_of(Preferences).items()}
+    view = {name: entries.pop(name) for name in _OF_THE_VIEW}
+    return {
+        "segmentation": {"title": "Segmentation", "properties": entries},
+        "view": {"title": "View", "properties": view},
+    }
+
+
+def _entry(one: Option) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "title": one.title,
+        "type": _JSON_TYPES[one.kind],
+        "default": one.default,
+    }
+    if one.choices:
+        entry["enum"] = list(one.choices)
+    if one.least is not None:
+        entry["minimum"] = one.least
+    if one.most is not None:
+        entry["maximum"] = one.most
+    return {**entry, "description": one.help}
 
 
 def _categories() -> tuple[Any, ...]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -139,7 +138,7 @@ def _require_qt() -> None:
 def _remember_model(model: str) -> None:
     """Make a model the one used last, as choosing it in the panel does."""
     from napari_metaseg.panel.model_card import read_card
-    from napari_metaseg.preferences import load_preferences, save_preferences
+    from napari_metaseg.preferences import remember
 
     bundled = bundled_model_files()
     if model not in bundled:
@@ -148,7 +147,7 @@ def _remember_model(model: str) -> None:
                 f"there is no model {model}; name a file, or a bundled one: {', '.join(bundled)}"
             )
         read_card(Path(model))
-    save_preferences(replace(load_preferences(), model=model))
+    remember(model=model)
 
 
 def _labels_layer(path: Path, what: str) -> Layer:

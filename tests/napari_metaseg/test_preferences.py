@@ -9,10 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from npe2 import PluginManifest
 
 from napari_metaseg import preferences
-from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
+from napari_metaseg.preferences import (
+    Preferences,
+    configurations,
+    load_preferences,
+    remember,
+    save_preferences,
+)
 
 MANIFEST = Path(preferences.__file__).with_name("napari.yaml")
 CHOSEN = Preferences("brain3d-tissue", "cpu", "Custom", 60, 64, 0.25, False)
@@ -95,7 +102,21 @@ def test_the_page_declares_every_setting_with_its_default_and_a_description() ->
     for name, entry in declared.items():
         assert entry.python_type.__name__ == kinds[name]
         if entry.python_type in (int, float):
-            assert entry.minimum is not None and entry.maximum is not None
+            assert entry.minimum is not None
+            assert entry.maximum is not None
+
+
+@pytest.mark.parametrize("manifest", [MANIFEST, MANIFEST.parents[1] / "napari.yaml"])
+def test_the_manifest_declares_what_the_fields_say(manifest: Path) -> None:
+    declared = yaml.safe_load(manifest.read_text("utf-8"))["contributions"]["configurations"]
+    # As text, because napari shows them in this order.
+    assert str(declared) == str(configurations()), "run python scripts/write_manifest.py"
+
+
+def test_what_is_chosen_is_remembered_beside_the_rest(file: Path) -> None:
+    remember(device="cpu")
+    remember(opacity=0.75)
+    assert load_preferences() == Preferences(device="cpu", opacity=0.75)
 
 
 def test_importing_loads_neither_napari_nor_qt() -> None:
