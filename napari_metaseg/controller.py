@@ -13,15 +13,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_metaseg.layers.exports import LabelsExport, write_iteration
+from napari_metaseg.layers.geometry import labels_on_grid, scan_of
 from napari_metaseg.layers.live_layers import LiveLayers
 from napari_metaseg.layers.named_labels import NamedLabels
-from napari_metaseg.layers.scan_layers import (
-    LIVE,
-    METADATA_KEY,
-    labels_layer,
-    labels_on_grid,
-    scan_of,
-)
+from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, labels_layer
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.readout import LABELS

@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
-from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY
+from napari_metaseg.layers.scan_layers import LIVE, metadata_of_result, placed
 from napari_metaseg.run.readout import LABELS, RECONSTRUCTION
 
 if TYPE_CHECKING:
@@ -156,14 +156,9 @@ class LiveLayers:
         for layer in self.layers:
             layer.data = np.ascontiguousarray(layer.data)
             layer.name = f"{layer.name} (iteration {shown})"
-            layer.metadata = {
-                METADATA_KEY: {
-                    "scan": self.session.scan,
-                    "orientation": self.orientation,
-                    "protocol": self.session.protocol,
-                    "details": report,
-                }
-            }
+            layer.metadata = metadata_of_result(
+                self.session.scan, self.orientation, self.session.protocol, report
+            )
         self._maps.clear()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
 
@@ -184,13 +179,7 @@ class LiveLayers:
         )
 
     def _geometry(self) -> dict[str, Any]:
-        orientation = self.orientation
-        return {
-            "affine": orientation.affine,
-            "axis_labels": orientation.axis_labels,
-            "units": orientation.units,
-            "metadata": {LIVE: True},
-        }
+        return placed(self.orientation) | {"metadata": {LIVE: True}}
 
     def _add_map_layer(self, shown: Map) -> None:
         self._maps[shown.readout.name] = self._viewer.add_image(

@@ -95,7 +95,8 @@ def residual(session: Session) -> Map:
     own = session.scan.voxels[session.prepared.mask]
 
     def difference(values: np.ndarray, numbers: np.ndarray) -> np.ndarray:
-        return own[numbers] - points.restore(values, numbers)
+        left: np.ndarray = own[numbers] - points.restore(values, numbers)
+        return left
 
     readout = Readout("residual", lambda seen: seen.intensity, difference, np.zeros((), np.float32))
     most = 0.25 * float(np.ptp(np.quantile(own, (0.02, 0.98))))

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import src_core
+from napari_metaseg.layers.geometry import geometry_of
 from napari_metaseg.layers.label_style import structures_in
-from napari_metaseg.layers.scan_layers import METADATA_KEY, geometry_of
+from napari_metaseg.layers.scan_layers import METADATA_KEY
 from src_core.io import export
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ class Orientation:
         For each display axis: whether its voxel axis runs backwards on the screen.
     shown : tuple of int
         The display axes that the layer has.
-    affine : ndarray, (n + 1, n + 1)
+    affine : ndarray, shape (n + 1, n + 1)
         Layer index to display position, for the n axes shown.
     obliquity : float
         Largest angle in degrees between a voxel axis and the world axis that it is closest to.
@@ -65,7 +65,7 @@ class Orientation:
 
         Parameters
         ----------
-        volume : ndarray, (I, J, K, ...)
+        volume : ndarray, shape (I, J, K, ...)
             In scan voxel order.
 
         Returns
@@ -86,7 +86,7 @@ class Orientation:
 
         Returns
         -------
-        ndarray, (I, J, K, ...)
+        ndarray, shape (I, J, K, ...)
             View in scan voxel order.
         """
         layout = displayed[self._index(hidden=None)]
@@ -123,7 +123,7 @@ def orientation_of(affine: np.ndarray, shape: tuple[int, ...]) -> Orientation:
 
     Parameters
     ----------
-    affine : ndarray, (4, 4)
+    affine : ndarray, shape (4, 4)
         Voxel index to world millimetres (RAS+).
     shape : tuple of int
         Number of voxels along the three axes.
@@ -166,4 +166,5 @@ def obliquity(affine: np.ndarray) -> float:
 
 def _canonical(affine: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return the affine after voxel axes are permuted and flipped to be closest to R, A, S."""
-    return affine @ inv_ornt_aff(io_orientation(affine), shape)
+    canonical: np.ndarray = affine @ inv_ornt_aff(io_orientation(affine), shape)
+    return canonical

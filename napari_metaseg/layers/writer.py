@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import numpy as np
 from napari.layers import Image, Labels
 
+from napari_metaseg.layers.geometry import geometry_of
 from napari_metaseg.layers.named_labels import NamedLabels
-from napari_metaseg.layers.scan_layers import geometry_of
 from src_core.io import export
 
 LayerType = TypeVar("LayerType", Image, Labels)

@@ -11,8 +11,9 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Layer
 
+from napari_metaseg.layers.geometry import scan_of
 from napari_metaseg.layers.reader import read
-from napari_metaseg.layers.scan_layers import labels_layer, scan_of
+from napari_metaseg.layers.scan_layers import labels_layer
 from napari_metaseg.layers.writer import write_labels
 from src_core.io.labels import protocol
 from tests.helpers.geometry import Variant, variants, write_variant

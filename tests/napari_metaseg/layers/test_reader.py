@@ -11,8 +11,9 @@ import pytest
 from napari.layers import Labels, Layer
 
 from napari_metaseg.layers import reader
+from napari_metaseg.layers.geometry import scan_of
 from napari_metaseg.layers.reader import get_reader, read
-from napari_metaseg.layers.scan_layers import METADATA_KEY, scan_of
+from napari_metaseg.layers.scan_layers import METADATA_KEY
 from src_core.errors import InputError
 from tests.napari_metaseg.conftest import status_at
 

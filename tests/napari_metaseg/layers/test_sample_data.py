@@ -9,7 +9,7 @@ import pytest
 from napari.layers import Layer
 
 from napari_metaseg.layers import sample_data
-from napari_metaseg.layers.scan_layers import labels_on_grid, scan_of
+from napari_metaseg.layers.geometry import labels_on_grid, scan_of
 from src_core.errors import InputError
 from src_core.io.sample import phantom
 from tests.napari_metaseg.conftest import status_at

@@ -14,8 +14,9 @@ from napari.layers import Image, Labels, Layer
 from nibabel.affines import apply_affine, from_matvec
 from scipy.spatial.transform import Rotation
 
+from napari_metaseg.layers.geometry import scan_of
 from napari_metaseg.layers.reader import read
-from napari_metaseg.layers.scan_layers import labels_layer, scan_layer, scan_of
+from napari_metaseg.layers.scan_layers import labels_layer, scan_layer
 from napari_metaseg.layers.writer import write_image, write_labels
 from src_core.errors import InputError
 from src_core.io.labels import protocol
