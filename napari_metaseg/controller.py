@@ -6,7 +6,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QTimer
@@ -16,6 +15,7 @@ from napari_metaseg.layers.exports import LabelsExport, write_iteration
 from napari_metaseg.layers.geometry import labels_on_grid, scan_of
 from napari_metaseg.layers.live_layers import LiveLayers
 from napari_metaseg.layers.named_labels import NamedLabels
+from napari_metaseg.layers.positions import central_voxel, position_of, voxel_at
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, labels_layer
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.job import Job
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_metaseg.layers.exports import FitExport
-    from napari_metaseg.layers.maps import OfferedMap
+    from napari_metaseg.layers.maps import Map, OfferedMap
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.panel.inputs import Choices
     from napari_metaseg.run.session import Session
@@ -123,18 +123,15 @@ class Controller:
             if self._viewer is None:
                 return
             name = f"{live.name} labels, iteration {iteration}"
-            kept = self._viewer.add_layer(
-                Layer.create(
-                    *labels_layer(
-                        result.labels,
-                        session.scan,
-                        live.orientation,
-                        session.protocol,
-                        name,
-                        result.report,
-                    )
-                )
+            layer = labels_layer(
+                result.labels,
+                session.scan,
+                live.orientation,
+                session.protocol,
+                name,
+                result.report,
             )
+            kept = self._viewer.add_layer(Layer.create(*layer))
             if live.labels is not None:
                 kept.opacity = live.labels.opacity
                 live.labels.visible = False
@@ -185,29 +182,31 @@ class Controller:
         if live is None or self.job.shown is None:
             return
         session, iteration = live.session, self.job.shown
-        self.job.run(lambda: offered.make(session, iteration, structure), live.add_map)
+
+        def add(made: Map) -> None:
+            if self._live is live:
+                live.add_map(made)
+
+        self.job.run(lambda: offered.make(session, iteration, structure), add)
 
     def jump(self, label: int) -> None:
         """Bring the middle of a structure onto the screen."""
         if self._live is None or self.job.shown is None or self._viewer is None:
             return
-        session, orientation = self._live.session, self._live.orientation
-        layer = self._live.labels or self._live.reconstruction
+        live, session, dims = self._live, self._live.session, self._viewer.dims
         decoded = session.pictures.decoded(self.job.shown, LABELS)
-        if decoded is None or layer is None:
+        if decoded is None or live.main is None:
             return
         numbers, labels = decoded
         voxels = session.pictures.regions.indices[numbers[labels == label]]
         if not len(voxels):
             show_info("nothing of this structure at this iteration")
             return
-        # The voxel of it that is nearest to its centre: the centre itself may lie in a bend.
-        offsets = voxels - voxels.mean(0)
-        voxel = voxels[np.square(offsets).sum(1).argmin()]
-        to_voxel = orientation.voxel_of_index(session.scan.shape)
-        position = layer.data_to_world((np.linalg.pinv(to_voxel) @ [*voxel, 1])[:-1])
-        axes = range(self._viewer.dims.ndim - len(position), self._viewer.dims.ndim)
-        self._viewer.dims.set_point(list(axes), list(position))
+        position = position_of(
+            central_voxel(voxels), live.main, live.orientation, session.scan.shape
+        )
+        axes = range(dims.ndim - len(position), dims.ndim)
+        dims.set_point(list(axes), list(position))
 
     def show_only(self, label: int | None) -> None:
         """Hide all structures but one; None: show all."""
@@ -227,15 +226,11 @@ class Controller:
     def describe_cursor(self) -> str:
         """Structure and MNI position under the mouse; empty outside the brain."""
         live, viewer = self._live, self._viewer
-        layer = None if live is None else live.labels or live.reconstruction
-        if live is None or viewer is None or layer is None or viewer.dims.ndisplay != 2:
-            return ""
-        index = np.rint(layer.world_to_data(viewer.cursor.position)).astype(int)
-        if (index < 0).any() or (index >= layer.data.shape).any():
+        if live is None or live.main is None or viewer is None or viewer.dims.ndisplay != 2:
             return ""
         session = live.session
-        i, j, k, _ = live.orientation.voxel_of_index(session.scan.shape) @ [*index, 1]
-        number = session.number_at((int(i), int(j), int(k)))
+        voxel = voxel_at(viewer.cursor.position, live.main, live.orientation, session.scan.shape)
+        number = None if voxel is None else session.number_at(voxel)
         return "" if number is None else session.describe_point(number)
 
     def close(self) -> None:
@@ -286,8 +281,7 @@ class Controller:
             self.job,
             session,
             self._orientation,
-            self._scan_layer.name,
-            tuple(self._scan_layer.contrast_limits),
+            self._scan_layer,
             load_preferences().opacity,
             self._on_layers_gone,
         )

@@ -78,7 +78,7 @@ class LiveArray:
         return self._orientation.to_display(volume).astype(dtype or self.dtype, copy=False)
 
     def read(self, box: tuple[slice, ...]) -> np.ndarray:
-        """The sharpest picture there is of a box of the display, all its axes kept."""
+        """The sharpest values there are of a box of the display, all its axes kept."""
         extents = [slice(0, size) for size in self._full]
         for display, extent in zip(self._orientation.shown, box, strict=True):
             extents[display] = extent
@@ -123,7 +123,7 @@ class LiveSlice:
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values."""
+        """Type of the values."""
         return self.source.dtype
 
     def __getitem__(self, key: Any) -> LiveSlice:
@@ -145,9 +145,9 @@ def _normalised(key: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, bool], .
     """An index as one extent per axis, each with whether its axis stays."""
     key = key if isinstance(key, tuple) else (key,)
     if any(item is Ellipsis for item in key):
-        place = next(i for i, k in enumerate(key) if k is Ellipsis)
+        dots = next(i for i, k in enumerate(key) if k is Ellipsis)
         missing = len(shape) - len(key) + 1
-        key = (*key[:place], *[slice(None)] * missing, *key[place + 1 :])
+        key = (*key[:dots], *[slice(None)] * missing, *key[dots + 1 :])
     if len(key) > len(shape):
         raise IndexError(f"{len(key)} indices for {len(shape)} axes")
     key = (*key, *[slice(None)] * (len(shape) - len(key)))

@@ -45,10 +45,8 @@ class LiveLayers:
     session : Session
     orientation : Orientation
         Of the scan on the screen.
-    name : str
-        Of the scan's layer.
-    contrast_limits : tuple of 2 float
-        Of the scan's layer.
+    scan_layer : Image
+        The scan's layer, which gives the name and the contrast.
     opacity : float
         Of the labels.
     on_gone : callable
@@ -61,14 +59,13 @@ class LiveLayers:
         job: Job,
         session: Session,
         orientation: Orientation,
-        name: str,
-        contrast_limits: tuple[float, float],
+        scan_layer: Image,
         opacity: float,
         on_gone: Callable[[], None],
     ):
         self.session = session
         self.orientation = orientation
-        self.name = name
+        self.name = scan_layer.name
         self._viewer = viewer
         self._job = job
         self._on_gone = on_gone
@@ -78,8 +75,8 @@ class LiveLayers:
         self._busy = 0.0
         self.reconstruction: Image | None = viewer.add_image(
             self._array(RECONSTRUCTION),
-            name=f"{name} reconstruction",
-            contrast_limits=contrast_limits,
+            name=f"{self.name} reconstruction",
+            contrast_limits=tuple(scan_layer.contrast_limits),
             **self._geometry(),
             **_LAZY,
         )
@@ -95,6 +92,11 @@ class LiveLayers:
         """All that are still in the viewer."""
         main = [layer for layer in (self.reconstruction, self.labels) if layer is not None]
         return [*main, *self._maps.values()]
+
+    @property
+    def main(self) -> Layer | None:
+        """The labels, or else the reconstruction; None when both were removed."""
+        return self.labels or self.reconstruction
 
     def add_map(self, shown: Map) -> None:
         """Show one more readout as soon as there is something to see of it."""

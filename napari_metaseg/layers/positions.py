@@ -1,0 +1,59 @@
+"""Between positions in the viewer and voxels of the scan that a layer lies over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.layers import Layer
+
+    from napari_metaseg.layers.orientation import Orientation, Triple
+
+
+def voxel_at(
+    position: Sequence[float], layer: Layer, orientation: Orientation, shape: Triple
+) -> Triple | None:
+    """Return the voxel at a position in the viewer; None outside the layer.
+
+    Parameters
+    ----------
+    position : sequence of float
+    layer : Layer
+        Lies over the scan.
+    orientation : Orientation
+        How the scan is laid out in the layer.
+    shape : tuple of int
+        Numbers of voxels of the scan.
+    """
+    index = np.rint(layer.world_to_data(position)).astype(int)
+    if (index < 0).any() or (index >= layer.data.shape).any():
+        return None
+    i, j, k, _ = orientation.voxel_of_index(shape) @ [*index, 1]
+    return int(i), int(j), int(k)
+
+
+def position_of(
+    voxel: Sequence[int], layer: Layer, orientation: Orientation, shape: Triple
+) -> tuple[float, ...]:
+    """Return the position in the viewer of a voxel's centre; the parameters are as above."""
+    to_index = np.linalg.pinv(orientation.voxel_of_index(shape))
+    position = layer.data_to_world((to_index @ [*voxel, 1])[:-1])
+    return cast("tuple[float, ...]", position)
+
+
+def central_voxel(voxels: np.ndarray) -> Triple:
+    """Return the one of some voxels that is nearest to their centre.
+
+    The centre itself may lie in a bend of the structure, so outside it.
+
+    Parameters
+    ----------
+    voxels : ndarray of int, shape (n, 3)
+    """
+    offsets = voxels - voxels.mean(0)
+    i, j, k = voxels[np.square(offsets).sum(1).argmin()]
+    return int(i), int(j), int(k)
