@@ -1,0 +1,240 @@
+"""What the user asks for happens in the viewer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer
+from napari.utils.notifications import Notification, notification_manager
+
+from napari_metaseg.controller import Controller
+from napari_metaseg.layers.exports import EXPORTS
+from napari_metaseg.layers.maps import MAPS
+from napari_metaseg.layers.scan_layers import scan_layer
+from napari_metaseg.panel.inputs import Choices
+from napari_metaseg.run.status import State
+from src_core.preparation.alignment import Alignment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_metaseg.run.request import Request
+
+ITERATIONS = 12
+WHITE_MATTER = 3
+
+
+@dataclass
+class Desk:
+    """A controller without panel and window, the scan's layer, and what was told."""
+
+    viewer: ViewerModel
+    controller: Controller
+    scan_layer: Layer
+    choices: Choices
+    qtbot: Any
+    told: list[Notification]
+
+    @property
+    def job(self) -> Any:
+        return self.controller.job
+
+    @property
+    def names(self) -> list[str]:
+        return [layer.name for layer in self.viewer.layers]
+
+    def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+        self.qtbot.waitUntil(condition, timeout=int(1000 * seconds))
+
+    def segment(self) -> bool:
+        return self.controller.segment(self.scan_layer, None, None, self.choices)
+
+    def finish(self) -> None:
+        """Segment, until the last iteration is decoded everywhere."""
+        assert self.segment()
+        self.until(lambda: self.job.state is State.DONE)
+        self.until(lambda: len(self.viewer.layers) == 3)
+        self.until(lambda: self.job.table is not None and self.job.table.exact)
+
+    def messages(self) -> str:
+        return "\n".join(str(notification.message) for notification in self.told)
+
+    def point_at(self, label: int) -> None:
+        """Lay the mouse on a voxel of a structure."""
+        labels = self.viewer.layers["head labels"]
+        voxels = np.argwhere(np.asarray(labels.data) == label)
+        self.viewer.cursor.position = labels.data_to_world(voxels[len(voxels) // 2])
+
+
+@pytest.fixture
+def desk(qtbot, brain, model_file, monkeypatch) -> Iterator[Desk]:
+    monkeypatch.setattr("src_core.models.model.template_image", lambda network: None)
+    monkeypatch.setattr(
+        "src_core.preparation.prepare.align", lambda *_: Alignment(np.eye(4), "none", np.nan)
+    )
+    monkeypatch.setattr("napari_metaseg.run.pace.REST_BEFORE_WHOLE", 0.1)
+    told: list[Notification] = []
+    notification_manager.notification_ready.connect(told.append)
+    viewer = ViewerModel()
+    layer = viewer.add_layer(Layer.create(*scan_layer(brain.scan, "head")))
+    controller = Controller(viewer)
+    choices = Choices(str(model_file), ITERATIONS, "cpu")
+    yield Desk(viewer, controller, layer, choices, qtbot, told)
+    notification_manager.notification_ready.disconnect(told.append)
+    controller.abort(60)
+
+
+def test_before_a_fit_there_is_nothing_to_show_keep_or_write(desk, tmp_path) -> None:
+    controller = desk.controller
+    controller.keep()
+    controller.jump(WHITE_MATTER)
+    controller.show_only(WHITE_MATTER)
+    controller.add_map(MAPS[1], None)
+    for export in EXPORTS:
+        controller.export(export, tmp_path / "nothing.nii.gz")
+    assert controller.live is None
+    assert controller.source() == ""
+    assert controller.describe_cursor() == ""
+    assert desk.names == ["head"]
+    assert list(tmp_path.iterdir()) == []
+    assert desk.told == []
+
+
+def test_a_layer_that_is_no_scan_is_refused_and_no_fit_begins(desk) -> None:
+    wrong = desk.viewer.add_image(np.zeros((2, 20, 20, 20), np.float32), name="film")
+    assert not desk.controller.segment(wrong, None, None, desk.choices)
+    assert "film" in desk.messages()
+    assert desk.job.state is State.IDLE
+
+
+def test_a_mask_on_another_grid_is_refused_by_its_name(desk) -> None:
+    mask = desk.viewer.add_labels(np.ones((10, 10, 10), np.uint8), name="elsewhere")
+    assert not desk.controller.segment(desk.scan_layer, mask, None, desk.choices)
+    assert "mask 'elsewhere'" in desk.messages()
+    assert desk.job.state is State.IDLE
+
+
+def test_scans_of_our_reader_are_prepared_before_they_are_asked_for(desk, monkeypatch) -> None:
+    expected: list[Request] = []
+    monkeypatch.setattr(desk.job, "expect", expected.append)
+    desk.controller.expect(desk.scan_layer, None, desk.choices)
+    (request,) = expected
+    assert request.model == desk.choices.model
+    np.testing.assert_array_equal(
+        request.scan.voxels, desk.scan_layer.metadata["napari-metaseg"]["scan"].voxels
+    )
+
+    array = desk.viewer.add_image(np.ones((20, 20, 20), np.float32))
+    desk.controller.expect(array, None, desk.choices)
+    mask = desk.viewer.add_labels(np.ones((10, 10, 10), np.uint8))
+    desk.controller.expect(desk.scan_layer, mask, desk.choices)
+    assert len(expected) == 1
+    assert desk.told == []  # what is wrong is said when it is used
+
+
+def test_a_fit_shows_layers_named_after_the_scan(desk) -> None:
+    desk.finish()
+    assert desk.names == ["head", "head reconstruction", "head labels"]
+    assert tuple(desk.viewer.layers[1].contrast_limits) == tuple(desk.scan_layer.contrast_limits)
+    assert desk.controller.live.labels == desk.viewer.layers[2]
+
+
+def test_what_is_written_is_the_selected_layer_or_else_the_iteration(desk) -> None:
+    desk.finish()
+    desk.viewer.layers.selection.active = desk.viewer.layers["head labels"]
+    assert desk.controller.source() == f"iteration {ITERATIONS}"
+    drawn = desk.viewer.add_labels(np.zeros((5, 6, 7), np.uint8), name="lesions")
+    assert desk.controller.source() == "layer lesions"
+    desk.viewer.layers.remove(drawn)
+    desk.viewer.layers.selection.active = desk.scan_layer
+    assert desk.controller.source() == f"iteration {ITERATIONS}"
+
+
+def test_a_kept_iteration_can_be_painted_on_and_hides_the_live_labels(desk) -> None:
+    desk.finish()
+    live = desk.viewer.layers["head labels"]
+    desk.controller.keep()
+    desk.until(lambda: len(desk.viewer.layers) == 4)
+    kept = desk.viewer.layers[-1]
+    assert isinstance(kept, Labels)
+    assert kept.editable
+    assert kept.name == f"head labels, iteration {ITERATIONS}"
+    assert kept.opacity == live.opacity
+    assert not live.visible
+    np.testing.assert_array_equal(kept.data, np.asarray(live.data))
+
+
+def test_the_middle_of_a_structure_is_brought_onto_the_screen(desk) -> None:
+    desk.finish()
+    desk.controller.jump(WHITE_MATTER)
+    labels = desk.viewer.layers["head labels"]
+    index = np.rint(labels.world_to_data(desk.viewer.dims.point)).astype(int)
+    assert np.asarray(labels.data)[tuple(index)] == WHITE_MATTER
+    before = desk.viewer.dims.point
+    desk.controller.jump(999)
+    assert "nothing of this structure" in desk.messages()
+    assert desk.viewer.dims.point == before
+
+
+def test_one_structure_is_shown_alone_until_all_are_asked_for(desk) -> None:
+    desk.finish()
+    labels = desk.viewer.layers["head labels"]
+    desk.controller.show_only(2)
+    assert labels.show_selected_label
+    assert labels.selected_label == 2
+    desk.controller.show_only(None)
+    assert not labels.show_selected_label
+
+
+def test_the_mouse_tells_structure_and_position_in_2d_only(desk) -> None:
+    desk.finish()
+    desk.point_at(WHITE_MATTER)
+    words = desk.controller.describe_cursor()
+    assert words.startswith("White-Matter")
+    assert "MNI" in words
+    state = desk.controller.cursor_state()
+    assert desk.controller.cursor_state() == state
+    desk.viewer.dims.ndisplay = 3
+    assert desk.controller.describe_cursor() == ""
+    assert desk.controller.cursor_state() != state
+    desk.viewer.dims.ndisplay = 2
+    desk.viewer.cursor.position = (1e4, 1e4, 1e4)
+    assert desk.controller.describe_cursor() == ""
+
+
+def test_without_the_scan_its_fit_stops(desk) -> None:
+    desk.segment()
+    desk.viewer.layers.remove(desk.scan_layer)
+    assert desk.job.state is State.STOPPED
+    assert "stopped" in desk.messages()
+
+
+def test_another_fit_retires_the_layers_of_the_one_before(desk) -> None:
+    desk.finish()
+    first = desk.viewer.layers["head labels"]
+    assert desk.segment()
+    desk.until(lambda: desk.job.state is State.DONE)
+    desk.until(lambda: isinstance(first.data, np.ndarray))
+    assert first.name == f"head labels (iteration {ITERATIONS})"
+    assert not first.visible
+
+
+def test_closing_finishes_the_labels_and_ends_the_thread(desk) -> None:
+    desk.finish()
+    labels = desk.viewer.layers["head labels"]
+    desk.controller.close()
+    desk.controller.close()
+    desk.until(lambda: not desk.job.engine_alive)
+    assert isinstance(labels.data, np.ndarray)
+    assert desk.controller.source() == ""
+
+
+def test_closing_without_a_fit_ends_the_thread_at_once(desk) -> None:
+    desk.controller.expect(desk.scan_layer, None, desk.choices)
+    desk.controller.close()
+    desk.until(lambda: not desk.job.engine_alive)
+    assert desk.names == ["head"]
