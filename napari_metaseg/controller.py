@@ -24,7 +24,7 @@ from napari_metaseg.run.request import Request
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from napari.components import ViewerModel
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from napari_metaseg.layers.exports import FitExport
     from napari_metaseg.layers.maps import Map, OfferedMap
     from napari_metaseg.layers.orientation import Orientation
-    from napari_metaseg.panel.inputs import Choices
     from napari_metaseg.run.session import Session
     from src_core.results.segmentation import Segmentation
 
@@ -73,7 +72,9 @@ class Controller:
         """The layers of the newest fit."""
         return self._live
 
-    def expect(self, scan_layer: Image, mask_layer: Labels | None, choices: Choices) -> None:
+    def expect(
+        self, scan_layer: Image, mask_layer: Labels | None, choices: Mapping[str, Any]
+    ) -> None:
         """Have a scan of our reader prepared while the user looks at it."""
         known = scan_layer.metadata.get(METADATA_KEY)
         if known is None or known["scan"].voxels.size > _MOST_EXPECTED:
@@ -82,14 +83,14 @@ class Controller:
         with suppress(InputError):
             scan, _ = scan_of(scan_layer)
             mask = None if mask_layer is None else labels_on_grid(mask_layer, scan_layer, "mask")
-            self.job.expect(Request(scan, mask=mask, **vars(choices)))
+            self.job.expect(Request(scan, mask=mask, **choices))
 
     def segment(
         self,
         scan_layer: Image,
         mask_layer: Labels | None,
         reference_layer: Labels | None,
-        choices: Choices,
+        choices: Mapping[str, Any],
     ) -> bool:
         """Start a fit; False, with a notification, if the layers can't be used."""
         try:
@@ -107,7 +108,7 @@ class Controller:
                 scan,
                 mask=mask,
                 reference=reference,
-                **vars(choices),
+                **choices,
                 history_bytes=load_preferences().history_mb * 2**20,
             )
         )

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from src_core.options import Option
 
 
+CUSTOM = "Custom"
+PRESETS = {"Fast": 0.4, "Balanced": 1.0, "Fine": 2.0}
+"""Multiples of the iterations that the model's card recommends."""
+
 _remembered: Any = dataclass_of(one for one in options_of(Request).values() if one.remembered)
 _OF_THE_VIEW = ("opacity", "neurological_view")
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
@@ -37,7 +41,7 @@ class Preferences(_remembered):
     preset: str = option(
         "Balanced",
         title="Quality",
-        choices={preset: preset for preset in ("Fast", "Balanced", "Fine", "Custom")},
+        choices={preset: preset for preset in (*PRESETS, CUSTOM)},
         help='How long to fit. "Custom" takes the number of iterations below.',
     )
     iterations: int = option(

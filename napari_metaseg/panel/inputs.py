@@ -2,61 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import (
-    QButtonGroup,
-    QComboBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QPushButton,
-    QSpinBox,
-    QStyle,
-    QStyleOptionComboBox,
-    QStylePainter,
-    QToolButton,
-    QWidget,
-)
+from qtpy.QtWidgets import QFormLayout, QToolButton, QWidget
 
 from napari_metaseg.layers.scan_layers import LIVE
-from napari_metaseg.panel.model_card import ModelCard, read_card
-from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
-from src_core.errors import InputError
-from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files
+from napari_metaseg.panel.choice_boxes import LayerBox, ModelBox
+from napari_metaseg.panel.option_row import OptionRow, option_row
+from napari_metaseg.panel.quality_box import QualityBox
+from napari_metaseg.preferences import CUSTOM, load_preferences, remember
+from src_core.options import options_of
+from src_core.request import Request
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from qtpy.QtGui import QPaintEvent
-
-_CUSTOM = "Custom"
-# multiples of the iterations that the model's card recommends
-_PRESETS = {"Fast": 0.4, "Balanced": 1.0, "Fine": 2.0}
-_DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA (NVIDIA)", "mps": "MPS (Apple)"}
-_MOST_ITERATIONS = 5000
-
-
-@dataclass(frozen=True)
-class Choices:
-    """How to segment.
-
-    Attributes
-    ----------
-    model : str
-        Name of a bundled model, or the path of a model file.
-    iterations : int or None
-        None: as many as the model recommends, with its automatic stop.
-    device : {"auto", "cpu", "cuda", "mps"}
-    """
-
-    model: str
-    iterations: int | None
-    device: str
+_WITH_A_WIDGET_OF_THEIR_OWN = ("model", "iterations")
 
 
 class Inputs(QWidget):
@@ -78,70 +39,77 @@ class Inputs(QWidget):
         self._scan_chosen_by_hand = False
         preferences = load_preferences()
 
-        self._scan = _LayerBox(placeholder="Open a scan first")
+        self._scan = LayerBox(placeholder="Open a scan first")
         self._scan.setToolTip("The T1-weighted image to segment, with its skull stripped.")
-        self._mask = _LayerBox(none="None: the scan is stripped")
+        self._mask = LayerBox(none="None: the scan is stripped")
         self._mask.setToolTip(
             "A Labels layer whose voxels other than 0 are the brain.<br>"
             "Needed only if the scan still shows the skull."
         )
-        self._reference = _LayerBox(none="None")
+        self._reference = LayerBox(none="None")
         self._reference.setToolTip(
             "A Labels layer to compare with: Dice is shown while the fit runs.<br>"
             "It never influences the fit."
         )
-        self._model = _ModelBox(preferences.model)
-        self._quality = _QualityBox(preferences, self._model.card)
+        self._model = ModelBox(preferences.model)
+        self._quality = QualityBox(preferences, self._model.card)
         self._more = QToolButton(text="More", checkable=True, autoRaise=True)
         self._more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self._more.setToolTip("Device and number of iterations.")
-        self._device = QComboBox()
-        for device, title in _DEVICES.items():
-            self._device.addItem(title, device)
-        self._device.setCurrentIndex(max(0, self._device.findData(preferences.device)))
-        self._device.setToolTip(
-            "Where to compute. Automatic takes an NVIDIA graphics card if there is one,"
-            " otherwise the processor."
-        )
+        self._rows = [
+            option_row(one, getattr(preferences, one.name, one.default))
+            for one in options_of(Request).values()
+            if one.title and one.name not in _WITH_A_WIDGET_OF_THEIR_OWN
+        ]
 
+        self._lay_out(
+            [
+                ("Scan", self._scan),
+                ("Model", self._model),
+                ("Brain mask", self._mask),
+                ("Reference", self._reference),
+                ("Quality", self._quality),
+                ("", self._more),
+            ],
+            [
+                *((row.option.title, row.widget) for row in self._rows),
+                ("Iterations", self._quality.iterations_box),
+            ],
+        )
+        self._show_more(preferences.preset == CUSTOM)
+        self._listen()
+        active = viewer.layers.selection.active
+        if active is not None:
+            self._scan.choose(active)
+
+    def _lay_out(
+        self, shown: list[tuple[str, QWidget]], hidden_at_first: list[tuple[str, QWidget]]
+    ) -> None:
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-        for title, field in (
-            ("Scan", self._scan),
-            ("Model", self._model),
-            ("Brain mask", self._mask),
-            ("Reference", self._reference),
-            ("Quality", self._quality),
-            ("", self._more),
-            ("Device", self._device),
-            ("Iterations", self._quality.iterations_box),
-        ):
+        for title, field in (*shown, *hidden_at_first):
             form.addRow(title, field)
             field.setAccessibleName(title or "More settings")
         self._hidden_at_first = [
-            widget
-            for field in (self._device, self._quality.iterations_box)
-            for widget in (field, form.labelForField(field))
+            widget for _, field in hidden_at_first for widget in (field, form.labelForField(field))
         ]
-        self._show_more(preferences.preset == _CUSTOM)
 
+    def _listen(self) -> None:
         self._scan.activated.connect(self._choose_scan)
         self._mask.activated.connect(self.changed)
         self._reference.activated.connect(self.changed)
         self._model.chosen.connect(self._choose_model)
         self._quality.chosen.connect(self._choose_quality)
-        self._device.activated.connect(self._choose_device)
+        for row in self._rows:
+            row.chosen.connect(partial(self._choose_option, row))
         self._more.toggled.connect(self._show_more)
-        layers = viewer.layers.events
+        layers = self._viewer.layers.events
         layers.inserted.connect(self._on_inserted)
         for event in (layers.removed, layers.reordered, layers.renamed):
             event.connect(self._update_layers)
         self._update_layers()
-        active = viewer.layers.selection.active
-        if active is not None:
-            self._scan.choose(active)
 
     @property
     def scan_layer(self) -> Any:
@@ -159,11 +127,13 @@ class Inputs(QWidget):
         return self._reference.layer
 
     @property
-    def choices(self) -> Choices:
-        """How to segment."""
-        return Choices(
-            self._model.selected, self._quality.iterations, str(self._device.currentData())
-        )
+    def choices(self) -> dict[str, Any]:
+        """How to segment: options of a request by name."""
+        return {
+            "model": self._model.selected,
+            "iterations": self._quality.iterations,
+            **{row.option.name: row.read() for row in self._rows},
+        }
 
     def choose_mask(self, layer: Any) -> None:
         """Take a Labels layer of the viewer for the brain mask."""
@@ -186,18 +156,19 @@ class Inputs(QWidget):
 
     def _choose_model(self) -> None:
         self._quality.set_card(self._model.card)
-        _remember(model=self._model.selected)
+        remember(model=self._model.selected)
         self.changed.emit()
 
     def _choose_quality(self) -> None:
-        if self._quality.preset == _CUSTOM:
+        if self._quality.preset == CUSTOM:
             self._more.setChecked(True)
-            _remember(iterations=self._quality.iterations)
-        _remember(preset=self._quality.preset)
+            remember(iterations=self._quality.iterations)
+        remember(preset=self._quality.preset)
         self.changed.emit()
 
-    def _choose_device(self) -> None:
-        _remember(device=self._device.currentData())
+    def _choose_option(self, row: OptionRow, *_: object) -> None:
+        if row.option.remembered:
+            remember(**{row.option.name: row.read()})
         self.changed.emit()
 
     def _show_more(self, shown: bool) -> None:
@@ -232,199 +203,3 @@ class Inputs(QWidget):
         self._reference.set_layers(labels)
         if before != (self.scan_layer, self.mask_layer, self.reference_layer):
             self.changed.emit()
-
-
-class _NarrowBox(QComboBox):
-    """A combo box that shortens a long name instead of widening the panel or cutting it off."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        self.setSizeAdjustPolicy(policy)
-        self.setMinimumContentsLength(8)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        control, field = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
-        width = self.style().subControlRect(control, option, field, self).width()
-        option.currentText = self.fontMetrics().elidedText(
-            self.currentText() or self.placeholderText(), Qt.TextElideMode.ElideMiddle, width - 4
-        )
-        painter = QStylePainter(self)
-        painter.drawComplexControl(control, option)
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
-
-
-class _LayerBox(_NarrowBox):
-    """A choice among layers, kept by the layer itself and not by its name.
-
-    Parameters
-    ----------
-    none : str, optional
-        Title of the first entry, which stands for no layer; without it a layer is always chosen
-        if there is one, the newest by itself.
-    placeholder : str
-        Shown while there is nothing to choose.
-    """
-
-    def __init__(self, none: str | None = None, placeholder: str = "") -> None:
-        super().__init__()
-        self._none = none
-        self._layers: list[Any] = []
-        self.setPlaceholderText(placeholder)
-        self.set_layers([])
-
-    @property
-    def layer(self) -> Any:
-        return self._layers[self.currentIndex()] if self.currentIndex() >= 0 else None
-
-    def set_layers(self, layers: Sequence[Any]) -> None:
-        """Offer these layers; the chosen one stays chosen if it is among them."""
-        chosen = self.layer
-        first = [] if self._none is None else [None]
-        with QSignalBlocker(self):
-            self.clear()
-            self._layers = [*first, *layers]
-            self.addItems([self._none if layer is None else layer.name for layer in self._layers])
-            fallback = len(self._layers) - 1 if self._none is None else 0
-            index = self._layers.index(chosen) if chosen in self._layers else fallback
-            self.setCurrentIndex(index)
-
-    def choose(self, layer: Any) -> bool:
-        """Choose a layer; whether that changed anything."""
-        if layer not in self._layers or layer == self.layer:
-            return False
-        self.setCurrentIndex(self._layers.index(layer))
-        return True
-
-
-class _ModelBox(_NarrowBox):
-    """A choice among the bundled models and one file of the user's own."""
-
-    chosen = Signal()
-
-    def __init__(self, model: str) -> None:
-        super().__init__()
-        self._cards: dict[str, ModelCard] = {}
-        for name, file in bundled_model_files().items():
-            self._cards[name] = read_card(file)
-            self.addItem(name, name)
-        self.addItem("Choose a file…", "")
-        self.selected = self.itemData(0)
-        if model not in self._cards:
-            self._add_file(Path(model), quiet=True)
-        self._select(model if model in self._cards else self.selected)
-        self.activated.connect(self._on_activated)
-
-    @property
-    def card(self) -> ModelCard:
-        return self._cards[self.selected]
-
-    def _on_activated(self) -> None:
-        model = self.currentData()
-        if not model:
-            path = self._ask()
-            model = path if path and self._add_file(Path(path)) else self.selected
-        changed = model != self.selected
-        self._select(model)
-        if changed:
-            self.chosen.emit()
-
-    def _add_file(self, path: Path, quiet: bool = False) -> bool:
-        """Offer a model file just above the last entry; whether it is a model."""
-        try:
-            card = read_card(path)
-        except InputError as error:
-            if not quiet:
-                from napari.utils.notifications import show_error
-
-                show_error(str(error))
-            return False
-        if str(path) not in self._cards:
-            self.insertItem(self.count() - 1, path.stem, str(path))
-        self._cards[str(path)] = card
-        return True
-
-    def _select(self, model: str) -> None:
-        self.selected = model
-        self.setCurrentIndex(self.findData(model))
-        self.setToolTip(self.card.summary())
-
-    def _ask(self) -> str:
-        path, _ = QFileDialog.getOpenFileName(
-            self, "Choose a model", "", f"Models (*{MODEL_SUFFIX})"
-        )
-        return path
-
-
-class _QualityBox(QWidget):
-    """How many iterations: one of three presets, or a number.
-
-    The spin box for the number is not part of this row.
-    """
-
-    chosen = Signal()
-
-    def __init__(self, preferences: Preferences, card: ModelCard) -> None:
-        super().__init__()
-        self.preset = preferences.preset
-        self._card = card
-        self._custom = preferences.iterations
-        self._group = QButtonGroup(self)
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(2)
-        for preset in (*_PRESETS, _CUSTOM):
-            button = QPushButton(preset, checkable=True, accessibleName=f"Quality {preset}")
-            # napari's style shows no difference once both are disabled
-            button.setStyleSheet("QPushButton:checked:disabled { text-decoration: underline; }")
-            self._group.addButton(button)
-            row.addWidget(button, stretch=1)
-        self.iterations_box = QSpinBox(minimum=1, maximum=_MOST_ITERATIONS)
-        self.iterations_box.setKeyboardTracking(False)  # a number counts once it is typed in full
-        self.iterations_box.setToolTip("The most iterations to fit; another number is Custom.")
-        self._update()
-        self._group.buttonClicked.connect(self._on_clicked)
-        self.iterations_box.valueChanged.connect(self._on_number)
-
-    @property
-    def iterations(self) -> int | None:
-        """As in `Choices`."""
-        return None if self.preset == "Balanced" else self._iterations_of(self.preset)
-
-    def set_card(self, card: ModelCard) -> None:
-        self._card = card
-        self._update()
-
-    def _iterations_of(self, preset: str) -> int:
-        if preset == _CUSTOM:
-            return self._custom
-        return max(1, round(_PRESETS[preset] * self._card.iterations))
-
-    def _on_clicked(self, button: QPushButton) -> None:
-        self.preset = button.text()
-        self._update()
-        self.chosen.emit()
-
-    def _on_number(self, number: int) -> None:
-        self.preset, self._custom = _CUSTOM, number
-        self._update()
-        self.chosen.emit()
-
-    def _update(self) -> None:
-        for button in self._group.buttons():
-            preset = button.text()
-            button.setChecked(preset == self.preset)
-            number = self._iterations_of(preset)
-            button.setToolTip(
-                f"At most {number} iterations; ends by itself once the labels stand still."
-                if preset == "Balanced"
-                else f"{number} iterations."
-            )
-        with QSignalBlocker(self.iterations_box):
-            self.iterations_box.setValue(self._iterations_of(self.preset))
-
-
-def _remember(**changes: Any) -> None:
-    save_preferences(replace(load_preferences(), **changes))

@@ -71,7 +71,7 @@ class SegmentPanel(QWidget):
         self._connect(napari_viewer)
         self._cursor_timer.start()
         choices = self.inputs.choices
-        job.warm_up(choices.model, choices.device)
+        job.warm_up(choices["model"], choices["device"])
         _turn_camera(napari_viewer)
         self._update_ready()
 

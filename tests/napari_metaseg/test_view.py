@@ -106,7 +106,7 @@ def test_a_model_of_ones_own_is_chosen(
     (bundled, *_) = bundled_model_files().values()
     mine = tmp_path / "mine.safetensors"
     mine.symlink_to(bundled)
-    assert run(files["scan"], "--model", mine).panel.inputs.choices.model == str(mine)
+    assert run(files["scan"], "--model", mine).panel.inputs.choices["model"] == str(mine)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QComboBox, QPushButton, QSpinBox, QToolButton, QWidget
 
 from napari_metaseg import preferences
-from napari_metaseg.panel.inputs import Choices, Inputs
+from napari_metaseg.panel.inputs import Inputs
 from napari_metaseg.panel.model_card import read_card
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
 from src_core.errors import InputError
@@ -192,7 +192,7 @@ def test_a_deleted_form_does_not_disturb_the_viewer(viewer: ViewerModel, qtbot: 
 
 def test_quality_sets_the_number_of_iterations(viewer: ViewerModel, form: Any) -> None:
     inputs = form(viewer)
-    assert inputs.choices == Choices("brain3d-tissue", None, "auto")
+    assert inputs.choices == {"model": "brain3d-tissue", "iterations": None, "device": "auto"}
     number = field(inputs, QSpinBox, "Iterations")
     for preset, iterations, shown in (
         ("Fast", 52, 52),
@@ -201,19 +201,19 @@ def test_quality_sets_the_number_of_iterations(viewer: ViewerModel, form: Any) -
     ):
         button = field(inputs, QPushButton, f"Quality {preset}")
         button.click()
-        assert inputs.choices.iterations == iterations and number.value() == shown
+        assert inputs.choices["iterations"] == iterations and number.value() == shown
         assert button.isChecked() and str(shown) in button.toolTip()
 
 
 def test_a_number_of_iterations_makes_the_quality_custom(viewer: ViewerModel, form: Any) -> None:
     inputs = form(viewer)
     field(inputs, QSpinBox, "Iterations").setValue(77)
-    assert inputs.choices.iterations == 77
+    assert inputs.choices["iterations"] == 77
     assert field(inputs, QPushButton, "Quality Custom").isChecked()
     assert not field(inputs, QPushButton, "Quality Balanced").isChecked()
     field(inputs, QPushButton, "Quality Fast").click()
     field(inputs, QPushButton, "Quality Custom").click()
-    assert inputs.choices.iterations == 77
+    assert inputs.choices["iterations"] == 77
 
 
 def test_device_and_iterations_are_behind_more(viewer: ViewerModel, form: Any) -> None:
@@ -234,7 +234,7 @@ def test_choices_are_remembered(viewer: ViewerModel, form: Any, tmp_path: Path) 
     choose(inputs, "Device", "CPU")
     field(inputs, QSpinBox, "Iterations").setValue(77)
     assert load_preferences() == Preferences(device="cpu", preset="Custom", iterations=77)
-    assert form(viewer).choices == Choices("brain3d-tissue", 77, "cpu")
+    assert form(viewer).choices == {"model": "brain3d-tissue", "iterations": 77, "device": "cpu"}
 
 
 def test_another_model_can_be_chosen(
@@ -247,11 +247,11 @@ def test_another_model_can_be_chosen(
     monkeypatch.setattr(model, "_ask", lambda: str(file))
     with qtbot.waitSignal(inputs.changed):
         choose(inputs, "Model", "Choose a file…")
-    assert inputs.choices == Choices(str(file), 100, "auto")
+    assert inputs.choices == {"model": str(file), "iterations": 100, "device": "auto"}
     assert model.currentText() == "mine" and "mine" in model.toolTip()
-    assert form(viewer).choices.model == str(file)
+    assert form(viewer).choices["model"] == str(file)
     file.unlink()
-    assert form(viewer).choices.model == "brain3d-tissue"
+    assert form(viewer).choices["model"] == "brain3d-tissue"
 
 
 @pytest.mark.parametrize("answer", ["", "/no/such/file.safetensors"])
@@ -264,7 +264,7 @@ def test_the_model_stays_when_no_other_is_found(
     model = field(inputs, QComboBox, "Model")
     monkeypatch.setattr(model, "_ask", lambda: answer)
     choose(inputs, "Model", "Choose a file…")
-    assert inputs.choices.model == model.currentText() == "brain3d-tissue"
+    assert inputs.choices["model"] == model.currentText() == "brain3d-tissue"
     assert bool(errors) == bool(answer)
 
 
@@ -295,7 +295,7 @@ def test_an_unknown_setting_does_not_keep_the_form_from_opening(
     viewer: ViewerModel, form: Any
 ) -> None:
     save_preferences(Preferences(model="gone", device="abacus"))
-    assert form(viewer).choices == Choices("brain3d-tissue", None, "auto")
+    assert form(viewer).choices == {"model": "brain3d-tissue", "iterations": None, "device": "auto"}
 
 
 def test_opening_the_form_does_not_load_torch() -> None:

@@ -1,0 +1,157 @@
+"""Combo boxes for layers and models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QStyle, QStyleOptionComboBox, QStylePainter
+from typing_extensions import override
+
+from napari_metaseg.panel.model_card import ModelCard, read_card
+from src_core.errors import InputError
+from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qtpy.QtGui import QPaintEvent
+
+
+class NarrowBox(QComboBox):
+    """A combo box that shortens a long name instead of widening the panel or cutting it off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        policy = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        self.setSizeAdjustPolicy(policy)
+        self.setMinimumContentsLength(8)
+
+    @override
+    def paintEvent(self, event: QPaintEvent) -> None:
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        control, field = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl.SC_ComboBoxEditField
+        width = self.style().subControlRect(control, option, field, self).width()
+        option.currentText = self.fontMetrics().elidedText(
+            self.currentText() or self.placeholderText(), Qt.TextElideMode.ElideMiddle, width - 4
+        )
+        painter = QStylePainter(self)
+        painter.drawComplexControl(control, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+
+class LayerBox(NarrowBox):
+    """A choice among layers, kept by the layer itself and not by its name.
+
+    Parameters
+    ----------
+    none : str, optional
+        Title of the first entry, which stands for no layer; without it a layer is always chosen
+        if there is one, the newest by itself.
+    placeholder : str
+        Shown while there is nothing to choose.
+    """
+
+    def __init__(self, none: str | None = None, placeholder: str = "") -> None:
+        super().__init__()
+        self._none = none
+        self._layers: list[Any] = []
+        self.setPlaceholderText(placeholder)
+        self.set_layers([])
+
+    @property
+    def layer(self) -> Any:
+        """The chosen layer, or None."""
+        return self._layers[self.currentIndex()] if self.currentIndex() >= 0 else None
+
+    def set_layers(self, layers: Sequence[Any]) -> None:
+        """Offer these layers; the chosen one stays chosen if it is among them."""
+        chosen = self.layer
+        first = [] if self._none is None else [None]
+        with QSignalBlocker(self):
+            self.clear()
+            self._layers = [*first, *layers]
+            self.addItems([self._none if layer is None else layer.name for layer in self._layers])
+            fallback = len(self._layers) - 1 if self._none is None else 0
+            index = self._layers.index(chosen) if chosen in self._layers else fallback
+            self.setCurrentIndex(index)
+
+    def choose(self, layer: Any) -> bool:
+        """Choose a layer; whether that changed anything."""
+        if layer not in self._layers or layer == self.layer:
+            return False
+        self.setCurrentIndex(self._layers.index(layer))
+        return True
+
+
+class ModelBox(NarrowBox):
+    """A choice among the bundled models and one file of the user's own.
+
+    Parameters
+    ----------
+    model : str
+        Name or file of the one that is chosen at first, if there is such a model.
+
+    Attributes
+    ----------
+    selected : str
+        Name or file of the chosen one.
+    """
+
+    chosen = Signal()
+
+    def __init__(self, model: str) -> None:
+        super().__init__()
+        self._cards: dict[str, ModelCard] = {}
+        for name, file in bundled_model_files().items():
+            self._cards[name] = read_card(file)
+            self.addItem(name, name)
+        self.addItem("Choose a file…", "")
+        self.selected = self.itemData(0)
+        if model not in self._cards:
+            self._add_file(Path(model), quiet=True)
+        self._select(model if model in self._cards else self.selected)
+        self.activated.connect(self._on_activated)
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the chosen model."""
+        return self._cards[self.selected]
+
+    def _on_activated(self) -> None:
+        model = self.currentData()
+        if not model:
+            path = self._ask()
+            model = path if path and self._add_file(Path(path)) else self.selected
+        changed = model != self.selected
+        self._select(model)
+        if changed:
+            self.chosen.emit()
+
+    def _add_file(self, path: Path, quiet: bool = False) -> bool:
+        """Offer a model file just above the last entry; whether it is a model."""
+        try:
+            card = read_card(path)
+        except InputError as error:
+            if not quiet:
+                from napari.utils.notifications import show_error
+
+                show_error(str(error))
+            return False
+        if str(path) not in self._cards:
+            self.insertItem(self.count() - 1, path.stem, str(path))
+        self._cards[str(path)] = card
+        return True
+
+    def _select(self, model: str) -> None:
+        self.selected = model
+        self.setCurrentIndex(self.findData(model))
+        self.setToolTip(self.card.summary())
+
+    def _ask(self) -> str:
+        path, _ = QFileDialog.getOpenFileName(
+            self, "Choose a model", "", f"Models (*{MODEL_SUFFIX})"
+        )
+        return str(path)
