@@ -15,7 +15,6 @@ from napari_metaseg.controller import Controller
 from napari_metaseg.layers.exports import EXPORTS
 from napari_metaseg.layers.maps import MAPS
 from napari_metaseg.layers.scan_layers import scan_layer
-from napari_metaseg.panel.inputs import Choices
 from napari_metaseg.run.status import State
 from src_core.preparation.alignment import Alignment
 
@@ -35,7 +34,7 @@ class Desk:
     viewer: ViewerModel
     controller: Controller
     scan_layer: Layer
-    choices: Choices
+    choices: dict[str, Any]
     qtbot: Any
     told: list[Notification]
 
@@ -82,7 +81,7 @@ def desk(qtbot, brain, model_file, monkeypatch) -> Iterator[Desk]:
     viewer = ViewerModel()
     layer = viewer.add_layer(Layer.create(*scan_layer(brain.scan, "head")))
     controller = Controller(viewer)
-    choices = Choices(str(model_file), ITERATIONS, "cpu")
+    choices = {"model": str(model_file), "iterations": ITERATIONS, "device": "cpu"}
     yield Desk(viewer, controller, layer, choices, qtbot, told)
     notification_manager.notification_ready.disconnect(told.append)
     controller.abort(60)
@@ -123,7 +122,7 @@ def test_scans_of_our_reader_are_prepared_before_they_are_asked_for(desk, monkey
     monkeypatch.setattr(desk.job, "expect", expected.append)
     desk.controller.expect(desk.scan_layer, None, desk.choices)
     (request,) = expected
-    assert request.model == desk.choices.model
+    assert request.model == desk.choices["model"]
     np.testing.assert_array_equal(
         request.scan.voxels, desk.scan_layer.metadata["napari-metaseg"]["scan"].voxels
     )

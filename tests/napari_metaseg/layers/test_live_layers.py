@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Image
 
 from napari_metaseg.layers import live_layers
 from napari_metaseg.layers.live_layers import LiveLayers
@@ -73,8 +74,7 @@ class Screen:
             self.job,  # type: ignore[arg-type]
             session,
             self.orientation,
-            "scan",
-            (0.0, 100.0),
+            Image(session.scan.voxels, name="scan", contrast_limits=(0, 100)),
             0.4,
             self.count_gone,
         )
@@ -226,3 +226,10 @@ def test_layers_that_were_removed_have_nothing_to_finish(full) -> None:
     ended = []
     full.live.retire(then=lambda: ended.append(True))
     assert ended == [True]
+
+
+def test_other_layers_may_come_and_go(full) -> None:
+    other = full.viewer.add_labels(np.zeros((3, 3, 3), int))
+    full.viewer.layers.remove(other)
+    assert len(full.live.layers) == 2
+    assert not full.gone
