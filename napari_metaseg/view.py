@@ -62,6 +62,7 @@ def open_window(
         if get_reader(scan) is None:
             raise InputError(f"{scan} is not a NIfTI or MGH file; convert the scan to .nii.gz")
     opened = viewer.open([os.fspath(scan) for scan in scans], plugin=PLUGIN)
+    panel: SegmentPanel
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL)
     for what, path, choose in (
         ("brain mask", mask, panel.inputs.choose_mask),

@@ -279,7 +279,8 @@ def _affine(linear: Tensor, shift: Tensor, centre: Tensor, basis: Tensor) -> Ten
 
 def _correlation(a: Tensor, b: Tensor) -> Tensor:
     a, b = a - a.mean(), b - b.mean()
-    return (a * b).sum() / (a.norm() * b.norm() + 1e-6)
+    correlation: Tensor = (a * b).sum() / (a.norm() * b.norm() + 1e-6)
+    return correlation
 
 
 def _apply(matrix: Tensor, positions: Tensor) -> Tensor:

@@ -85,13 +85,14 @@ def _differs_from_background(scan: Scan) -> np.ndarray:
     covered = [np.mean(np.abs(face - background) <= tolerance) for face in faces]
     if np.median(covered) < 0.5:
         raise _not_stripped(scan, "its borders are not an even background")
-    foreground = voxels > background + tolerance
+    foreground: np.ndarray = voxels > background + tolerance
     foreground |= voxels < background - tolerance
     return foreground
 
 
 def _bounding_box(foreground: np.ndarray) -> tuple[slice, ...]:
-    return ndimage.find_objects(foreground.view(np.int8))[0]
+    box: tuple[slice, ...] = ndimage.find_objects(foreground.view(np.int8))[0]
+    return box
 
 
 def _without_specks_and_holes(foreground: np.ndarray) -> np.ndarray:
@@ -108,7 +109,8 @@ def _without_specks_and_holes(foreground: np.ndarray) -> np.ndarray:
     del parts
     around, _ = ndimage.label(np.pad(~brain, 1, constant_values=True))
     enclosed = around[(slice(1, -1),) * brain.ndim] != around.flat[0]
-    return (brain | enclosed).reshape(foreground.shape)
+    whole: np.ndarray = brain | enclosed
+    return whole.reshape(foreground.shape)
 
 
 def _refuse_head(brain: np.ndarray, scan: Scan) -> None:
