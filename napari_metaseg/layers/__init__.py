@@ -1,1 +1,1 @@
-"""Scans, labels and live pictures as napari's layers. No Qt."""
+"""Scans, labels and what follows a fit as napari's layers. No Qt."""

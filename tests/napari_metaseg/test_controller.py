@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import dask.array
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -12,15 +13,19 @@ from napari.layers import Labels, Layer
 from napari.utils.notifications import Notification, notification_manager
 
 from napari_metaseg.controller import Controller
-from napari_metaseg.layers.exports import EXPORTS
-from napari_metaseg.layers.maps import MAPS
+from napari_metaseg.layers.exports import EXPORTS, LabelsExport
+from napari_metaseg.layers.maps import MAPS, Map, OfferedMap
 from napari_metaseg.layers.scan_layers import scan_layer
+from napari_metaseg.run.readout import Readout, as_decoded
+from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.status import State
 from src_core.preparation.alignment import Alignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from napari_metaseg.layers.named_labels import NamedLabels
     from napari_metaseg.run.request import Request
 
 ITERATIONS = 12
@@ -103,11 +108,29 @@ def test_before_a_fit_there_is_nothing_to_show_keep_or_write(desk, tmp_path) -> 
     assert desk.told == []
 
 
-def test_a_layer_that_is_no_scan_is_refused_and_no_fit_begins(desk) -> None:
-    wrong = desk.viewer.add_image(np.zeros((2, 20, 20, 20), np.float32), name="film")
+@pytest.mark.parametrize(
+    ("data", "keywords"),
+    [
+        (np.zeros((2, 20, 20, 20), np.float32), {}),
+        (np.zeros((20, 20, 20, 3), np.uint8), {"rgb": True}),
+        ([np.zeros((20, 20, 20)), np.zeros((10, 10, 10))], {"multiscale": True}),
+        (dask.array.zeros((20, 20, 20)), {}),
+    ],
+    ids=["4D", "colours", "multiscale", "dask"],
+)
+def test_a_layer_of_the_wrong_kind_is_refused_with_advice(desk, data, keywords) -> None:
+    wrong = desk.viewer.add_image(data, name="wrong", **keywords)
     assert not desk.controller.segment(wrong, None, None, desk.choices)
-    assert "film" in desk.messages()
+    assert "wrong" in desk.messages()
     assert desk.job.state is State.IDLE
+
+
+def test_a_scan_with_its_skull_asks_for_a_mask(desk) -> None:
+    head = np.random.default_rng(0).uniform(50, 100, (60, 70, 60)).astype(np.float32)
+    layer = desk.viewer.add_image(head, name="skull", scale=(4, 4, 4))
+    desk.controller.segment(layer, None, None, desk.choices)
+    desk.until(lambda: desk.job.state is State.FAILED)
+    desk.until(lambda: "mask" in desk.messages())
 
 
 def test_a_mask_on_another_grid_is_refused_by_its_name(desk) -> None:
@@ -201,8 +224,10 @@ def test_the_mouse_tells_structure_and_position_in_2d_only(desk) -> None:
     assert desk.controller.describe_cursor() == ""
     assert desk.controller.cursor_state() != state
     desk.viewer.dims.ndisplay = 2
-    desk.viewer.cursor.position = (1e4, 1e4, 1e4)
-    assert desk.controller.describe_cursor() == ""
+    labels = desk.viewer.layers["head labels"]
+    for outside in (labels.data_to_world((0, 0, 0)), (1e4, 1e4, 1e4)):
+        desk.viewer.cursor.position = outside
+        assert desk.controller.describe_cursor() == ""
 
 
 def test_without_the_scan_its_fit_stops(desk) -> None:
@@ -237,3 +262,104 @@ def test_closing_without_a_fit_ends_the_thread_at_once(desk) -> None:
     desk.controller.close()
     desk.until(lambda: not desk.job.engine_alive)
     assert desk.names == ["head"]
+
+
+def test_painting_on_a_live_layer_is_refused_without_harm(desk) -> None:
+    desk.finish()
+    live = desk.viewer.layers["head labels"]
+    live.mode = "paint"
+    assert str(live.mode) != "paint"
+    with pytest.raises(TypeError):
+        live.paint((10, 10, 10), 2)
+
+
+def decoded_everywhere(desk: Desk, iteration: int) -> bool:
+    return desk.job.shown == iteration and not desk.job.session.lacks(iteration, WHOLE)
+
+
+@pytest.mark.parametrize("offered", MAPS[:6], ids=lambda offered: offered.title)
+def test_a_map_follows_the_iterations(desk, offered) -> None:
+    desk.finish()
+    desk.controller.add_map(offered, WHITE_MATTER)
+    desk.until(lambda: len(desk.viewer.layers) == 4)
+    layer = desk.viewer.layers[-1]
+    desk.job.show(2)
+    desk.until(lambda: decoded_everywhere(desk, 2))
+    early = np.asarray(layer.data)
+    desk.job.show(ITERATIONS)
+    desk.until(lambda: decoded_everywhere(desk, ITERATIONS))
+    assert (np.asarray(layer.data) != early).any()
+    desk.viewer.layers.remove(layer)
+    assert len(desk.job.session.readouts) == 3
+
+
+def test_a_map_of_a_fit_that_is_gone_is_not_shown(desk) -> None:
+    desk.finish()
+    desk.controller.add_map(MAPS[1], None)
+    for name in ("head labels", "head reconstruction"):
+        desk.viewer.layers.remove(name)
+    desk.qtbot.wait(200)
+    assert desk.names == ["head"]
+
+
+def test_an_entry_of_the_list_is_all_that_a_map_needs(desk) -> None:
+    """What CONTRIBUTING says of maps: nothing else knows their kinds."""
+
+    def confidence(*_: Any) -> Map:
+        read = Readout(
+            "confidence",
+            lambda seen: seen.probabilities.amax(1),
+            as_decoded,
+            np.zeros((), np.float32),
+        )
+        return Map(read, "confidence", "viridis", (0, 1))
+
+    desk.finish()
+    desk.controller.add_map(OfferedMap("Confidence", "How sure the model is.", confidence), None)
+    desk.until(lambda: "head confidence" in desk.names)
+    desk.until(lambda: not desk.job.session.lacks(ITERATIONS, WHOLE))
+    values = np.asarray(desk.viewer.layers["head confidence"].data)
+    assert values[np.asarray(desk.viewer.layers["head labels"].data) > 0].min() >= 0.2
+    assert values.max() <= 1
+
+
+ENDINGS = (".nii.gz", ".csv", ".txt", ".label", ".nii.gz", ".nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("export", "ending"),
+    [*zip(EXPORTS, ENDINGS, strict=True)],
+    ids=[export.title for export in EXPORTS],
+)
+def test_everything_can_be_exported(desk, tmp_path, export, ending) -> None:
+    desk.finish()
+    path = tmp_path / f"result{ending}"
+    desk.controller.export(export, path)
+    desk.until(lambda: "saved" in desk.messages())
+    assert path.stat().st_size > 0
+
+
+def test_a_layer_that_is_no_volume_is_not_written_and_it_is_said(desk, tmp_path) -> None:
+    desk.viewer.add_labels(np.zeros((2, 5, 5, 5), np.uint8), name="film")
+    desk.controller.export(EXPORTS[0], tmp_path / "film.nii.gz")
+    assert "film" in desk.messages()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_entry_of_the_list_is_all_that_an_export_needs(desk, tmp_path) -> None:
+    """What CONTRIBUTING says of exports: nothing else knows their kinds."""
+
+    def write_names(path: Path, labels: NamedLabels) -> None:
+        path.write_text("\n".join(structure.name for structure in labels.structures))
+
+    names = LabelsExport("Names…", "Names of the structures.", "_names.txt", (".txt",), write_names)
+    desk.finish()
+    desk.controller.export(names, tmp_path / "fit.txt")
+    desk.until(lambda: "fit.txt" in desk.messages())
+    assert "White-Matter" in (tmp_path / "fit.txt").read_text().splitlines()
+    data = np.zeros((5, 6, 7), np.uint8)
+    data[2, 3, 4] = 9
+    desk.viewer.add_labels(data, name="drawn")  # selected by napari
+    desk.controller.export(names, tmp_path / "drawn.txt")
+    desk.until(lambda: "drawn.txt" in desk.messages())
+    assert (tmp_path / "drawn.txt").read_text() == "Label 9"

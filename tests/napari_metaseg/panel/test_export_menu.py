@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from qtpy.QtWidgets import QMenu, QPushButton
 
+from napari_metaseg.layers import exports
+from napari_metaseg.layers.exports import FitExport, LabelsExport
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.run.job import Job
 
@@ -111,3 +113,21 @@ def test_the_next_dialog_begins_in_the_folder_used_last(shown: Shown, tmp_path: 
     shown.widget.set_source(None, "phantom")
     shown.commands["Volumes (CSV)…"]()
     assert shown.offered[2] == tmp_path / "derivatives" / "phantom_volumes.csv"
+
+
+@pytest.mark.parametrize("kind", [LabelsExport, FitExport])
+def test_an_entry_of_the_list_is_offered(
+    qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type
+) -> None:
+    mine = kind("Names…", "Names of all structures.", "_names.txt", (".txt",), print)
+    monkeypatch.setattr(exports, "EXPORTS", (*exports.EXPORTS, mine))
+    shown = Shown(qtbot)
+    shown.widget.set_source(tmp_path, "sub-01_T1w")
+    shown.widget.set_labels("layer lesions")
+    (action,) = (a for a in shown.widget.findChild(QMenu).actions() if a.text() == "Names…")
+    assert action.isEnabled() == (kind is LabelsExport)  # of a layer, nothing that needs the fit
+    assert action.toolTip().startswith(mine.help)
+    shown.job.shown = 3
+    shown.job.shown_changed.emit()
+    shown.commands["Names…"]()
+    assert shown.requests == [("Names…", tmp_path / "sub-01_T1w_names.txt")]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from qtpy.QtWidgets import QMenu
 
+from napari_metaseg.layers import maps as layer_maps
+from napari_metaseg.layers.maps import OfferedMap
 from napari_metaseg.panel.maps_menu import MapsMenu
 from napari_metaseg.run.job import Job
 
@@ -65,3 +67,19 @@ def test_every_map_says_how_to_read_it(maps: MapsMenu) -> None:
     assert maps.findChild(QMenu).toolTipsVisible()
     for title, action in actions(maps).items():
         assert action.toolTip() not in ("", title)
+
+
+def test_an_entry_of_the_list_is_offered(qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(*_: object) -> Any:
+        raise AssertionError("the menu makes no map")
+
+    mine = OfferedMap("Confidence", "How sure the model is of its label.", make, of_structure=True)
+    monkeypatch.setattr(layer_maps, "MAPS", (*layer_maps.MAPS, mine))
+    menu = MapsMenu(Job())
+    qtbot.addWidget(menu)
+    menu.set_structure(17, "Left-Hippocampus")
+    action = actions(menu)["Confidence of Left-Hippocampus"]
+    assert action.toolTip() == mine.help
+    with qtbot.waitSignal(menu.map_requested, timeout=1000) as request:
+        action.trigger()
+    assert request.args == [mine, 17]
