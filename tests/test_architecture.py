@@ -47,7 +47,6 @@ STILL_TO_MEND = {
     "benchmarks.gui",
     "src_core.io.labels",
     "src_core.io.scan",
-    "src_core.training.changes.synthesis",
 }
 # Tests of more than one module.
 TESTS_OF_SEVERAL = {

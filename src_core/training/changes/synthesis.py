@@ -7,7 +7,7 @@ T1-weighted scans show, because that is what the models are for.
 from dataclasses import dataclass
 
 import numpy as np
-from nibabel.affines import apply_affine, voxel_sizes
+from nibabel.affines import apply_affine, from_matvec, voxel_sizes
 from scipy import ndimage
 
 from src_core.errors import InputError
@@ -122,17 +122,13 @@ def synthesise(
     for label in np.flatnonzero(np.bincount(label_map.ravel())):
         if label >= len(brightness) or np.isnan(brightness[label]):
             raise InputError(f"label {label} is not one of FreeSurfer's aseg or of the head")
-    is_brain = np.zeros(1000, bool)
-    is_brain[list(BRAIN)] = True
     size = voxel_sizes(affine)
-    brain = is_brain[label_map]
+    brain = np.isin(label_map, BRAIN)
     if not brain.any():
         raise InputError("the label map holds no brain; give one with FreeSurfer's aseg ids")
     box = box_around(brain, MARGIN / size)
     ids, brain = label_map[box].astype(np.int16), brain[box]
-    affine = affine @ np.block(
-        [[np.eye(3), np.array([[part.start] for part in box])], [np.zeros((1, 3)), np.ones((1, 1))]]
-    )
+    affine = affine @ from_matvec(np.eye(3), [part.start for part in box])
 
     # Within a structure: from voxel to voxel, and slowly from one end to the other.
     deviation = random.standard_normal(ids.shape, dtype=np.float32)
