@@ -18,7 +18,7 @@ _HOMES = {
     "Step": "src_core.fitting.fit",
     "bundled_models": "src_core.models.model",
     "load_model": "src_core.models.model",
-    "protocol": "src_core.io.labels",
+    "protocol": "src_core.io.protocols",
     "read_scan": "src_core.io.scan",
     "scan_from_array": "src_core.io.scan",
     "segment": "src_core.segment",

@@ -14,7 +14,8 @@ from src_core.datasets.find import read_scans
 from src_core.datasets.mapping import read_mapping
 from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
-from src_core.io.labels import Protocol, protocol
+from src_core.io.labels import Protocol
+from src_core.io.protocols import protocol
 from src_core.preparation.alignment import align
 from src_core.space.intensity import IntensityRule
 from src_core.space.points import BrainPoints, Points, brain_points

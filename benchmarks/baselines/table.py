@@ -10,7 +10,7 @@ import numpy as np
 
 from src_core.errors import InputError
 from src_core.io.files import complete_files
-from src_core.io.labels import PROTOCOLS
+from src_core.io.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

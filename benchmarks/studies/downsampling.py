@@ -32,7 +32,8 @@ from benchmarks.studies.common import (
     save_picture,
 )
 from src_core.errors import InputError
-from src_core.io.labels import Protocol, protocol
+from src_core.io.labels import Protocol
+from src_core.io.protocols import protocol
 
 if TYPE_CHECKING:
     from benchmarks.baselines.method import Method

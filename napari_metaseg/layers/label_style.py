@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,9 @@ import numpy as np
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from src_core.errors import InputError
-from src_core.io.labels import Color, Protocol, Structure, protocol
+from src_core.io.labels import Color, Protocol, Structure
+from src_core.io.protocols import protocol
+from src_core.io.tables import read_structures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,8 +109,8 @@ def known_structures(stem: str, label_map: np.ndarray) -> Protocol | None:
     return freesurfer if fits or stem.lower().endswith("aseg") else None
 
 
-def read_table(path: Path) -> tuple[Structure, ...]:
-    """Read the BIDS look-up table of a label map.
+def read_label_table(path: Path) -> tuple[Structure, ...]:
+    """Read the BIDS look-up table of a label map, which other programs may have written.
 
     Parameters
     ----------
@@ -127,13 +128,8 @@ def read_table(path: Path) -> tuple[Structure, ...]:
         If it is no such table.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            table = csv.DictReader(file, delimiter="\t")
-            if not {"index", "name"} <= set(table.fieldnames or ()):
-                raise ValueError("it needs columns index and name")
-            rows = list(table)
-        return tuple(_structure(row) for row in rows if int(row["index"]) != 0)
-    except (KeyError, TypeError, ValueError, OSError, csv.Error) as error:
+        return read_structures(path, strict=False, default_color=lambda _, label: _color(label))
+    except InputError as error:
         raise InputError(
             f"{path} is not a table of labels ({error}); names are not shown"
         ) from error
@@ -142,22 +138,6 @@ def read_table(path: Path) -> tuple[Structure, ...]:
 def labels_in(label_map: np.ndarray) -> list[int]:
     """Return the ids in a label map, rising, without background."""
     return [int(label) for label in np.unique(label_map) if label != 0]
-
-
-def _structure(row: dict[str, str]) -> Structure:
-    def given(column: str) -> str:
-        value = (row.get(column) or "").strip()
-        return "" if value.lower() == "n/a" else value
-
-    label, color, mapping = int(row["index"]), given("color").lstrip("#"), given("mapping")
-    red, green, blue = bytes.fromhex(color) if color else _color(label)
-    return Structure(
-        label,
-        given("name") or _unnamed(label),
-        (red, green, blue),
-        given("abbreviation"),
-        int(mapping) if mapping else None,
-    )
 
 
 def _color(label: int) -> Color:

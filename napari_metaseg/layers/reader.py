@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 
-from napari_metaseg.layers.label_style import Named, known_structures, read_table
+from napari_metaseg.layers.label_style import Named, known_structures, read_label_table
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import LayerData, labels_layer, scan_layer
 from src_core.errors import InputError
@@ -88,7 +88,7 @@ def read_labels(path: Path) -> tuple[LayerData, tuple[str, ...]] | None:
     table = companion(path, ".tsv")
     if table.is_file():
         try:
-            named = read_table(table)
+            named = read_label_table(table)
         except InputError as error:
             notes = (*notes, str(error))
     else:

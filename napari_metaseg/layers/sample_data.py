@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import LayerData, labels_layer, scan_layer
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.sample import mni152_t1, phantom
 
 

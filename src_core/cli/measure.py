@@ -55,7 +55,7 @@ def _run(args: argparse.Namespace) -> None:
 
 def _protocol(name: str | None, *label_maps: np.ndarray) -> Protocol:
     """The protocol of that name, or the smallest that has all the labels found."""
-    from src_core.io.labels import PROTOCOLS, protocol
+    from src_core.io.protocols import PROTOCOLS, protocol
 
     if name:
         return protocol(name)

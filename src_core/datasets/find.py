@@ -12,7 +12,7 @@ from src_core.datasets.labelled import LabelledScan, refuse_unpaired
 from src_core.datasets.splits import in_splits
 from src_core.errors import InputError
 from src_core.io.export import image_stem
-from src_core.io.labels import read_table
+from src_core.io.tables import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterable, Mapping

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src_core.errors import InputError
-from src_core.io.labels import Protocol, read_table
+from src_core.io.labels import Protocol
+from src_core.io.tables import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from src_core.datasets.labelled import LabelledScan, check, read_example, read_m
 from src_core.datasets.mapping import read_mapping
 from src_core.errors import InputError
 from src_core.io.files import digest
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.scan import Scan, slice_of
 
 if TYPE_CHECKING:

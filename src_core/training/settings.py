@@ -11,7 +11,8 @@ from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.fitting.device import DeviceName
 from src_core.fitting.settings import FitSettings
-from src_core.io.labels import PROTOCOLS, Protocol, protocol, read_protocol
+from src_core.io.labels import Protocol
+from src_core.io.protocols import PROTOCOLS, protocol, read_protocol
 from src_core.networks.settings import FAMILIES
 from src_core.training.changes.settings import AugmentSettings, SliceSettings
 
@@ -231,7 +232,7 @@ class TrainingSettings:
     protocol : str
         One of the package by its name, or a name for the own `structures`.
     structures : Path or None
-        Table of the protocol's structures; see `src_core.io.labels.read_protocol`.
+        Table of the protocol's structures; see `src_core.io.protocols.read_protocol`.
     network : NetworkSettings
     examples : ExampleSettings
     fit : FitSettings or None

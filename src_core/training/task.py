@@ -12,7 +12,8 @@ from src_core.datasets.labelled import LabelledScan, check
 from src_core.datasets.mapping import read_mapping
 from src_core.errors import InputError
 from src_core.fitting.settings import FitSettings
-from src_core.io.labels import Protocol, protocol
+from src_core.io.labels import Protocol
+from src_core.io.protocols import protocol
 from src_core.models.model import Model, build_network, bundled_models, load_model
 from src_core.training import distributed
 from src_core.training.cache import claim

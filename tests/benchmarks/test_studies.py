@@ -11,7 +11,7 @@ from nibabel.affines import apply_affine
 from benchmarks.common import kept
 from benchmarks.studies.coarse import block_means, every_second, interpolated, repeated
 from benchmarks.studies.common import Case, averaged, mean_dice
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
 
 if TYPE_CHECKING:

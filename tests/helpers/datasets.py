@@ -10,7 +10,7 @@ import pytest
 from src_core.datasets.find import read_scans
 from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.models.model import FORMAT, write_model
 from src_core.space.intensity import LEVELS
 

@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from nibabel.affines import apply_affine
 
 from napari_metaseg.run.session import Session
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
 from src_core.io.scan import Scan, scan_from_array
 from src_core.networks.settings import WarpedSettings

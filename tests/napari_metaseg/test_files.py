@@ -15,7 +15,7 @@ from napari_metaseg.layers.geometry import scan_of
 from napari_metaseg.layers.reader import read
 from napari_metaseg.layers.scan_layers import labels_layer
 from napari_metaseg.layers.writer import write_labels
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from tests.helpers.geometry import Variant, variants, write_variant
 from tests.napari_metaseg.conftest import INTENSITIES, SPOTS
 

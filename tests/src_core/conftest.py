@@ -14,7 +14,7 @@ from nibabel.affines import apply_affine
 
 from src_core.datasets.settings import DataSettings
 from src_core.fitting.settings import FitSettings
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
 from src_core.networks.settings import WarpedSettings
 from src_core.networks.warped import WarpedNetwork

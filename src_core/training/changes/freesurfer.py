@@ -6,7 +6,8 @@ import numpy as np
 
 from src_core.datasets.mapping import IGNORED
 from src_core.errors import InputError
-from src_core.io.labels import Protocol, protocol
+from src_core.io.labels import Protocol
+from src_core.io.protocols import protocol
 
 VERMIS = 172
 """Id given to cerebellar cortex that may be vermis."""

@@ -11,7 +11,7 @@ import torch
 from src_core.datasets.labelled import LabelledScan, read_mask
 from src_core.errors import InputError
 from src_core.io.export import image_stem
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.scan import Scan, read_label_map, read_on_grid, read_scan
 from src_core.preparation.alignment import align
 from src_core.preparation.brain import brain_mask

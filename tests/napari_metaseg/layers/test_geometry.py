@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from napari_metaseg.layers.geometry import geometry_of, labels_on_grid, scan_of
 from napari_metaseg.layers.scan_layers import METADATA_KEY, labels_layer, scan_layer
 from src_core.errors import InputError
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.scan import Scan
 
 TISSUES = protocol("tissue4")

@@ -11,12 +11,13 @@ from napari.layers import Labels
 from napari_metaseg.layers.label_style import (
     known_structures,
     layer_style,
-    read_table,
+    read_label_table,
     structures_in,
 )
 from src_core.errors import InputError
 from src_core.io.export import write_labels
-from src_core.io.labels import Structure, protocol
+from src_core.io.labels import Structure
+from src_core.io.protocols import protocol
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,12 +73,12 @@ def test_a_table_that_we_wrote_is_read(scan: Scan, tmp_path: Path) -> None:
     _, table, _ = write_labels(
         label_map, scan, tmp_path / "a_dseg.nii", protocol=FREESURFER, details={}
     )
-    assert read_table(table) == FREESURFER.structures
+    assert read_label_table(table) == FREESURFER.structures
 
 
 def test_a_short_table_is_enough(tmp_path: Path) -> None:
     (path := tmp_path / "a.tsv").write_text("\ufeffindex\tname\n0\tNothing\n5\tLesion\n")
-    (structure,) = read_table(path)
+    (structure,) = read_label_table(path)
     assert (structure.id, structure.name) == (5, "Lesion")
 
 
@@ -87,7 +88,7 @@ def test_a_short_table_is_enough(tmp_path: Path) -> None:
 def test_other_tables_are_refused(tmp_path: Path, text: str) -> None:
     (path := tmp_path / "a.tsv").write_text(text)
     with pytest.raises(InputError, match="not a table of labels"):
-        read_table(path)
+        read_label_table(path)
 
 
 def test_painted_labels_are_listed_with_what_is_known() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Layer
 
 from napari_metaseg.layers.scan_layers import METADATA_KEY, labels_layer, scan_layer
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from tests.napari_metaseg.conftest import status_at
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from napari_metaseg.layers.reader import read
 from napari_metaseg.layers.scan_layers import labels_layer, scan_layer
 from napari_metaseg.layers.writer import write_image, write_labels
 from src_core.errors import InputError
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.scan import Scan, read_scan
 
 TISSUES = protocol("tissue4")

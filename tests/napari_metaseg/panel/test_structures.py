@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QTableView
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.status import StructureRow, StructureTable
-from src_core.io.labels import PROTOCOLS
+from src_core.io.protocols import PROTOCOLS
 
 ROWS = (
     StructureRow(1, "Cortex", (238, 39, 81), 512.3, math.nan, math.nan),

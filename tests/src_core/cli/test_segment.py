@@ -10,7 +10,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from tests.helpers.command_line import error_line, run
 
 

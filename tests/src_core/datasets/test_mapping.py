@@ -10,7 +10,7 @@ import pytest
 
 from src_core.datasets.mapping import IGNORED, UNKNOWN, read_mapping
 from src_core.datasets.settings import DataSettings
-from src_core.io.labels import protocol, read_protocol
+from src_core.io.protocols import protocol, read_protocol
 from tests.helpers.datasets import TISSUES, refused, write_table
 
 MAPPING = (

@@ -17,7 +17,7 @@ from src_core.evaluation import evaluate as evaluation
 from src_core.evaluation.evaluate import evaluate
 from src_core.evaluation.scans import SLICES_MM, evaluation_scans
 from src_core.evaluation.scores import LAST, Score
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.models.model import Model, load_model
 from src_core.segment import segment
 

@@ -11,7 +11,7 @@ from src_core.evaluation.scans import (
     LabelledImage,
 )
 from src_core.evaluation.scores import LAST, Score, score_structures
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 
 TISSUES = protocol("tissue4")
 ALL_GIVEN = np.arange(5, dtype=np.uint8)

@@ -15,7 +15,8 @@ import pytest
 
 from src_core.errors import InputError
 from src_core.io import export
-from src_core.io.labels import PROTOCOLS, Protocol, Structure, protocol
+from src_core.io.labels import Protocol, Structure
+from src_core.io.protocols import PROTOCOLS, protocol
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
 
 TISSUE4 = protocol("tissue4")
@@ -176,7 +177,7 @@ def test_tables_lie_beside_the_image(scan: Scan, label_map: np.ndarray, tmp_path
 def test_the_table_may_list_any_number_of_structures(
     scan: Scan, tmp_path: Path, count: int
 ) -> None:
-    structures = [Structure(id, f"Label {id}", (1, 2, 3)) for id in range(1, count + 1)]
+    structures = [Structure(label, f"Label {label}", (1, 2, 3)) for label in range(1, count + 1)]
     label_map = np.zeros(scan.shape, np.uint8)
     _, table, _ = write(label_map, scan, tmp_path / "atlas.nii.gz", protocol=structures)
     assert len(table.read_text().splitlines()) == 1 + count

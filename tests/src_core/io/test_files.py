@@ -27,14 +27,16 @@ def test_check_before_the_work(tmp_path: Path) -> None:
         files.check_writable([tmp_path])
 
 
-def test_nothing_is_left_of_what_failed(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("old")
-    with (
-        pytest.raises(ZeroDivisionError),
-        files.complete_files([tmp_path / "a.csv"], overwrite=True) as (file,),
-    ):
+def fail_halfway(path: Path) -> None:
+    with files.complete_files([path], overwrite=True) as (file,):
         file.write_text("half")
         raise ZeroDivisionError
+
+
+def test_nothing_is_left_of_what_failed(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("old")
+    with pytest.raises(ZeroDivisionError):
+        fail_halfway(tmp_path / "a.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
     assert (tmp_path / "a.csv").read_text() == "old"
 

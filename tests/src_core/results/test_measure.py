@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 from src_core.errors import InputError
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.results import measure
 
 SHAPE = (40, 44, 36)

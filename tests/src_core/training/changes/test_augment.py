@@ -10,7 +10,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from src_core.datasets.mapping import IGNORED
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
 from src_core.training.changes.augment import augment
 from src_core.training.changes.settings import AugmentSettings

@@ -6,7 +6,8 @@ import pytest
 
 from src_core.datasets.mapping import IGNORED
 from src_core.errors import InputError
-from src_core.io.labels import Protocol, Structure, protocol
+from src_core.io.labels import Protocol, Structure
+from src_core.io.protocols import protocol
 from src_core.training.changes.freesurfer import SUSPICIOUS, VERMIS, freesurfer_classes
 
 

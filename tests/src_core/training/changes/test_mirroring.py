@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from src_core.io.labels import PROTOCOLS, protocol
+from src_core.io.protocols import PROTOCOLS, protocol
 from src_core.training.changes.mirroring import mirror, mirrored_classes
 from tests.helpers.protocols import named
 

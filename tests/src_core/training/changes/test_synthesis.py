@@ -8,7 +8,7 @@ from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from src_core.errors import InputError
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
 from src_core.preparation.brain import brain_mask
 from src_core.training.changes.freesurfer import SUSPICIOUS, VERMIS, freesurfer_classes

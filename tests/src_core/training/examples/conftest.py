@@ -9,7 +9,7 @@ import pytest
 from src_core.datasets.find import read_scans
 from src_core.datasets.mapping import read_mapping
 from src_core.datasets.settings import DataSettings
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.training.changes.tissues import Tissues
 from src_core.training.examples.maker import Maker
 from src_core.training.settings import ExampleSettings

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from src_core.datasets.mapping import IGNORED
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 
 
 def test_left_and_right_change_their_classes_in_a_mirrored_scan(maker, scans) -> None:

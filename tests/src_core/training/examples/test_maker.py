@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from nibabel.affines import apply_affine
 
-from src_core.io.labels import protocol
+from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
 from src_core.io.scan import read_on_grid, read_scan
 from src_core.space.seen import BLURS
