@@ -16,7 +16,7 @@ _HOMES = {
     "Scan": "src_core.io.scan",
     "Segmentation": "src_core.results.segmentation",
     "Step": "src_core.fitting.fit",
-    "bundled_models": "src_core.models.model",
+    "bundled_models": "src_core.models.bundled",
     "load_model": "src_core.models.model",
     "protocol": "src_core.io.protocols",
     "read_scan": "src_core.io.scan",

@@ -138,8 +138,8 @@ def _require_qt() -> None:
 
 def _remember_model(model: str) -> None:
     """Make a model the one used last, as choosing it in the panel does."""
-    from napari_metaseg.panel.model_card import read_card
     from napari_metaseg.preferences import remember
+    from src_core.models.model_file import read_model_file
 
     bundled = bundled_model_files()
     if model not in bundled:
@@ -147,7 +147,7 @@ def _remember_model(model: str) -> None:
             raise InputError(
                 f"there is no model {model}; name a file, or a bundled one: {', '.join(bundled)}"
             )
-        read_card(Path(model))
+        read_model_file(Path(model))
     remember(model=model)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from copy import deepcopy
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -21,7 +21,8 @@ from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import judge, label_loss, logged_seconds, some
 from src_core.fitting.fit import Fit
 from src_core.fitting.settings import FitSettings
-from src_core.models.model import FORMAT, Model, load_model, write_model
+from src_core.models.card import Card
+from src_core.models.model import Model, load_model, write_model
 from src_core.networks.settings import SirenSettings
 from src_core.networks.siren import SirenNetwork
 from src_core.preparation.alignment import align
@@ -122,21 +123,18 @@ class FittedFromRandom(Method):
         head = list(self.network.head.parameters())
         optimise("head", work, head, self.loop, SEED + 1, losses, score)
 
-    def _card(self) -> dict:
-        return {
-            "format": FORMAT,
-            "name": self.name,
-            "description": self.title,
-            "family": "siren",
-            "architecture": asdict(self.network.settings),
-            "protocol": self.task.protocol.to_json(),
-            "space": "MNI152, mm (RAS)",
-            "intensity_goals": list(self.task.rule.goals),
-            "fit": {"iterations": self.fit.iterations, "points": self.fit.points},
-            "training": {"scans": [scan.name for scan in self.task.of_split("train")]},
-            "scores": {},
-            "licence": "for comparison only",
-        }
+    def _card(self) -> Card:
+        return Card(
+            name=self.name,
+            description=self.title,
+            architecture=self.network.settings,
+            protocol=self.task.protocol,
+            rule=self.task.rule,
+            fit=FitSettings(self.fit.iterations, self.fit.points),
+            training={"scans": {"train": [scan.name for scan in self.task.of_split("train")]}},
+            scores={},
+            licence="for comparison only",
+        )
 
     def label(self, scan: Scan, brain: np.ndarray) -> np.ndarray:
         assert self.model is not None, "train comes first"

@@ -35,7 +35,7 @@ class ModelFile(Method):
         self.iterations = iterations
         self.minutes = minutes
         stopped = f", {iterations} iterations" if iterations is not None else ""
-        self.title = f"{self.model.name} ({self.model.card['family']}{stopped})"
+        self.title = f"{self.model.name} ({self.model.card.family}{stopped})"
 
     @property
     def size(self) -> int:

@@ -19,7 +19,9 @@ from matplotlib.figure import Figure
 from benchmarks.studies.common import Case, chosen_scans, parser, read_case, run, save_picture
 from src_core.fitting.decode import decode
 from src_core.fitting.fit import Fit
-from src_core.models.model import Model, build_network, load_model
+from src_core.models.model import Model, load_model
+from src_core.networks.settings import SirenSettings
+from src_core.networks.siren import SirenNetwork
 from src_core.preparation.prepare import Preparation, prepare
 from src_core.request import Request
 from src_core.results.measure import psnr
@@ -96,15 +98,9 @@ def draw(case: Case, models: list[Model], iterations: int) -> Figure:
             values = prepared.points.seen[torch.from_numpy(cut.voxels), 0].float().numpy()
             panels.append(("scan", np.clip(cut.picture(values), 0, 1)))
         torch.manual_seed(0)
-        random = build_network(
-            "siren",
-            {"classes": 2}
-            | {
-                name: model.card["architecture"][name]
-                for name in ("width", "depth", "omega", "scale")
-                if name in model.card["architecture"]
-            }
-            | {"weight_rate": 3e-4},
+        own = model.card.architecture
+        random = SirenNetwork(
+            SirenSettings(2, own.width, own.depth, own.omega, own.scale, weight_rate=3e-4)
         )
         for title, network in (
             (model.name, prepared.network),

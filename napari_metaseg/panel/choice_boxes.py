@@ -9,14 +9,17 @@ from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QStyle, QStyleOptionComboBox, QStylePainter
 from typing_extensions import override
 
-from napari_metaseg.panel.model_card import ModelCard, read_card
+from napari_metaseg.panel.model_card import summary
 from src_core.errors import InputError
 from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files
+from src_core.models.model_file import read_model_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from qtpy.QtGui import QPaintEvent
+
+    from src_core.models.card import Card
 
 
 class NarrowBox(QComboBox):
@@ -104,9 +107,9 @@ class ModelBox(NarrowBox):
 
     def __init__(self, model: str) -> None:
         super().__init__()
-        self._cards: dict[str, ModelCard] = {}
+        self._cards: dict[str, Card] = {}
         for name, file in bundled_model_files().items():
-            self._cards[name] = read_card(file)
+            self._cards[name] = read_model_file(file).card
             self.addItem(name, name)
         self.addItem("Choose a file…", "")
         self.selected = self.itemData(0)
@@ -116,7 +119,7 @@ class ModelBox(NarrowBox):
         self.activated.connect(self._on_activated)
 
     @property
-    def card(self) -> ModelCard:
+    def card(self) -> Card:
         """The card of the chosen model."""
         return self._cards[self.selected]
 
@@ -133,7 +136,7 @@ class ModelBox(NarrowBox):
     def _add_file(self, path: Path, quiet: bool = False) -> bool:
         """Offer a model file just above the last entry; whether it is a model."""
         try:
-            card = read_card(path)
+            card = read_model_file(path).card
         except InputError as error:
             if not quiet:
                 from napari.utils.notifications import show_error
@@ -148,7 +151,7 @@ class ModelBox(NarrowBox):
     def _select(self, model: str) -> None:
         self.selected = model
         self.setCurrentIndex(self.findData(model))
-        self.setToolTip(self.card.summary())
+        self.setToolTip(summary(self.card))
 
     def _ask(self) -> str:
         path, _ = QFileDialog.getOpenFileName(

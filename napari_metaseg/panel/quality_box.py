@@ -11,7 +11,7 @@ from napari_metaseg.preferences import CUSTOM, PRESETS, Preferences
 from src_core.options import options_of
 
 if TYPE_CHECKING:
-    from napari_metaseg.panel.model_card import ModelCard
+    from src_core.models.card import Card
 
 
 class QualityBox(QWidget):
@@ -22,7 +22,7 @@ class QualityBox(QWidget):
 
     chosen = Signal()
 
-    def __init__(self, preferences: Preferences, card: ModelCard) -> None:
+    def __init__(self, preferences: Preferences, card: Card) -> None:
         super().__init__()
         self.preset = preferences.preset
         self._card = card
@@ -52,7 +52,7 @@ class QualityBox(QWidget):
         """None: as many as the model recommends, with its automatic stop."""
         return None if self.preset == "Balanced" else self._iterations_of(self.preset)
 
-    def set_card(self, card: ModelCard) -> None:
+    def set_card(self, card: Card) -> None:
         """Take the numbers of iterations that another model recommends."""
         self._card = card
         self._update()
@@ -60,7 +60,7 @@ class QualityBox(QWidget):
     def _iterations_of(self, preset: str) -> int:
         if preset == CUSTOM:
             return self._custom
-        return max(1, round(PRESETS[preset] * self._card.iterations))
+        return max(1, round(PRESETS[preset] * self._card.fit.iterations))
 
     def _on_clicked(self, button: QPushButton) -> None:
         self.preset = button.text()

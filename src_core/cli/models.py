@@ -23,22 +23,25 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _print_all() -> None:
-    from src_core.models.model import bundled_models, load_model
+    from src_core.models.bundled import bundled_model_files
+    from src_core.models.model_file import read_model_file
 
-    models = [load_model(name) for name in bundled_models()]
     rows = [["name", "structures", "weights"]]
-    rows += [[m.name, f"{len(m.protocol.structures)}", f"{m.size:,}"] for m in models]
+    for name, path in bundled_model_files().items():
+        card = read_model_file(path).card
+        rows.append([name, f"{len(card.protocol.structures)}", f"{card.size:,}"])
     print_table(rows)
 
 
 def _print_one(name: str) -> None:
-    from src_core.models.model import load_model
+    from src_core.models.bundled import model_path
+    from src_core.models.model_file import read_model_file
 
-    model = load_model(name)
-    shown = {key: value for key, value in model.card.items() if key not in ("format", "protocol")}
-    print_tree({**shown, "weights": model.size, "sha256": model.sha256})
-    print(f"protocol: {model.protocol.name}")
-    print_table([[f"  {s.name}", f"{s.id}"] for s in model.protocol.structures])
+    file = read_model_file(model_path(name))
+    shown = {key: value for key, value in file.fields.items() if key not in ("format", "protocol")}
+    print_tree({**shown, "weights": file.card.size, "sha256": file.sha256})
+    print(f"protocol: {file.card.protocol.name}")
+    print_table([[f"  {s.name}", f"{s.id}"] for s in file.card.protocol.structures])
 
 
 COMMAND = Command("models", "list models or show one", _add_arguments, _run)

@@ -95,8 +95,7 @@ def _description(one: Evaluated) -> str:
         f"{len({score.subject for score in last})} subjects",
         "fits ended by " + ", ".join(f"{reason} ({count})" for reason, count in stops.items()),
     ]
-    trained = one.model.card["training"].get("scans", {})
-    if known := sorted({score.scan for score in last} & set(trained.get("train", []))):
+    if known := sorted({score.scan for score in last} & set(one.model.card.training_scans)):
         parts.append(f"**trained on scans of these names: {', '.join(known)}**")
     if left := [s.name for s in one.model.protocol.structures if s.name in one.leave_out]:
         parts.append(f"left out of all means: {', '.join(left)}")

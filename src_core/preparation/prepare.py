@@ -186,4 +186,4 @@ def _align(
         return Alignment(transform, "given")
     if not wanted:
         return Alignment(np.eye(4), "none")
-    return align(scan, brain, model.picture(), model.slices)
+    return align(scan, brain, model.template(), model.slices)

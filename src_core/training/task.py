@@ -14,7 +14,9 @@ from src_core.errors import InputError
 from src_core.fitting.settings import FitSettings
 from src_core.io.labels import Protocol
 from src_core.io.protocols import protocol
-from src_core.models.model import Model, build_network, bundled_models, load_model
+from src_core.models.bundled import bundled_models
+from src_core.models.card import architecture_of
+from src_core.models.model import Model, build_network, load_model
 from src_core.training import distributed
 from src_core.training.cache import claim
 from src_core.training.changes.mirroring import mirrored_classes
@@ -129,7 +131,7 @@ def new_network(task: Task) -> CoordinateNetwork:
         _check_kind(task.earlier, task)
         return task.earlier.network()
     architecture = {"classes": len(task.protocol.ids)} | settings.network.chosen()
-    network = build_network(settings.family, architecture)
+    network = build_network(architecture_of(settings.family, architecture))
     if task.template and network.settings.has_template_network:
         _take_over(task.template, network)
     return network
@@ -193,7 +195,7 @@ def _check_kind(model: Model, task: Task) -> None:
     """Raise an `InputError` if a model can't be trained further with these settings."""
     slices = task.settings.examples.slices and task.settings.examples.slices.where
     for what, own, wanted in (
-        ("family", model.card["family"], task.settings.family),
+        ("family", model.card.family, task.settings.family),
         ("protocol", model.protocol, task.protocol),
         ("slices", model.slices, slices),
     ):

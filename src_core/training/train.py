@@ -48,7 +48,7 @@ def train(settings: TrainingSettings) -> None:
     torch.manual_seed(settings.seed)
     task = read_task(settings)
     network = new_network(task).to(device)
-    picture = task.given.picture() if task.given else None
+    picture = task.given.template() if task.given else None
     claim_folders(task, network, picture if settings.examples.slices else None)
     examples = make_examples(task, picture)
     made_of_scans = network.settings.has_template_network and task.given is None

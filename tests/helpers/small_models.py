@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from src_core.fitting.settings import FitSettings
 from src_core.io.protocols import protocol
-from src_core.models.model import FORMAT, write_model
-from src_core.space.intensity import LEVELS
+from src_core.models.card import Card
+from src_core.models.model import write_model
+from src_core.space.intensity import LEVELS, IntensityRule
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,19 +20,16 @@ GOALS = tuple((i + 1) / len(LEVELS) for i in range(len(LEVELS)))
 
 def write_small_model(network: WarpedNetwork, iterations: int, path: Path) -> Path:
     """Write a network for the protocol tissue4 that takes so many iterations of 256 points."""
-    card: dict[str, Any] = {
-        "format": FORMAT,
-        "name": path.stem,
-        "description": "for tests",
-        "family": "warped",
-        "architecture": dataclasses.asdict(network.settings),
-        "protocol": protocol("tissue4").to_json(),
-        "space": "MNI152, mm (RAS)",
-        "intensity_goals": list(GOALS),
-        "fit": {"iterations": iterations, "points": 256},
-        "training": {},
-        "scores": {},
-        "licence": "none",
-    }
+    card = Card(
+        name=path.stem,
+        description="for tests",
+        architecture=network.settings,
+        protocol=protocol("tissue4"),
+        rule=IntensityRule(GOALS),
+        fit=FitSettings(iterations, points=256),
+        training={},
+        scores={},
+        licence="none",
+    )
     write_model(network, card, path)
     return path

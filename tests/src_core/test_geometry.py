@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from src_core.io.sample import mni152_t1
-from src_core.models.bundled import DEFAULT_MODEL
-from src_core.models.model import bundled_models
+from src_core.models.bundled import DEFAULT_MODEL, bundled_models
 from src_core.segment import segment
 from tests.helpers.geometry import Variant, centroids, variants, write_variant
 

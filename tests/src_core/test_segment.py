@@ -19,8 +19,7 @@ from scipy.spatial.transform import Rotation
 from src_core.errors import InputError
 from src_core.io.sample import mni152_t1
 from src_core.io.scan import Scan, scan_from_array
-from src_core.models.bundled import DEFAULT_MODEL
-from src_core.models.model import bundled_models
+from src_core.models.bundled import DEFAULT_MODEL, bundled_models
 from src_core.preparation.alignment import read_transform
 from src_core.request import Request
 from src_core.results.measure import dice

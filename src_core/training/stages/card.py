@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from src_core.models.model import FORMAT, bundled_models, write_model
-from src_core.training.config import to_json
+from src_core.fitting.settings import FitSettings
+from src_core.models.bundled import bundled_models
+from src_core.models.card import Card
+from src_core.models.model import write_model
 from src_core.training.losses import nan_mean
 
 if TYPE_CHECKING:
@@ -37,30 +39,21 @@ def write_card(
         The file can't be written.
     """
     settings, fit = task.settings, task.fit
-    card = {
-        "format": FORMAT,
-        "name": settings.model_name,
-        "description": settings.description
+    slices = settings.examples.slices
+    card = Card(
+        name=settings.model_name,
+        description=settings.description
         or f"T1-weighted, skull-stripped brain; {task.protocol.name}",
-        "family": settings.family,
-        "architecture": network.settings.to_json(),
-        "protocol": task.protocol.to_json(),
-        "space": "MNI152, mm (RAS)",
-        "intensity_goals": list(rule.goals),
-        "fit": {
-            "iterations": fit.iterations,
-            "points": fit.points,
-            "earliest_stop": fit.earliest_stop,
-        },
-        "training": _training(task),
-        "scores": _scores(task, dice) or _earlier_scores(task),
-        "licence": settings.licence
-        or (task.given.card["licence"] if task.given else UNKNOWN_LICENCE),
-    }
-    if settings.examples.slices:
-        card["slice"] = to_json(settings.examples.slices.where)
-    if picture := _picture_model(task, network):
-        card["picture"] = picture
+        architecture=network.settings,
+        protocol=task.protocol,
+        rule=rule,
+        fit=FitSettings(fit.iterations, fit.points, earliest_stop=fit.earliest_stop),
+        training=_training(task),
+        scores=_scores(task, dice) or _earlier_scores(task),
+        licence=settings.licence or (task.given.card.licence if task.given else UNKNOWN_LICENCE),
+        slices=slices.where if slices else None,
+        picture=_picture_model(task, network),
+    )
     write_model(network, card, settings.output, settings.precision)
 
 
@@ -89,10 +82,8 @@ def _scores(task: Task, dice: list[list[float]]) -> dict[str, Any]:
         for structure, own in zip(task.protocol.structures, zip(*dice, strict=True), strict=True)
     }
     measured = "Dice on random points of the validation scans, mean over scans"
-    trained = task.earlier.card["training"].get("scans", {}) if task.earlier else {}
-    if known := {scan.name for scan in task.scans if scan.split == "val"} & set(
-        trained.get("train", [])
-    ):
+    trained = task.earlier.card.training_scans if task.earlier else ()
+    if known := {scan.name for scan in task.scans if scan.split == "val"} & set(trained):
         measured += f"; training had begun on {', '.join(sorted(known))}"
     return {
         "measured": measured,
@@ -103,9 +94,9 @@ def _scores(task: Task, dice: list[list[float]]) -> dict[str, Any]:
 
 def _earlier_scores(task: Task) -> dict[str, Any]:
     """Without scans to judge by, those of the model that training went on from."""
-    if task.earlier is None or not task.earlier.card["scores"]:
+    if task.earlier is None or not task.earlier.card.scores:
         return {}
-    scores: dict[str, Any] = task.earlier.card["scores"]
+    scores = task.earlier.card.scores
     before = ", before it was trained further"
     return scores | {"measured": scores["measured"].removesuffix(before) + before}
 
@@ -113,7 +104,7 @@ def _earlier_scores(task: Task) -> dict[str, Any]:
 def _picture_model(task: Task, network: CoordinateNetwork) -> str | None:
     """Bundled model whose picture scans are aligned to, if it is not the network's own."""
     if task.earlier:
-        return task.earlier.card.get("picture")
+        return task.earlier.card.picture
     if task.template and not network.settings.has_template_network:
         return task.template.name if task.template.name in bundled_models() else None
     return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import struct
 import subprocess
 import sys
@@ -16,10 +15,11 @@ from qtpy.QtWidgets import QComboBox, QPushButton, QSpinBox, QToolButton, QWidge
 
 from napari_metaseg import preferences
 from napari_metaseg.panel.inputs import Inputs
-from napari_metaseg.panel.model_card import read_card
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
 from src_core.errors import InputError
 from src_core.models.bundled import bundled_model_files
+from src_core.models.model import load_model
+from tests.helpers.model_content import read_content, write_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,15 +70,9 @@ def entries(form: Inputs, name: str) -> list[str]:
 
 
 def another_model(path: Path, iterations: int = 50) -> Path:
-    """A file with a card but without weights."""
-    content = BUNDLED.read_bytes()
-    (length,) = struct.unpack("<Q", content[:8])
-    header = json.loads(content[8 : 8 + length])
-    card = json.loads(header["__metadata__"]["card"])
+    card, weights = read_content(BUNDLED)
     card["name"], card["fit"]["iterations"] = path.stem, iterations
-    text = json.dumps({"__metadata__": {"card": json.dumps(card)}}).encode()
-    path.write_bytes(struct.pack("<Q", len(text)) + text)
-    return path
+    return write_content((card, weights), path)
 
 
 def test_an_empty_viewer_has_no_scan(viewer: ViewerModel, form: Any) -> None:
@@ -284,11 +278,25 @@ def test_the_card_of_the_bundled_model_is_the_tooltip(viewer: ViewerModel, form:
 
 
 @pytest.mark.parametrize("content", [b"", b"text", struct.pack("<Q", 2) + b"[]", b"\xff" * 64])
-def test_other_files_are_not_models(tmp_path: Path, content: bytes) -> None:
+def test_other_files_are_not_models(
+    viewer: ViewerModel,
+    form: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    content: bytes,
+) -> None:
     file = tmp_path / "other.safetensors"
     file.write_bytes(content)
-    with pytest.raises(InputError, match="not a model"):
-        read_card(file)
+    errors: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_error", errors.append)
+    inputs = form(viewer)
+    model = field(inputs, QComboBox, "Model")
+    monkeypatch.setattr(model, "_ask", lambda: str(file))
+    choose(inputs, "Model", "Choose a file…")
+    assert inputs.choices["model"] == "brain3d-tissue"
+    with pytest.raises(InputError, match="damaged model file") as caught:
+        load_model(file)
+    assert errors == [str(caught.value)]
 
 
 def test_an_unknown_setting_does_not_keep_the_form_from_opening(

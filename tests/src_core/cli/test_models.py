@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from src_core.models.model import bundled_models
+from src_core.models.bundled import bundled_models
 from tests.helpers.command_line import run
 
 if TYPE_CHECKING:

@@ -44,8 +44,8 @@ def test_what_is_left_out_is_not_in_the_means(model: Model) -> None:
 
 
 def test_scans_that_the_model_was_trained_on_are_named(model: Model) -> None:
-    training = {"training": {"scans": {"train": ["a", "c"], "val": ["b"]}}}
-    known = replace(model, card=model.card | training)
+    training = {"scans": {"train": ["a", "c"], "val": ["b"]}}
+    known = replace(model, card=replace(model.card, training=training))
     scores = [score("a", 1, 1, 1, 1), score("b", 1, 1, 1, 1)]
     assert "trained on scans of these names: a**" in summary([Evaluated("one", known, scores)])
     assert "trained on" not in summary([Evaluated("one", model, scores)])

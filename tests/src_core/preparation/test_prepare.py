@@ -159,7 +159,8 @@ def test_a_given_place_is_taken_as_it_is(brain, tiny_model, loud) -> None:
 @pytest.fixture
 def slice_model(tiny_model) -> Model:
     """For coronal slices only."""
-    return replace(load_model(tiny_model), slices=SliceRange("y", (-32, -4)))
+    model = load_model(tiny_model)
+    return replace(model, card=replace(model.card, slices=SliceRange("y", (-32, -4))))
 
 
 def test_a_slice_model_is_told_what_slices_it_is_for(brain, slice_model, monkeypatch) -> None:
@@ -170,7 +171,8 @@ def test_a_slice_model_is_told_what_slices_it_is_for(brain, slice_model, monkeyp
         lambda *given: told.append(given[3]) or Alignment(np.eye(4), "estimated"),
     )
     prepare(Request(slice_of(brain.scan, 1, 24), model=slice_model))
-    prepare(Request(slice_of(brain.scan, 1, 24), model=replace(slice_model, slices=None)))
+    for_volumes = replace(slice_model, card=replace(slice_model.card, slices=None))
+    prepare(Request(slice_of(brain.scan, 1, 24), model=for_volumes))
     assert told == [slice_model.slices, None]
 
 

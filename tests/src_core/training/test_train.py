@@ -47,11 +47,11 @@ def test_the_model_knows_what_it_was_trained_for(training: TrainingSettings) -> 
     model = load_model(training.output)
     assert model.name == "phantoms"
     assert model.protocol.name == "tissue4"
-    assert model.card["family"] == "warped"
-    assert model.card["training"]["scans"] == {"train": ["s0", "s1"], "val": ["s2"]}
-    assert model.card["training"]["seed"] == 0
-    assert model.card["scores"]["mean_foreground"] > 0.75
-    assert model.card["scores"]["dice"].keys() == {s.name for s in model.protocol.structures}
+    assert model.card.family == "warped"
+    assert model.card.training["scans"] == {"train": ["s0", "s1"], "val": ["s2"]}
+    assert model.card.training["seed"] == 0
+    assert model.card.scores["mean_foreground"] > 0.75
+    assert model.card.scores["dice"].keys() == {s.name for s in model.protocol.structures}
 
 
 def test_the_siren_family_trains_with_the_same_call_and_shows_progress(
@@ -60,8 +60,8 @@ def test_the_siren_family_trains_with_the_same_call_and_shows_progress(
     network = NetworkSettings(width=32, depth=3, hidden=(32,))
     train(replace(short, family="siren", network=network))
     model = load_model(short.output)
-    assert model.card["family"] == "siren"
-    assert model.card["scores"]["mean_foreground"] > 0.1
+    assert model.card.family == "siren"
+    assert model.card.scores["mean_foreground"] > 0.1
     shown = capfd.readouterr().err
     assert all(f"{stage}: 100%" in shown for stage in ("examples", "start", "fits", "head"))
     scores = (short.output.with_suffix(".training") / "head-scores.csv").read_text()
@@ -131,7 +131,7 @@ def test_another_protocol_can_share_examples_fits_and_the_template_network(
     train(settings)
     model, before = load_model(settings.output), load_model(training.output)
     assert [structure.name for structure in model.protocol.structures] == ["Grey", "White"]
-    assert model.card["scores"]["mean_foreground"] > 0.75
+    assert model.card.scores["mean_foreground"] > 0.75
     assert all(
         torch.equal(value, before.weights[name])
         for name, value in model.weights.items()
@@ -158,11 +158,11 @@ def test_a_model_can_be_trained_further_on_scans_of_all_splits(
     assert "group" not in shown
     assert "start" not in shown
     model, before = load_model(settings.output), load_model(training.output)
-    assert model.card["training"]["scans"] == {"train": ["s0", "s1", "s2"]}
-    assert model.card["training"]["from_model"]["sha256"] == before.sha256
-    assert model.card["scores"]["dice"] == before.card["scores"]["dice"]
-    assert "before it was trained further" in model.card["scores"]["measured"]
-    assert model.card["architecture"] == before.card["architecture"]
+    assert model.card.training["scans"] == {"train": ["s0", "s1", "s2"]}
+    assert model.card.training["from_model"]["sha256"] == before.sha256
+    assert model.card.scores["dice"] == before.card.scores["dice"]
+    assert "before it was trained further" in model.card.scores["measured"]
+    assert model.card.architecture == before.card.architecture
     moved = {
         name for name in model.weights if not torch.equal(model.weights[name], before.weights[name])
     }
@@ -199,7 +199,7 @@ def test_validation_scans_without_any_structure_do_not_spoil_the_judgement(
             head=replace(short.head, judge_every=50, patience=1),
         )
     )
-    assert load_model(short.output).card["scores"] == {}
+    assert load_model(short.output).card.scores == {}
 
 
 def test_label_maps_of_people_held_out_are_refused(

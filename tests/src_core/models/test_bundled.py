@@ -1,0 +1,51 @@
+"""The models that come with the package."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from src_core.errors import InputError
+from src_core.models.bundled import bundled_model_files, bundled_models, model_path
+from src_core.models.card import Card
+from src_core.models.model import load_model
+from src_core.models.model_file import read_model_file
+
+BUNDLED_PROTOCOLS = {"tissue": "tissue4", "fs24": "fs24-2d", "fs32": "fs32"}
+MOST_WEIGHTS = {
+    "brain3d-tissue": 350_000,
+    "brain2d-tissue": 200_000,
+    "brain2d-fs24": 1_060_000,
+    "paper3d-tissue": 330_000,
+    "paper2d-tissue": 83_000,
+    "paper2d-fs24": 1_060_000,
+}
+
+
+def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match="unknown model 'brain4d'; bundled models: "):
+        model_path("brain4d")
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_a_bundled_model_is_what_its_name_says_and_small(name: str) -> None:
+    model = load_model(name)
+    assert model.name == name
+    kind, protocol = name.split("-")
+    assert model.protocol.name == BUNDLED_PROTOCOLS[protocol]
+    assert model.card.family == ("siren" if kind.startswith("paper") else "warped")
+    assert (model.slices is not None) == kind.endswith("2d")
+    assert model.size <= MOST_WEIGHTS.get(name, 1_100_000)
+    assert "CC BY-NC 4.0" in model.card.licence
+
+
+@pytest.mark.parametrize("name", bundled_models())
+def test_the_card_of_a_bundled_model_comes_back(name: str) -> None:
+    file = read_model_file(bundled_model_files()[name])
+    told = json.loads(json.dumps(file.card.to_json()))
+    assert Card.from_json(told) == file.card
+    # Settings that came later may be missing in the file.
+    assert list(told) == list(file.fields)
+    assert told["architecture"].items() >= file.fields["architecture"].items()
+    assert told | {"architecture": 0} == file.fields | {"architecture": 0}
