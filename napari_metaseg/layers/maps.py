@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_metaseg.run.session import Session
-    from src_core.fitting.decode import Evaluation
+    from src_core.fitting.decode import PointValues
 
 _COMPONENT_VOXELS = 20_000
 COMPONENTS = 3
@@ -141,7 +141,7 @@ def principal_components(session: Session, iteration: int) -> Components:
 def component(components: Components, number: int) -> Map:
     """One principal component of the features, 0 the first, in standard deviations."""
 
-    def project(seen: Evaluation) -> Tensor:
+    def project(seen: PointValues) -> Tensor:
         features = seen.features
         mean, axis = components.mean, components.axes[:, number]
         return (features - features.new_tensor(mean)) @ features.new_tensor(axis)

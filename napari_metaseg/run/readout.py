@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from src_core.fitting.decode import Evaluation
+    from src_core.fitting.decode import PointValues
     from src_core.preparation.prepare import Preparation
 
 LABELS, RECONSTRUCTION, POSITIONS = "labels", "reconstruction", "positions"
@@ -26,7 +26,7 @@ class Readout:
     ----------
     name : str
     read : callable
-        Reads it off an `Evaluation`: a tensor (n,) or (n, columns).
+        Reads it off `PointValues`: a tensor (n,) or (n, columns).
     finish : callable
         Turns decoded values and the numbers of their brain points into what is shown.
     empty : ndarray, shape () or (columns,)
@@ -34,7 +34,7 @@ class Readout:
     """
 
     name: str
-    read: Callable[[Evaluation], Tensor]
+    read: Callable[[PointValues], Tensor]
     finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
     empty: np.ndarray
 

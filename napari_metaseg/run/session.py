@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_metaseg.run.readout import Readout
-    from src_core.fitting.decode import Evaluation
+    from src_core.fitting.decode import PointValues
     from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
     from src_core.preparation.prepare import Preparation
@@ -133,7 +133,7 @@ class Session:
         self,
         iteration: int,
         numbers: np.ndarray,
-        reads: Mapping[str, Callable[[Evaluation], Tensor]],
+        reads: Mapping[str, Callable[[PointValues], Tensor]],
     ) -> dict[str, np.ndarray]:
         """Evaluate the network of an iteration at some brain points; see `decode_all`."""
         import torch

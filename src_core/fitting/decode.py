@@ -19,8 +19,8 @@ Quantity = Literal[
 ]
 
 
-class Evaluation:
-    """A network at some points; what several quantities need is computed once.
+class PointValues:
+    """Values of a network at some points; what several of them need is computed once.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ class Evaluation:
 
     @property
     def entropy(self) -> Tensor:
-        """Of the class probabilities, in bits, shape (N,)."""
+        """Entropy of the class probabilities, in bits, shape (N,)."""
         return torch.special.entr(self.probabilities).sum(1) / np.log(2)
 
     @property
@@ -108,7 +108,7 @@ def decode(
     quantity : str
         "classes" (uint8), "probabilities", their "entropy" in bits, normalised "intensity",
         "features" of the last sine layer, warped "positions" in template mm, or the "jacobian" of
-        the warp alone; see `Evaluation`.
+        the warp alone; see `PointValues`.
     which : Tensor of int, optional
         Numbers of the voxels asked for; all by default.
 
@@ -116,7 +116,7 @@ def decode(
     -------
     ndarray, shape (N,) or (N, columns)
     """
-    reads = {quantity: lambda evaluation: getattr(evaluation, quantity)}
+    reads = {quantity: lambda values: getattr(values, quantity)}
     return decode_all(network, points, reads, which)[quantity]
 
 
@@ -126,7 +126,7 @@ Key = TypeVar("Key", bound=Hashable)
 def decode_all(
     network: CoordinateNetwork,
     points: BrainPoints,
-    reads: Mapping[Key, Callable[[Evaluation], Tensor]],
+    reads: Mapping[Key, Callable[[PointValues], Tensor]],
     which: Tensor | None = None,
     workers: Workers | None = None,
 ) -> dict[Key, np.ndarray]:
@@ -137,7 +137,7 @@ def decode_all(
     network, points, which
         As in `decode`.
     reads : mapping
-        How each quantity asked for is read off an evaluation: rows (n,) or (n, columns).
+        How each quantity asked for is read off the values at points: rows (n,) or (n, columns).
     workers : Workers, optional
         Saves making new ones where many small parts are decoded.
 
@@ -151,8 +151,8 @@ def decode_all(
 
     @torch.no_grad()  # holds for one thread only
     def read(piece: Tensor) -> dict[Key, Tensor]:
-        evaluation = Evaluation(network, points.take(piece))
-        return {key: function(evaluation).cpu() for key, function in reads.items()}
+        values = PointValues(network, points.take(piece))
+        return {key: function(values).cpu() for key, function in reads.items()}
 
     # Kept pieces between the short-lived ones would fragment the memory by gigabytes: one point
     # tells what to make room for.

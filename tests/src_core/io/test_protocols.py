@@ -12,7 +12,8 @@ import pytest
 from src_core.errors import InputError
 from src_core.io.export import companion, write_labels
 from src_core.io.protocols import PROTOCOLS, protocol, read_protocol
-from src_core.models.model import bundled_models, load_model
+from src_core.models.bundled import bundled_models
+from src_core.models.model import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path
