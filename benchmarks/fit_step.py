@@ -54,7 +54,8 @@ class PlainSiren(nn.Module):
         """Intensities (N, 1) at positions (N, 3)."""
         for layer in self.hidden:
             positions = torch.sin(self.omega * layer(positions))
-        return self.last(positions)
+        intensities: Tensor = self.last(positions)
+        return intensities
 
 
 class PlainFit:
@@ -90,6 +91,7 @@ class Contestant:
     seconds: list[float]
 
     def time_once(self) -> None:
+        """Run it, and note how long that took."""
         started = time.perf_counter()
         self.run()
         self.seconds.append(time.perf_counter() - started)

@@ -12,10 +12,9 @@ measured is kept in FOLDER/work, and an interrupted run goes on.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,17 @@ from tqdm import tqdm
 
 from benchmarks.changed_scans import CHANGES, Original
 from benchmarks.common import kept
+from benchmarks.findings import (
+    COLLAPSE,
+    NEAR,
+    SOON,
+    STOP,
+    UNCHANGED,
+    Finding,
+    ages_of,
+    markdown,
+    write,
+)
 from benchmarks.rigid_match import labels_there, rigid_match
 from src_core.datasets.mapping import IGNORED, read_mapping
 from src_core.datasets.settings import DataSettings
@@ -32,7 +42,6 @@ from src_core.evaluation.scans import EvaluationScan, LabelledImage, evaluation_
 from src_core.evaluation.scores import score_structures
 from src_core.fitting.decode import decode
 from src_core.fitting.history import nearest
-from src_core.io.files import complete_files
 from src_core.io.scan import Scan, read_on_grid
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import read_transform
@@ -51,60 +60,8 @@ LONG = (100, 200, 300, 500, 750, 1000, 1500, 2000)
 """Iterations scored in the course of a fit, if it goes so far."""
 VOXELS = 200_000
 """Drawn at random, on which the course is scored: the same at every iteration."""
-NEAR = 0.02
-"""Labels are good when their Dice is within this of the final one."""
-OLD, YOUNG = 60, 35
-"""People above and below these ages are compared, years."""
-
 Dices = dict[str, float | None]
 """Of each structure."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """A number for one scan, or for a pair of scans.
-
-    Attributes
-    ----------
-    what : str
-    scan : str
-    value : float
-        Loss of Dice, unless `what` says otherwise.
-    structure : str
-        Empty: the mean over structures.
-    """
-
-    what: str
-    scan: str
-    value: float
-    structure: str = ""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the value, its mean over scans, must be and aims at."""
-
-    must: float | None = None
-    aim: float | None = None
-
-
-STOP = "automatic stop against the best iteration known with labels"
-SOON = f"iterations until within {NEAR} of the final Dice"
-COLLAPSE = "iteration 2000 against the best iteration"
-UNCHANGED = "Dice of the unchanged scan"
-AGES = f"people over {OLD} against people under {YOUNG}"
-TARGETS = {
-    UNCHANGED: Target(),
-    **{name: Target(change.must, change.aim) for name, change in CHANGES.items()},
-    STOP: Target(0.01, 0.003),
-    SOON: Target(30, 10),
-    COLLAPSE: Target(0.05, 0.01),
-    AGES: Target(0.03, 0.01),
-    "one person twice: Dice of our labels": Target(),
-    "one person twice: Dice of the manual labels": Target(),
-    "one person twice: volume difference of our labels, %": Target(),
-    "one person twice: volume difference of the manual labels, %": Target(),
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +88,7 @@ class Bench:
 
     @property
     def protocol(self) -> Protocol:
+        """Protocol of the model."""
         return self.model.protocol
 
     def folder(self, labelled: EvaluationScan) -> Path:
@@ -140,6 +98,7 @@ class Bench:
         return folder
 
     def segment(self, scan: Scan, iterations: int | None = None) -> Segmentation:
+        """Segment a scan with the model, for so many iterations if they are given."""
         return segment(scan, model=self.model, iterations=iterations, threads=self.threads)
 
     def dices(self, labels: np.ndarray, scan: Scan, classes: np.ndarray) -> Dices:
@@ -296,58 +255,6 @@ def one_person_twice(bench: Bench, first: Case, second: Case) -> list[Finding]:
     return findings
 
 
-def markdown(findings: Sequence[Finding], ages: dict[str, float]) -> list[str]:
-    """The table: each target, and the mean and the worst of what was found."""
-    by_what: dict[str, dict[str, float]] = defaultdict(dict)
-    for finding in findings:
-        if not finding.structure:
-            by_what[finding.what][finding.scan] = finding.value
-    own = by_what[UNCHANGED]
-    old = [value for scan, value in own.items() if ages.get(scan, OLD) > OLD]
-    young = [value for scan, value in own.items() if ages.get(scan, YOUNG) < YOUNG]
-    lines = ["| loss of Dice, unless said otherwise | must | aim | mean | worst (scan) | n |"]
-    lines += ["|---|---:|---:|---:|---:|---:|"]
-    for what, target in TARGETS.items():
-        goals = ["" if goal is None else f"{goal:g}" for goal in (target.must, target.aim)]
-        values = by_what.get(what, {})
-        if what == AGES and old and young:
-            loss = f"{np.mean(young) - np.mean(old):.4f}"
-            cells = [loss, f"{np.mean(young) - min(old):.4f}", f"{len(old)} and {len(young)}"]
-        elif values:
-            # Dice is good when large, everything else when small.
-            worst = (min if "Dice of" in what else max)(values, key=lambda scan: values[scan])
-            digits = 1 if what == SOON or what.endswith(", %") else 4
-            mean = np.mean(list(values.values()))
-            cells = [
-                f"{mean:.{digits}f}",
-                f"{values[worst]:.{digits}f} ({worst})",
-                f"{len(values)}",
-            ]
-        else:
-            cells = ["-", "-", "0"]
-        lines.append(f"| {' | '.join([what, *goals, *cells])} |")
-    return lines
-
-
-def _ages(folder: Path) -> dict[str, float]:
-    """Years of each scan's person, where a table knows them."""
-    if not (folder / "subjects.csv").is_file():
-        return {}
-    with (folder / "subjects.csv").open(newline="") as file:
-        return {row["scan"]: float(row["age"]) for row in csv.DictReader(file) if row.get("age")}
-
-
-def _write(bench: Bench, findings: Sequence[Finding], lines: Sequence[str], folder: Path) -> None:
-    table, text = folder / "robustness.csv", folder / "robustness.md"
-    with complete_files([table, text], overwrite=True) as (csv_file, markdown_file):
-        with csv_file.open("w", newline="") as file:
-            writer = csv.DictWriter(file, asdict(findings[0]))
-            writer.writeheader()
-            writer.writerows(asdict(finding) for finding in findings)
-        title = f"# {bench.model.name} (sha256 `{bench.model.sha256[:16]}`)"
-        markdown_file.write_text("\n".join([title, "", *lines]) + "\n")
-
-
 def main() -> None:
     """Measure, print the table and write it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -386,10 +293,10 @@ def main() -> None:
         for other in by_subject[labelled.subject]:
             findings += one_person_twice(bench, other, case)
         by_subject[labelled.subject].append(case)
-    lines = markdown(findings, _ages(args.data))
+    lines = markdown(findings, ages_of(args.data))
     if trained := [scan.name for scan in scans if scan.split == "train"]:
         lines += ["", f"Of the split train, so perhaps trained on: {', '.join(trained)}."]
-    _write(bench, findings, lines, args.output)
+    write(f"{model.name} (sha256 `{model.sha256[:16]}`)", findings, lines, args.output)
     print("\n".join(lines))
 
 

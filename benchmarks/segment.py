@@ -18,6 +18,7 @@ import time
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
@@ -31,7 +32,7 @@ PLAIN_STEPS = 100
 STAGES = ("load", "align", "fit", "decode")
 
 
-def measure_here(path: Path, model: str, threads: int) -> dict:
+def measure_here(path: Path, model: str, threads: int) -> dict[str, Any]:
     """Segment once in this process: report, and peak memory in MB."""
     report = segment(path, model=model, threads=threads, device="cpu").report
     return {"report": report, "peak": peak_memory() / 1e6}
@@ -47,12 +48,13 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def measure(path: Path, model: str, threads: int) -> dict:
+def measure(path: Path, model: str, threads: int) -> dict[str, Any]:
     """`measure_here` in a fresh process."""
     words = [str(path), "--child", "--model", model, "--threads", str(threads)]
     command = [sys.executable, "-m", "benchmarks.segment", *words]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
 
 
 def plain_seconds(scan: Scan, plain: PlainFit) -> float:
@@ -90,7 +92,7 @@ def main() -> None:
 
 
 def _print_table(
-    scan: Scan, args: argparse.Namespace, rounds: list[dict], recipe: list[float]
+    scan: Scan, args: argparse.Namespace, rounds: list[dict[str, Any]], recipe: list[float]
 ) -> None:
     reports = [r["report"] for r in rounds]
     size, voxel = scan.shape, scan.voxel_size.round(3).tolist()

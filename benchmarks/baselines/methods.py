@@ -47,7 +47,8 @@ def untrained(name: str, task: Task, settings: dict[str, int]) -> Method:
     unknown = settings.keys() - signature(make).parameters.keys()
     if unknown:
         raise InputError(f"{name} has no {', '.join(sorted(unknown))}; leave that out")
-    return make(task, **settings)
+    method: Method = make(task, **settings)
+    return method
 
 
 def begin(name: str, task: Task, settings: dict[str, int], folder: Path) -> Method:

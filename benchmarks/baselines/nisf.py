@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
@@ -92,9 +93,11 @@ class Nisf(Method):
         self.network = CodedNetwork(len(task.protocol.ids))
 
     @property
+    @override
     def size(self) -> int:
         return count(self.network)
 
+    @override
     def train(self, work: Path) -> float:
         train = self.task.examples("train", self.variants)
         codes = 0.01 * torch.randn(len(train), CODE)
@@ -134,6 +137,7 @@ class Nisf(Method):
             adam.step(FIT_RATE * (0.505 + 0.495 * math.cos(math.pi * step / FIT_STEPS)))
         return code.detach()
 
+    @override
     def label(self, scan: Scan, brain: np.ndarray) -> np.ndarray:
         points = self.task.points(scan, brain)
         code = self.fit(points)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import override
 
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
@@ -49,7 +50,9 @@ class PointwiseNetwork(nn.Module):
 
     def forward(self, points: Points) -> Tensor:
         """Class scores (N, classes)."""
-        return self.head(torch.cat([fourier_code(points.positions, WAVELENGTHS), points.seen], 1))
+        code = fourier_code(points.positions, WAVELENGTHS)
+        scores: Tensor = self.head(torch.cat([code, points.seen], 1))
+        return scores
 
 
 class Pointwise(Method):
@@ -71,14 +74,17 @@ class Pointwise(Method):
         self.network = PointwiseNetwork(len(task.protocol.ids))
 
     @property
+    @override
     def size(self) -> int:
         return count(self.network)
 
+    @override
     def train(self, work: Path) -> float:
         train, val = self.task.examples("train", self.variants), self.task.examples("val")
 
         def logits(_: LabelledPoints, points: Points) -> Tensor:
-            return self.network(points)
+            scores: Tensor = self.network(points)
+            return scores
 
         def losses(generator: torch.Generator) -> dict[str, Tensor]:
             chosen = some(train, self.loop.scans, generator)
@@ -91,6 +97,7 @@ class Pointwise(Method):
         optimise("pointwise", work, parameters, self.loop, SEED, losses, score)
         return logged_seconds(work / "pointwise.csv")
 
+    @override
     def label(self, scan: Scan, brain: np.ndarray) -> np.ndarray:
         points = self.task.points(scan, brain).take(slice(None))
         with torch.no_grad():

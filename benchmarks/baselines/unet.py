@@ -15,6 +15,7 @@ import torch
 from monai.inferers import sliding_window_inference
 from monai.networks.nets import BasicUNet
 from torch import Tensor
+from typing_extensions import override
 
 from benchmarks.baselines.data import SEED, Task
 from benchmarks.baselines.grids import Grid
@@ -65,9 +66,11 @@ class UNet3d(Method):
         self._mirrored[:classes] = torch.from_numpy(partners)
 
     @property
+    @override
     def size(self) -> int:
         return count(self.network)
 
+    @override
     def train(self, work: Path) -> float:
         train = [self._volume(scan) for scan in self.task.of_split("train")]
         val = self._judged_patches()
@@ -115,18 +118,22 @@ class UNet3d(Method):
 
     def _scores(self, images: Tensor) -> Tensor:
         """Class scores (B, classes, X, Y, Z) of patches (B, 1, X, Y, Z)."""
-        return self.network(images)
+        scores: Tensor = self.network(images)
+        return scores
 
     @torch.no_grad()
+    @override
     def label(self, scan: Scan, brain: np.ndarray) -> np.ndarray:
         grid = Grid.of(scan, brain)
         return self.task.protocol.to_ids(grid.back(self._whole(grid.image(scan))))
 
     def _whole(self, image: Tensor) -> Tensor:
         """Class scores (classes, X, Y, Z) of a whole image (1, X, Y, Z)."""
-        return sliding_window_inference(
+        scores = sliding_window_inference(
             image[None], self.shape, 2, self._scores, overlap=0.5, mode="gaussian"
-        )[0]
+        )
+        assert isinstance(scores, Tensor)  # the network has one output, so not a tuple
+        return scores[0]
 
 
 class UNet2d(UNet3d):
@@ -149,7 +156,8 @@ class UNet2d(UNet3d):
         super().__init__(task, steps)
 
     def _scores(self, images: Tensor) -> Tensor:
-        return self.network(images[..., 0, :])[..., None, :]
+        scores: Tensor = self.network(images[..., 0, :])
+        return scores[..., None, :]
 
     def _whole(self, image: Tensor) -> Tensor:
         slices = image.permute(2, 0, 1, 3)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -31,10 +31,12 @@ from src_core.fitting.decode import decode_all
 from src_core.io.scan import scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.results.measure import psnr
-from src_core.results.segmentation import Segmentation
 from src_core.segment import segment
 from src_core.space.points import brain_points
 from src_core.space.regions import unmask
+
+if TYPE_CHECKING:
+    from src_core.results.segmentation import Segmentation
 
 REFERENCE, NETWORK = "all voxels fitted", "network asked at all voxels"
 INTERPOLATED, PROBABILITIES = "interpolated scan fitted", "interpolated probabilities"

@@ -128,8 +128,8 @@ def test_a_code_is_found_by_which_the_network_shows_the_scan() -> None:
 
 def write_score(folder: Path, method: str, scan: str, dice: float, split: str = "test") -> None:
     structures = [
-        {"id": id, "name": name, "dice": dice - lower, "hd95_mm": 1.0}
-        for id, name, lower in (
+        {"id": label, "name": name, "dice": dice - lower, "hd95_mm": 1.0}
+        for label, name, lower in (
             (10, "Thalamus", 0.0),
             (16, "Brain-Stem", 0.1),
             (172, "Vermis", 0.5),

@@ -130,7 +130,7 @@ def write_variant(voxels: np.ndarray, affine: np.ndarray, variant: Variant, path
 def centroids(label_map: np.ndarray, affine: np.ndarray) -> dict[int, np.ndarray]:
     """Return the centre of each label in world mm, without background."""
     return {
-        int(id): apply_affine(affine, np.argwhere(label_map == id).mean(axis=0))
-        for id in np.unique(label_map)
-        if id
+        int(label): apply_affine(affine, np.argwhere(label_map == label).mean(axis=0))
+        for label in np.unique(label_map)
+        if label
     }
