@@ -39,7 +39,8 @@ class Original:
     @property
     def centre(self) -> np.ndarray:
         """Of the brain, world mm."""
-        return apply_affine(self.scan.affine, np.argwhere(self.mask).mean(axis=0))
+        centre: np.ndarray = apply_affine(self.scan.affine, np.argwhere(self.mask).mean(axis=0))
+        return centre
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,9 @@ def _move(original: Original, axis: int) -> np.ndarray:
     """Turn the head about a world axis through its centre and push it along the same: 4x4."""
     direction = np.eye(3)[axis]
     turn = Rotation.from_rotvec(TURN * direction, degrees=True).as_matrix()
-    return from_matvec(turn, original.centre - turn @ original.centre + SHIFT * direction)
+    shift = original.centre - turn @ original.centre + SHIFT * direction
+    moved: np.ndarray = from_matvec(turn, shift)
+    return moved
 
 
 def _moved_header(original: Original, axis: int) -> Changed:
@@ -129,7 +132,7 @@ def _thick_slices(original: Original) -> Changed:
 def _smooth(shape: tuple[int, ...], width: float, seed: int) -> np.ndarray:
     """A smooth field of mean 0 and standard deviation 1; `width` in voxels."""
     noise = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    field = ndimage.gaussian_filter(noise, width)
+    field: np.ndarray = ndimage.gaussian_filter(noise, width)
     return (field - field.mean()) / field.std()
 
 

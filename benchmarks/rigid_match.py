@@ -24,7 +24,8 @@ def nearest_rigid(affine: np.ndarray, centre: np.ndarray) -> np.ndarray:
     """The rotation nearest to an affine map, with the shift that moves `centre` alike: 4x4."""
     left, _, right = np.linalg.svd(affine[:3, :3])
     turn = left @ np.diag([1, 1, np.linalg.det(left @ right)]) @ right
-    return from_matvec(turn, apply_affine(affine, centre) - turn @ centre)
+    rigid: np.ndarray = from_matvec(turn, apply_affine(affine, centre) - turn @ centre)
+    return rigid
 
 
 def rigid_match(
@@ -63,7 +64,8 @@ def rigid_match(
 
     def matrix(numbers: np.ndarray) -> np.ndarray:
         turn = Rotation.from_rotvec(numbers[:3] / _ARM_MM).as_matrix()
-        return rigid @ from_matvec(turn, centre - turn @ centre + numbers[3:])
+        change: np.ndarray = from_matvec(turn, centre - turn @ centre + numbers[3:])
+        return rigid @ change
 
     def loss(numbers: np.ndarray) -> float:
         where = apply_affine(to_voxels @ matrix(numbers), positions).T
@@ -77,7 +79,8 @@ def rigid_match(
 
 def _blurred(scan: Scan, mask: np.ndarray) -> np.ndarray:
     inside = np.where(mask, scan.voxels, 0)
-    return ndimage.gaussian_filter(inside, BLUR_MM / scan.voxel_size)
+    blurred: np.ndarray = ndimage.gaussian_filter(inside, BLUR_MM / scan.voxel_size)
+    return blurred
 
 
 def labels_there(labels: np.ndarray, scan: Scan, fixed: Scan, to_fixed: np.ndarray) -> np.ndarray:
@@ -92,4 +95,5 @@ def labels_there(labels: np.ndarray, scan: Scan, fixed: Scan, to_fixed: np.ndarr
         World mm of `scan` -> world mm of `fixed`.
     """
     back = np.linalg.inv(to_fixed @ scan.affine) @ fixed.affine
-    return ndimage.affine_transform(labels, back, output_shape=fixed.shape, order=0)
+    there: np.ndarray = ndimage.affine_transform(labels, back, output_shape=fixed.shape, order=0)
+    return there

@@ -77,7 +77,8 @@ class Grid:
         found = [sample_grid(scores, piece, "border").argmax(1) for piece in places.split(_PIECE)]
         classes = np.zeros(turned.shape, np.uint8)
         classes[turned] = torch.cat(found).numpy()
-        return apply_orientation(classes, ornt_transform(_RAS, self.orientation))
+        back: np.ndarray = apply_orientation(classes, ornt_transform(_RAS, self.orientation))
+        return back
 
     def _turned(self, values: np.ndarray) -> np.ndarray:
         return np.ascontiguousarray(apply_orientation(values, self.orientation))
