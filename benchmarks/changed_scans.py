@@ -132,8 +132,9 @@ def _thick_slices(original: Original) -> Changed:
 def _smooth(shape: tuple[int, ...], width: float, seed: int) -> np.ndarray:
     """A smooth field of mean 0 and standard deviation 1; `width` in voxels."""
     noise = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    field: np.ndarray = ndimage.gaussian_filter(noise, width)
-    return (field - field.mean()) / field.std()
+    field = ndimage.gaussian_filter(noise, width)
+    standard: np.ndarray = (field - field.mean()) / field.std()
+    return standard
 
 
 def _looser_mask(original: Original, millimetres: float = 2.0) -> Changed:

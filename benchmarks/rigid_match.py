@@ -64,8 +64,8 @@ def rigid_match(
 
     def matrix(numbers: np.ndarray) -> np.ndarray:
         turn = Rotation.from_rotvec(numbers[:3] / _ARM_MM).as_matrix()
-        change: np.ndarray = from_matvec(turn, centre - turn @ centre + numbers[3:])
-        return rigid @ change
+        moved: np.ndarray = rigid @ from_matvec(turn, centre - turn @ centre + numbers[3:])
+        return moved
 
     def loss(numbers: np.ndarray) -> float:
         where = apply_affine(to_voxels @ matrix(numbers), positions).T

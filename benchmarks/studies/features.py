@@ -73,7 +73,8 @@ def colours(network: CoordinateNetwork, prepared: Preparation, where: np.ndarray
     main = (known - mean) @ directions[:3].T
     low, high = np.quantile(main, (0.02, 0.98), axis=0)
     shown = decode(network, prepared.points, "features", torch.from_numpy(where))
-    return np.clip(((shown - mean) @ directions[:3].T - low) / (high - low), 0, 1)
+    shares: np.ndarray = ((shown - mean) @ directions[:3].T - low) / (high - low)
+    return shares.clip(0, 1)
 
 
 def fitted(
