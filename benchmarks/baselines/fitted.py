@@ -11,10 +11,11 @@ import time
 from copy import deepcopy
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from benchmarks.baselines.data import SEED, LabelledPoints, Task
 from benchmarks.baselines.method import Method
@@ -68,9 +69,11 @@ class FittedFromRandom(Method):
         self.model: Model | None = None
 
     @property
+    @override
     def size(self) -> int:
         return sum(value.numel() for value in self.network.shared_state().values())
 
+    @override
     def train(self, work: Path) -> float:
         train, val = self.task.examples("train", self.variants), self.task.examples("val")
         seconds = self.start(train, work)
@@ -88,11 +91,11 @@ class FittedFromRandom(Method):
         self.model = load_model(path)
         return seconds + logged_seconds(work / "head.csv")
 
-    def start(self, train: list[LabelledPoints], work: Path) -> float:
+    def start(self, train: list[LabelledPoints], work: Path) -> float:  # noqa: ARG002
         """Find the start of all fits; returns the seconds this took."""
         return 0.0
 
-    def _fitted(self, example: LabelledPoints) -> dict:
+    def _fitted(self, example: LabelledPoints) -> dict[str, Any]:
         network = deepcopy(self.network)
         started = time.perf_counter()
         for _ in Fit(network, example.points, self.fit):
@@ -136,6 +139,7 @@ class FittedFromRandom(Method):
             licence="for comparison only",
         )
 
+    @override
     def label(self, scan: Scan, brain: np.ndarray) -> np.ndarray:
         assert self.model is not None, "train comes first"
         # A start that knows no brain has no picture of the template to align to.
@@ -164,6 +168,7 @@ class FittedFromImages(FittedFromRandom):
         super().__init__(task, steps, iterations)
         self.outer = LoopSettings(outer_steps, rate=5e-4, scans=1)
 
+    @override
     def start(self, train: list[LabelledPoints], work: Path) -> float:
         parameters = self.network.fitted_parameters()
         adapted = deepcopy(self.network)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from benchmarks.baselines.method import Method
 from src_core.models.model import load_model
 from src_core.segment import segment
@@ -38,12 +40,15 @@ class ModelFile(Method):
         self.title = f"{self.model.name} ({self.model.card.family}{stopped})"
 
     @property
+    @override
     def size(self) -> int:
         return self.model.size
 
+    @override
     def train(self, work: Path) -> float | None:
         return None if self.minutes is None else 60 * self.minutes
 
+    @override
     def label(self, scan: Scan, brain: np.ndarray) -> np.ndarray:
         return segment(
             scan, model=self.model, mask=brain, iterations=self.iterations, device="cpu"

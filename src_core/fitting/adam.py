@@ -5,6 +5,7 @@ first click; here the state is also small enough to be put into a checkpoint as 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -73,7 +74,7 @@ class Adam:
         """What a checkpoint needs to go on to the same result."""
         return {"count": self.count, "means": self.means, "squares": self.squares}
 
-    def load_state(self, state: dict) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint's state."""
         self.count = state["count"]
         self.means = [mean.clone() for mean in state["means"]]

@@ -76,7 +76,7 @@ class PointValues:
     @property
     def entropy(self) -> Tensor:
         """Entropy of the class probabilities, in bits, shape (N,)."""
-        return torch.special.entr(self.probabilities).sum(1) / np.log(2)
+        return torch.special.entr(self.probabilities).sum(1) / math.log(2)
 
     @property
     def intensity(self) -> Tensor:
