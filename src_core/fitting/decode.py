@@ -76,7 +76,8 @@ class PointValues:
     @property
     def entropy(self) -> Tensor:
         """Entropy of the class probabilities, in bits, shape (N,)."""
-        return torch.special.entr(self.probabilities).sum(1) / math.log(2)
+        nats: Tensor = torch.special.entr(self.probabilities).sum(1)
+        return nats / math.log(2)
 
     @property
     def intensity(self) -> Tensor:
