@@ -1,4 +1,4 @@
-# `make demo` and `make test` set up everything they need in .venv, with the tested versions.
+# `make demo`, `make test` and `make package` set up everything they need in .venv, with the tested versions.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ SCREEN := there is always one
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-pyside lint benchmark virtual-screen clean
+.PHONY: demo test test-slow test-pyside lint package benchmark virtual-screen clean
 
 demo: $(VENV)/demo.stamp
 	mkdir -p demo
@@ -47,6 +47,13 @@ lint: $(VENV)/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# What would be published: built from the sources alone, then checked.
+package: $(VENV)/package.stamp
+	rm -rf dist
+	$(BIN)/validate-pyproject pyproject.toml
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/twine check --strict dist/*
+
 benchmark: $(VENV)/test.stamp virtual-screen
 	$(BIN)/python -m benchmarks.fit_step
 	$(BIN)/python -m benchmarks.segment
@@ -67,6 +74,10 @@ $(VENV)/test.stamp: $(BIN)/python setup.cfg constraints.txt
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,test]"
 	touch $@
 
+$(VENV)/package.stamp: $(BIN)/python setup.cfg constraints.txt
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[package]"
+	touch $@
+
 $(VENV_PYSIDE)/test.stamp: $(VENV_PYSIDE)/bin/python setup.cfg constraints.txt
 	$(VENV_PYSIDE)/bin/python -m pip install --constraint constraints.txt \
 		--editable ".[demo,test,pyside6]"
@@ -74,4 +85,4 @@ $(VENV_PYSIDE)/test.stamp: $(VENV_PYSIDE)/bin/python setup.cfg constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_PYSIDE) demo
+	rm -rf $(VENV) $(VENV_PYSIDE) demo dist
