@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,9 +99,3 @@ def transform_of(layer: Layer) -> np.ndarray:
     steps = [np.array(layer.data_to_world(step)) - origin for step in np.eye(layer.ndim)]
     matrix: np.ndarray = from_matvec(np.stack(steps, axis=1), origin)
     return matrix
-
-
-def largest_shift(a: np.ndarray, b: np.ndarray, shape: tuple[int, ...]) -> float:
-    """Return how far apart two matrices place a corner of a layer, at most."""
-    corners = np.array([(*corner, 1) for corner in product(*((0, n - 1) for n in shape))])
-    return float(np.linalg.norm(corners @ (a - b).T, axis=1).max())

@@ -14,17 +14,15 @@ from napari_metaseg.layers.frame import (
     Frame,
     frame_of_axis_labels,
     frame_of_scan,
-    largest_shift,
     transform_of,
 )
 from napari_metaseg.layers.orientation import Orientation, obliquity
 from napari_metaseg.layers.scan_layers import METADATA_KEY
 from src_core.errors import InputError
-from src_core.io.scan import Scan, grid_from_array, scan_from_array
+from src_core.io.grid import Grid
+from src_core.io.scan import Scan, scan_from_array, unchecked_scan
 
 Geometry = tuple[Scan, Orientation]
-
-_SAME_PLACE_VOXELS = 0.01
 
 
 def scan_of(layer: Layer) -> Geometry:
@@ -88,7 +86,7 @@ def geometry_of(layer: Layer) -> Geometry:
         return known
     affine, orientation = _geometry_in(_frame(layer), layer)
     values = orientation.to_scan(layer.data)
-    return grid_from_array(values, affine, f"layer {layer.name!r}"), orientation
+    return unchecked_scan(values, affine, f"layer {layer.name!r}"), orientation
 
 
 def labels_on_grid(labels: Layer, scan_layer: Layer, what: str) -> np.ndarray:
@@ -114,24 +112,24 @@ def labels_on_grid(labels: Layer, scan_layer: Layer, what: str) -> np.ndarray:
     """
     _check_kind(scan_layer, Image)
     _check_kind(labels, Labels)
-    shape = scan_layer.data.shape
     advice = (
         f"open a {what} that was drawn on this scan, resample it to the scan's grid with"
         " nearest-neighbour interpolation, or paint on a new labels layer"
     )
+    shape = scan_layer.data.shape
+    # Asked first, for a slice has no place in the frame of a volume.
     if labels.data.shape != shape:
         raise InputError(
             f"{what} {labels.name!r} has shape {labels.data.shape}, the scan {shape}; {advice}"
         )
     frame = _frame(scan_layer)
     attached = _attached(labels)
-    to_world = frame.world @ transform_of(scan_layer)
-    labels_to_world = (frame_of_scan(*attached) if attached else frame).world @ transform_of(labels)
-    shift = largest_shift(to_world, labels_to_world, shape)
-    if shift > _SAME_PLACE_VOXELS * np.linalg.norm(to_world[:, :-1], axis=0).min():
-        raise InputError(
-            f"{what} {labels.name!r} lies up to {shift:.3g} mm off the scan's voxels; {advice}"
-        )
+    labels_frame = frame_of_scan(*attached) if attached else frame
+    grid, labels_grid = (
+        Grid(layer.data.shape, of_layer.world @ transform_of(layer))
+        for layer, of_layer in ((scan_layer, frame), (labels, labels_frame))
+    )
+    grid.require_same(labels_grid, f"{what} {labels.name!r}", owner="the scan", advice=advice)
     known = _own_geometry(scan_layer) or _geometry_in(frame, scan_layer)
     return np.array(known[1].to_scan(labels.data), dtype=np.int32, order="C")
 
@@ -190,11 +188,7 @@ def _geometry_beneath(layer: Layer) -> Geometry | None:
 def _fits(layer: Layer, scan: Scan, orientation: Orientation) -> bool:
     """Whether each voxel of the layer is shown where that of the scan is."""
     shape = orientation.to_display(scan.voxels).shape
-    if layer.data.shape != shape:
-        return False
-    voxel = np.linalg.norm(orientation.affine[:, :-1], axis=0).min()
-    shift = largest_shift(transform_of(layer), orientation.affine, shape)
-    return bool(shift <= _SAME_PLACE_VOXELS * voxel)
+    return Grid(shape, orientation.affine).is_same(Grid(layer.data.shape, transform_of(layer)))
 
 
 def _check_kind(layer: Layer, *kinds: type[Layer]) -> None:

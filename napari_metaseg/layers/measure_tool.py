@@ -43,9 +43,7 @@ def measure_labels(
     }
     if reference is not None:
         compared = NamedLabels.of_layer(reference)
-        affine = measured.scan.affine
-        same_shape = compared.label_map.shape == measured.label_map.shape
-        if not same_shape or not np.allclose(compared.scan.affine, affine, atol=0.01):
+        if not measured.scan.grid.is_same(compared.scan.grid):
             raise InputError(
                 f"{reference.name!r} is not on the grid of {labels.name!r}; resample it"
             )

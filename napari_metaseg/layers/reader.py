@@ -14,7 +14,8 @@ from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import LayerData, labels_layer, scan_layer
 from src_core.errors import InputError
 from src_core.io.export import companion, image_stem
-from src_core.io.scan import declares_labels, read_label_map, read_scan
+from src_core.io.image_file import declares_labels
+from src_core.io.scan import read_label_map, read_scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
-from nibabel.affines import apply_affine, voxel_sizes
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from src_core.datasets.mapping import to_classes
 from src_core.errors import InputError
 from src_core.io.files import digest
-from src_core.io.scan import Scan, read_label_map, read_on_grid, read_scan, spatial_shape
+from src_core.io.grid import Grid
+from src_core.io.image_header import spatial_shape
+from src_core.io.scan import Scan, read_label_map, read_on_grid, read_scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-_SAME_GRID_VOXELS = 0.01
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,9 @@ def check(scans: Iterable[LabelledScan], mapping: np.ndarray) -> None:
         labels = read_label_map(scan.labels)
         if labels is None:
             raise InputError(f"{scan.labels} does not hold whole numbers; give a label map")
-        _check_same_grid(scan.labels, (labels.shape, labels.affine), grid)
+        _require_same_grid(scan.labels, labels.grid, grid)
         if scan.mask:
-            _check_same_grid(scan.mask, _read_grid(scan.mask), grid)
+            _require_same_grid(scan.mask, _read_grid(scan.mask), grid)
         to_classes(np.unique(labels.voxels), mapping, scan.labels)
 
 
@@ -130,27 +129,17 @@ def read_mask(scan: LabelledScan, image: Scan) -> np.ndarray | None:
     return read_on_grid(scan.mask, image, "mask") if scan.mask else None
 
 
-def _read_grid(path: Path) -> tuple[tuple[int, ...], np.ndarray]:
-    """Shape, as three axes, and affine of an image, by its header alone."""
+def _read_grid(path: Path) -> Grid:
+    """Grid of an image, with three axes, by its header alone."""
     try:
         image = nib.load(path)
     except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(f"{path} cannot be read ({error}); copy or export it again") from error
     if not isinstance(image, SpatialImage):
         raise InputError(f"{path} is not a NIfTI or MGH file; convert it to .nii.gz")
-    return spatial_shape(image.shape, str(path)), image.affine
+    return Grid(spatial_shape(image.shape, str(path)), image.affine)
 
 
-def _check_same_grid(
-    path: Path,
-    grid: tuple[tuple[int, ...], np.ndarray],
-    scan_grid: tuple[tuple[int, ...], np.ndarray],
-) -> None:
-    (shape, affine), (scan_shape, scan_affine) = grid, scan_grid
+def _require_same_grid(path: Path, grid: Grid, scan_grid: Grid) -> None:
     advice = "resample it to the scan's grid with nearest-neighbour interpolation"
-    if shape != scan_shape:
-        raise InputError(f"{path} has shape {shape}, its scan {scan_shape}; {advice}")
-    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(shape) - 1)
-    shift = np.linalg.norm(apply_affine(affine - scan_affine, corners), axis=1).max()
-    if not shift <= _SAME_GRID_VOXELS * voxel_sizes(scan_affine).min():
-        raise InputError(f"{path} lies up to {shift:.3g} mm off its scan's voxels; {advice}")
+    scan_grid.require_same(grid, str(path), owner="its scan", advice=advice)

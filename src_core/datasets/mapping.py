@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src_core.errors import InputError
-from src_core.io.labels import Protocol
 from src_core.io.tables import read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from src_core.datasets.settings import DataSettings
+    from src_core.io.labels import Protocol
 
 IGNORED = 255
 """Class of voxels that take part in no loss and no score."""
@@ -48,7 +48,7 @@ def read_mapping(data: DataSettings, protocol: Protocol) -> np.ndarray:
     InputError
         If the table has no column for the protocol, or an entry is no id.
     """
-    classes = {int(id): place for place, id in enumerate(protocol.ids)}
+    classes = {int(label): number for number, label in enumerate(protocol.ids)}
     if len(classes) > UNKNOWN:
         raise InputError(f"protocol {protocol.name}: at most {UNKNOWN - 1} structures are trained")
     by_id = {0: 0, **_listed_classes(data, protocol, classes)}
@@ -103,26 +103,27 @@ def _listed_classes(
     if table:
         column, pairs = _pairs_of_table(table, data.mapping_column, protocol)
     elif isinstance(data.mapping, dict):
-        column, pairs = protocol.name, [(id, str(value)) for id, value in data.mapping.items()]
+        column, pairs = protocol.name, [(key, str(value)) for key, value in data.mapping.items()]
     else:
         return dict(classes)
     where = table or "mapping"
     listed: dict[int, int] = {}
     for text, value in pairs:
-        id = _whole(text, f"{where}: the label id")
-        if id > _LARGEST_ID:
-            raise InputError(f"{where}: the label id {id} is above {_LARGEST_ID}; renumber it")
-        if id in listed:
-            raise InputError(f"{where}: the label id {id} is listed twice; list it once")
+        label = _whole(text, f"{where}: the label id")
+        if label > _LARGEST_ID:
+            raise InputError(f"{where}: the label id {label} is above {_LARGEST_ID}; renumber it")
+        if label in listed:
+            raise InputError(f"{where}: the label id {label} is listed twice; list it once")
         if value == "ignore":
-            listed[id] = IGNORED
+            listed[label] = IGNORED
             continue
-        goal = _whole(value, f"{where}: what label id {id} becomes ('ignore', or an id)")
+        goal = _whole(value, f"{where}: what label id {label} becomes ('ignore', or an id)")
         if goal not in classes and column == protocol.name:
             raise InputError(
-                f"{where}: label id {id} becomes {goal}, which is no id of protocol {protocol.name}"
+                f"{where}: label id {label} becomes {goal}, which is no id of protocol"
+                f" {protocol.name}"
             )
-        listed[id] = classes.get(goal, 0)
+        listed[label] = classes.get(goal, 0)
     return listed
 
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from src_core.errors import InputError
 from src_core.io.files import complete_files
+from src_core.io.image_file import INTENT_LABEL
 from src_core.io.labels import Protocol, Structure
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _NIFTI_SUFFIXES = (".nii.gz", ".nii")
 _IMAGE_SUFFIXES = (*_NIFTI_SUFFIXES, ".mgz", ".mgh")
-_INTENT_LABEL = 1002
 _INTENT_VECTOR = 1007
 _RAS_TO_LPS = np.array([-1, -1, 1], dtype=np.float32)
 
@@ -88,7 +88,7 @@ def write_labels(
     _check_suffix(path, _IMAGE_SUFFIXES)
     paths = [Path(path), companion(path, ".tsv"), companion(path, ".json")]
     with complete_files(paths, overwrite, _source(scan)) as (image, table, description):
-        _save_image(label_map.astype(dtype), scan, image, _INTENT_LABEL)
+        _save_image(label_map.astype(dtype), scan, image, INTENT_LABEL)
         _save_text(_bids_table(_structures(protocol)), table)
         _save_text(_json(details), description)
     return paths

@@ -132,7 +132,8 @@ class Protocol:
     def to_ids(self, classes: np.ndarray) -> np.ndarray:
         """Turn class indices into label ids (uint8, or int16 when an id is above 255)."""
         small = self.ids.max() <= np.iinfo(np.uint8).max
-        return self.ids.astype(np.uint8 if small else np.int16)[classes]
+        label_map: np.ndarray = self.ids.astype(np.uint8 if small else np.int16)[classes]
+        return label_map
 
     def to_json(self) -> dict[str, Any]:
         """Return the protocol as plain values that JSON can hold."""

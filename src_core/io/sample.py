@@ -41,7 +41,8 @@ class Ellipsoid:
         offset = (position - centre) / radii
         radius = np.sqrt((offset**2).sum(axis=0))
         slope = np.sqrt(((offset / radii) ** 2).sum(axis=0))
-        return radius * (1 - radius) / np.maximum(slope, 1e-6)
+        depth: np.ndarray = radius * (1 - radius) / np.maximum(slope, 1e-6)
+        return depth
 
 
 # Everything is mirrored at the midplane: x stands for |x|.
@@ -177,7 +178,8 @@ def _distance_to_sulci(
     """
     field, slope = _random_waves(position, wavelength, random)
     sheet = np.abs(field) / np.maximum(slope, 1e-3)
-    return np.hypot(sheet, np.maximum(depth - deepest, 0))
+    distance: np.ndarray = np.hypot(sheet, np.maximum(depth - deepest, 0))
+    return distance
 
 
 def _random_waves(

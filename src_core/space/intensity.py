@@ -63,7 +63,10 @@ class IntensityScale:
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
         """The scan's intensities -> normalised, float32 in 0..`HIGHEST`."""
-        return np.clip(_extended(values, self.knots, self.goals), 0, HIGHEST).astype(np.float32)
+        normalised: np.ndarray = np.clip(
+            _extended(values, self.knots, self.goals), 0, HIGHEST
+        ).astype(np.float32)
+        return normalised
 
     def restore(self, values: np.ndarray) -> np.ndarray:
         """Normalised intensities -> the scan's, float32."""
@@ -75,4 +78,5 @@ def _extended(values: np.ndarray, x: tuple[float, ...], y: tuple[float, ...]) ->
     far = 1e3
     before = (x[0] - far * (x[1] - x[0]), y[0] - far * (y[1] - y[0]))
     after = (x[-1] + far * (x[-1] - x[-2]), y[-1] + far * (y[-1] - y[-2]))
-    return np.interp(values, (before[0], *x, after[0]), (before[1], *y, after[1]))
+    found: np.ndarray = np.interp(values, (before[0], *x, after[0]), (before[1], *y, after[1]))
+    return found

@@ -81,7 +81,10 @@ class BrainPoints:
         self, values: np.ndarray, which: Tensor | np.ndarray | slice = slice(None)
     ) -> np.ndarray:
         """Normalised intensities (n,) of some points -> the scan's own, float32."""
-        return self.scale.restore(values) * self.bias.at(self.indices[which].cpu().numpy())
+        restored: np.ndarray = self.scale.restore(values) * self.bias.at(
+            self.indices[which].cpu().numpy()
+        )
+        return restored
 
     def to(self, device: torch.device) -> "BrainPoints":
         """The same points on another device."""
@@ -221,7 +224,8 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
 def _blurred(picture: np.ndarray, widths: np.ndarray) -> np.ndarray:
     if not widths.any():
         return picture
-    return ndimage.gaussian_filter(picture, widths, mode="constant", truncate=3.0)
+    blurred: np.ndarray = ndimage.gaussian_filter(picture, widths, mode="constant", truncate=3.0)
+    return blurred
 
 
 def _differences(

@@ -65,7 +65,8 @@ class CoarseGrid:
         padded = np.pad(values, [(0, n) for n in surplus], mode="edge")
         i, j, k = self.blocks
         a, b, c = self.steps
-        return padded.reshape(i, a, j, b, k, c).mean((1, 3, 5), dtype=np.float32)
+        means: np.ndarray = padded.reshape(i, a, j, b, k, c).mean((1, 3, 5), dtype=np.float32)
+        return means
 
     def fine(self, values: np.ndarray) -> np.ndarray:
         """Values of the blocks, interpolated linearly at the voxels, float32."""
@@ -122,7 +123,8 @@ def moved(values: np.ndarray, back: np.ndarray) -> np.ndarray:
 
 def followed(last: np.ndarray, first: np.ndarray) -> np.ndarray:
     """Displacements of two moves, one after the other, shape (3, I, J, K) each."""
-    return last + moved(first, last)
+    both: np.ndarray = last + moved(first, last)
+    return both
 
 
 def _gradient(values: np.ndarray, size: np.ndarray) -> np.ndarray:

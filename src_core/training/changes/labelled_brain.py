@@ -47,4 +47,7 @@ def box_around(mask: np.ndarray, margin: np.ndarray) -> tuple[slice, ...]:
 def normalised(voxels: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Brightness 0 to about 1, float32; the brightest vessels are cut off."""
     low, high = np.quantile(voxels[mask], (0.001, 0.98))
-    return np.clip((voxels - low) / max(high - low, 1e-6), 0, 1.5).astype(np.float32)
+    brightness: np.ndarray = np.clip((voxels - low) / max(high - low, 1e-6), 0, 1.5).astype(
+        np.float32
+    )
+    return brightness

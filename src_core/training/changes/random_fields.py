@@ -53,7 +53,8 @@ def bias_field(
     field = smooth_field(mask.shape, spacing, random)
     low, high = field[mask].min(), field[mask].max()
     centred = (2 * field - low - high) / max(high - low, 1e-6)
-    return np.exp(np.log1p(strength) * centred)
+    factors: np.ndarray = np.exp(np.log1p(strength) * centred)
+    return factors
 
 
 def weighted_sums(values: np.ndarray, weights: Sequence[np.ndarray]) -> np.ndarray:

@@ -178,7 +178,8 @@ def _mask(
     low, high = settings.rim_range
     usual = random.uniform(low - 0.1 * (high - low), low + 0.6 * (high - low))
     uneven = 0.2 * (high - low) * smooth_field(brain.shape, 16 / size, random)
-    return brain | closed | (outward <= np.clip(usual + uneven, low, high))
+    mask: np.ndarray = brain | closed | (outward <= np.clip(usual + uneven, low, high))
+    return mask
 
 
 def _with_doubtful_vermis(ids: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -46,7 +46,8 @@ class Tissues:
             found = np.zeros(256, bool)
             for number, structure in enumerate(protocol.structures, start=1):
                 found[number] = belongs(structure.name)
-            return found[mapping]
+            by_id: np.ndarray = found[mapping]
+            return by_id
 
         return cls(table(_is_ventricle), table(_is_cortex), table(_is_white_matter))
 

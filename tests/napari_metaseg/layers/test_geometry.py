@@ -199,6 +199,12 @@ def test_labels_of_another_shape_are_refused(layer: Image) -> None:
         labels_on_grid(other, layer, "mask")
 
 
+def test_a_slice_of_labels_is_refused_for_a_volume(layer: Image) -> None:
+    flat = Labels(np.zeros((9, 9), int), name="flat")
+    with pytest.raises(InputError, match=r"mask 'flat' has shape \(9, 9\)"):
+        labels_on_grid(flat, layer, "mask")
+
+
 def test_labels_in_another_place_are_refused(layer: Image) -> None:
     drawn = drawn_over(layer)
     drawn.translate = (0, 1.5, 0)  # voxels of 0.9 mm

@@ -101,6 +101,6 @@ def test_settings_of_a_mapping_that_contradict_are_refused(
 
 def test_a_protocol_that_leaves_no_class_for_unknown_ids_is_refused(tmp_path: Path) -> None:
     table = tmp_path / "many.csv"
-    table.write_text("id,name\n" + "".join(f"{id},s{id}\n" for id in range(1, 255)))
+    table.write_text("id,name\n" + "".join(f"{label},s{label}\n" for label in range(1, 255)))
     with refused("at most 253 structures"):
         read_mapping(DataSettings(tmp_path), read_protocol(table, "many"))
