@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from src_core.datasets.mapping import IGNORED
 from src_core.errors import InputError
-from src_core.io.labels import Protocol
 from src_core.io.protocols import protocol
+
+if TYPE_CHECKING:
+    from src_core.io.labels import Protocol
 
 VERMIS = 172
 """Id given to cerebellar cortex that may be vermis."""
