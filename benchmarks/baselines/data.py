@@ -14,7 +14,6 @@ from src_core.datasets.find import read_scans
 from src_core.datasets.mapping import read_mapping
 from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
-from src_core.io.labels import Protocol
 from src_core.io.protocols import protocol
 from src_core.preparation.alignment import align
 from src_core.space.intensity import IntensityRule
@@ -32,6 +31,7 @@ from src_core.training.examples.store import load_examples
 from src_core.training.settings import ExampleSettings
 
 if TYPE_CHECKING:
+    from src_core.io.labels import Protocol
     from collections.abc import Sequence
     from pathlib import Path
 

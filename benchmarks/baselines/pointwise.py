@@ -17,12 +17,12 @@ from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, judge, label_loss, logged_seconds, some
 from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
-from src_core.space.points import Points
 from src_core.space.seen import SEEN
 from src_core.training.loop import optimise
 from src_core.training.settings import LoopSettings
 
 if TYPE_CHECKING:
+    from src_core.space.points import Points
     from pathlib import Path
 
     import numpy as np

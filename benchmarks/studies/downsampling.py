@@ -32,10 +32,10 @@ from benchmarks.studies.common import (
     save_picture,
 )
 from src_core.errors import InputError
-from src_core.io.labels import Protocol
 from src_core.io.protocols import protocol
 
 if TYPE_CHECKING:
+    from src_core.io.labels import Protocol
     from benchmarks.baselines.method import Method
 
 FACTORS = (1, 2, 3, 4)

@@ -12,7 +12,6 @@ from src_core.datasets.labelled import LabelledScan, check
 from src_core.datasets.mapping import read_mapping
 from src_core.errors import InputError
 from src_core.fitting.settings import FitSettings
-from src_core.io.labels import Protocol
 from src_core.io.protocols import protocol
 from src_core.models.bundled import bundled_models
 from src_core.models.card import architecture_of
@@ -24,6 +23,7 @@ from src_core.training.config import to_json
 from src_core.training.examples.claim import examples_depend_on
 
 if TYPE_CHECKING:
+    from src_core.io.labels import Protocol
     from pathlib import Path
 
     import numpy as np

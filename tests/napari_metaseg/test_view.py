@@ -92,9 +92,12 @@ def test_mask_and_reference_are_opened_as_labels_and_chosen(
 ) -> None:
     opened = run(files["scan"], "--mask", files["mask"], "--reference", files["labels"])
     inputs = opened.panel.inputs
-    assert isinstance(inputs.scan_layer, Image) and inputs.scan_layer.name == "s"
-    assert isinstance(inputs.mask_layer, Labels) and inputs.mask_layer.name == "m"
-    assert isinstance(inputs.reference_layer, Labels) and inputs.reference_layer.name == "l"
+    assert isinstance(inputs.scan_layer, Image)
+    assert inputs.scan_layer.name == "s"
+    assert isinstance(inputs.mask_layer, Labels)
+    assert inputs.mask_layer.name == "m"
+    assert isinstance(inputs.reference_layer, Labels)
+    assert inputs.reference_layer.name == "l"
     assert inputs.reference_layer.data.max() == 4
 
 

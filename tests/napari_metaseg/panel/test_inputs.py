@@ -91,7 +91,8 @@ def test_images_are_scans_and_labels_are_masks_or_references(
     assert entries(inputs, "Brain mask") == ["None: the scan is stripped", "brain"]
     assert inputs.mask_layer is None
     choose(inputs, "Brain mask", "brain")
-    assert inputs.mask_layer is brain and inputs.reference_layer is None
+    assert inputs.mask_layer is brain
+    assert inputs.reference_layer is None
     choose(inputs, "Reference", "brain")
     assert inputs.reference_layer is brain
     choose(inputs, "Brain mask", "None: the scan is stripped")
@@ -136,7 +137,8 @@ def test_a_new_image_is_not_taken_while_a_fit_runs(viewer: ViewerModel, form: An
     inputs.set_locked(True)
     viewer.add_image(IMAGE, name="another")
     assert not inputs.isEnabled()
-    assert inputs.scan_layer is scan and "another" in entries(inputs, "Scan")
+    assert inputs.scan_layer is scan
+    assert "another" in entries(inputs, "Scan")
     inputs.set_locked(False)
     assert inputs.isEnabled()
 
@@ -153,7 +155,8 @@ def test_choices_survive_renaming_reordering_and_removal_of_others(
     scan.name = "renamed"
     viewer.layers.reverse()
     viewer.layers.remove(other)
-    assert inputs.scan_layer is scan and inputs.mask_layer is brain
+    assert inputs.scan_layer is scan
+    assert inputs.mask_layer is brain
     assert entries(inputs, "Scan") == ["renamed"]
 
 
@@ -195,8 +198,10 @@ def test_quality_sets_the_number_of_iterations(viewer: ViewerModel, form: Any) -
     ):
         button = field(inputs, QPushButton, f"Quality {preset}")
         button.click()
-        assert inputs.choices["iterations"] == iterations and number.value() == shown
-        assert button.isChecked() and str(shown) in button.toolTip()
+        assert inputs.choices["iterations"] == iterations
+        assert number.value() == shown
+        assert button.isChecked()
+        assert str(shown) in button.toolTip()
 
 
 def test_a_number_of_iterations_makes_the_quality_custom(viewer: ViewerModel, form: Any) -> None:
@@ -242,7 +247,8 @@ def test_another_model_can_be_chosen(
     with qtbot.waitSignal(inputs.changed):
         choose(inputs, "Model", "Choose a file…")
     assert inputs.choices == {"model": str(file), "iterations": 100, "device": "auto"}
-    assert model.currentText() == "mine" and "mine" in model.toolTip()
+    assert model.currentText() == "mine"
+    assert "mine" in model.toolTip()
     assert form(viewer).choices["model"] == str(file)
     file.unlink()
     assert form(viewer).choices["model"] == "brain3d-tissue"
