@@ -241,3 +241,9 @@ def test_the_tests_mirror_the_packages(package: str) -> None:
 def test_the_two_copies_of_the_manifest_are_equal() -> None:
     packaged = ROOT / "napari_metaseg" / "napari.yaml"
     assert (ROOT / "napari.yaml").read_bytes() == packaged.read_bytes()
+
+
+@pytest.mark.parametrize("package", FLOORS)
+def test_the_page_on_the_architecture_has_the_same_floors(package: str) -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert " ".join(FLOORS[package].split()) in " ".join(page.split())
