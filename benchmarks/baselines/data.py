@@ -31,13 +31,13 @@ from src_core.training.examples.store import load_examples
 from src_core.training.settings import ExampleSettings
 
 if TYPE_CHECKING:
-    from src_core.io.labels import Protocol
     from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
 
     from src_core.datasets.labelled import LabelledScan
+    from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
     from src_core.space.template import TemplateImage
 

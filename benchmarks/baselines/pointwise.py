@@ -22,12 +22,12 @@ from src_core.training.loop import optimise
 from src_core.training.settings import LoopSettings
 
 if TYPE_CHECKING:
-    from src_core.space.points import Points
     from pathlib import Path
 
     import numpy as np
 
     from src_core.io.scan import Scan
+    from src_core.space.points import Points
 
 WAVELENGTHS = (256.0, 128.0, 64.0, 32.0, 16.0)
 """Of the sines and cosines of a position, mm; shorter ones than a brain differs from others by

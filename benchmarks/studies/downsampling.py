@@ -35,8 +35,8 @@ from src_core.errors import InputError
 from src_core.io.protocols import protocol
 
 if TYPE_CHECKING:
-    from src_core.io.labels import Protocol
     from benchmarks.baselines.method import Method
+    from src_core.io.labels import Protocol
 
 FACTORS = (1, 2, 3, 4)
 

@@ -23,11 +23,11 @@ from src_core.training.config import to_json
 from src_core.training.examples.claim import examples_depend_on
 
 if TYPE_CHECKING:
-    from src_core.io.labels import Protocol
     from pathlib import Path
 
     import numpy as np
 
+    from src_core.io.labels import Protocol
     from src_core.networks.base import CoordinateNetwork
     from src_core.space.template import TemplateImage
     from src_core.training.settings import TrainingSettings
