@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src_core.results.measure import mean_defined
+
 if TYPE_CHECKING:
     from src_core.preparation.prepare import Preparation
     from src_core.space.regions import Sample
@@ -34,8 +36,8 @@ class Tally:
     @property
     def mean_dice(self) -> float:
         """Mean over the structures present; nan without a reference."""
-        known = [value for value in self.dice.values() if not math.isnan(value)]
-        return float(np.mean(known)) if known else math.nan
+        mean = mean_defined(self.dice.values())
+        return math.nan if mean is None else mean
 
 
 class Tallies:

@@ -49,4 +49,4 @@ class GridTemplate(nn.Module):
 
     def forward(self, positions: Tensor) -> Tensor:
         """Template intensities (N, len(BLURS)) at template positions (N, 3) mm."""
-        return self.image.sample(positions)
+        return self.image.at(positions)

@@ -306,7 +306,7 @@ def _search(
     found = []
     for degrees, scale in itertools.product(turns, scales):
         matrix = _affine(scale * _rotation(degrees), shift, centre, basis)
-        there = template.sample(_apply(matrix, picture.positions))[:, 0]
+        there = template.at(_apply(matrix, picture.positions))[:, 0]
         found.append((float(_correlation(there, picture.values)), matrix))
     found.sort(key=lambda entry: -entry[0])
     return [matrix for _, matrix in found]
@@ -329,7 +329,7 @@ def _refine(
     best, similarity = start, -1.0
     for step in range(steps):
         matrix = _affine(torch.eye(len(linear)) + linear, 100 * shift, centre, basis)
-        value = _correlation(template.sample(_apply(matrix, positions))[:, 0], picture.values)
+        value = _correlation(template.at(_apply(matrix, positions))[:, 0], picture.values)
         reached = value.item()
         if reached > similarity:
             best, similarity = (matrix @ start).detach(), reached

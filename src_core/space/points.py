@@ -127,12 +127,12 @@ class Sight:
             Voxel index -> template mm.
         """
         seen = torch.from_numpy(self.seen)
-        for place, (_, distance) in enumerate(SURROUNDINGS):
+        for index, (_, distance) in enumerate(SURROUNDINGS):
             # Slopes turn with the inverse transpose of the map of positions.
-            turn = distance * np.linalg.inv(to_template[:3, :3]) / self.steps[place][:, None]
+            turn = distance * np.linalg.inv(to_template[:3, :3]) / self.steps[index][:, None]
             turn_pairs = turn[_I][:, _I] * turn[_J][:, _J] + turn[_J][:, _I] * turn[_I][:, _J]
             turn_pairs *= np.where(_I == _J, 0.5, 1.0)
-            first = len(BLURS) + DIFFERENCES * place
+            first = len(BLURS) + DIFFERENCES * index
             for start, end, matrix in (
                 (first, first + 3, turn),
                 (first + 3, first + DIFFERENCES, turn_pairs),
@@ -213,10 +213,10 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
     # Pieces whose rows stay in the cache while column after column is filled in.
     for rows, numbers in zip(seen.split(_PIECE), where.split(_PIECE), strict=True):
         rows[:, : len(BLURS)] = torch.stack([blurred[sigma][numbers] for sigma in BLURS], 1)
-        for place, (sigma, _) in enumerate(SURROUNDINGS):
-            first = len(BLURS) + DIFFERENCES * place
+        for index, (sigma, _) in enumerate(SURROUNDINGS):
+            first = len(BLURS) + DIFFERENCES * index
             rows[:, first : first + DIFFERENCES] = _differences(
-                blurred[sigma], numbers, (steps[place] * strides).tolist(), extended
+                blurred[sigma], numbers, (steps[index] * strides).tolist(), extended
             )
     return Sight(indices, seen.numpy(), steps, scale, bias)
 
@@ -235,14 +235,14 @@ def _differences(
     zero = torch.zeros(len(numbers))
     slopes, seconds = [zero] * 3, [zero] * len(_I)
     twice = 2 * picture[numbers]
-    for place, (i, j) in enumerate(zip(_I, _J, strict=True)):
+    for index, (i, j) in enumerate(zip(_I, _J, strict=True)):
         if not (extended[i] and extended[j]):
             continue
         if i == j:
             ahead, behind = picture[numbers + moves[i]], picture[numbers - moves[i]]
-            slopes[i], seconds[place] = ahead - behind, ahead + behind - twice
+            slopes[i], seconds[index] = ahead - behind, ahead + behind - twice
         else:
             both, other = moves[i] + moves[j], moves[i] - moves[j]
             along = picture[numbers + both] + picture[numbers - both]
-            seconds[place] = (along - picture[numbers + other] - picture[numbers - other]) / 2
+            seconds[index] = (along - picture[numbers + other] - picture[numbers - other]) / 2
     return torch.stack(slopes + seconds, 1)

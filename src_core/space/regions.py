@@ -127,6 +127,6 @@ def _sample(indices: np.ndarray, steps: np.ndarray, shape: tuple[int, ...]) -> S
     chosen[block] = everyone
     chosen[block[~off_centre]] = everyone[~off_centre]  # of two, the later one stays
     blocks = np.flatnonzero(chosen >= 0)
-    place = np.zeros(len(chosen), np.int32)
-    place[blocks] = np.arange(len(blocks), dtype=np.int32)
-    return Sample(chosen[blocks], place[block])
+    number = np.zeros(len(chosen), np.int32)
+    number[blocks] = np.arange(len(blocks), dtype=np.int32)
+    return Sample(chosen[blocks], number[block])

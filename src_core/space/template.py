@@ -51,7 +51,7 @@ class TemplateImage:
     origin: tuple[float, float, float]
     spacing: float
 
-    def sample(self, positions: "Tensor") -> "Tensor":
+    def at(self, positions: "Tensor") -> "Tensor":
         """Intensities at template positions.
 
         Parameters

@@ -96,4 +96,4 @@ def _picture_error(
     jitter = torch.rand(count, 3, generator=generator) - 0.5
     where = torch.cat([chosen + jitter, anywhere]) * picture.spacing + origin
     shown = network.template_intensities(where.to(network.device))
-    return (shown - picture.sample(where).to(network.device)).square().mean()
+    return (shown - picture.at(where).to(network.device)).square().mean()

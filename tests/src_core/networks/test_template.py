@@ -15,5 +15,5 @@ def test_a_picture_can_stand_in_for_the_template_network() -> None:
         torch.rand(len(BLURS), 9, 10, 11, generator=generator), (-20.0, -20.0, -20.0), 4.0
     )
     where = torch.tensor([[0.0, 1, 2], [40, 0, 0]])
-    assert torch.equal(GridTemplate(image)(where), image.sample(where))
-    assert (image.sample(where)[0] > 0).all()
+    assert torch.equal(GridTemplate(image)(where), image.at(where))
+    assert (image.at(where)[0] > 0).all()

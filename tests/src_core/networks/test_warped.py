@@ -41,7 +41,7 @@ def moved_picture(points: BrainPoints, brain) -> TemplateImage:
     here = there
     for _ in range(20):
         here = there - waves(here)
-    return dataclasses.replace(picture, values=picture.sample(here).T.reshape(values.shape))
+    return dataclasses.replace(picture, values=picture.at(here).T.reshape(values.shape))
 
 
 def test_the_fit_recovers_a_known_smooth_displacement(brain, points) -> None:

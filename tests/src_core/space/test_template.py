@@ -18,17 +18,17 @@ def ramp() -> TemplateImage:
 def test_between_the_voxels_the_picture_is_interpolated() -> None:
     positions = torch.tensor([[-6.0, 0, 12], [-4.5, 7, 20], [15, 15, 39]])
     expected = torch.stack([positions[:, 0], 10 * positions[:, 2]], 1)
-    torch.testing.assert_close(ramp().sample(positions), expected, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(ramp().at(positions), expected, rtol=1e-5, atol=1e-3)
 
 
 def test_outside_the_picture_is_nothing() -> None:
     far = torch.tensor([[-10.0, 0, 12], [0, 30, 20], [0, 0, 500]])
-    assert (ramp().sample(far) == 0).all()
+    assert (ramp().at(far) == 0).all()
 
 
 def test_positions_are_those_of_the_voxel_centres() -> None:
     image = ramp()
-    values = image.sample(image.positions()).T.reshape(image.values.shape)
+    values = image.at(image.positions()).T.reshape(image.values.shape)
     torch.testing.assert_close(values, image.values, rtol=1e-5, atol=1e-3)
 
 
@@ -37,4 +37,4 @@ def test_a_coarser_picture_shows_the_same_at_the_same_place() -> None:
     assert coarse.spacing == 6
     position = coarse.positions()
     expected = torch.stack([position[:, 0], 10 * position[:, 2]], 1)
-    torch.testing.assert_close(coarse.sample(position), expected, rtol=1e-5, atol=1e-3)
+    torch.testing.assert_close(coarse.at(position), expected, rtol=1e-5, atol=1e-3)

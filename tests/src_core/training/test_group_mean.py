@@ -37,7 +37,7 @@ def test_where_few_scans_have_brain_it_fades() -> None:
     mean.add(*ball(0.8))
     for _ in range(3):
         mean.add(1.0, torch.zeros(0, 3), torch.zeros(0, len(BLURS)))
-    middle = mean.image().sample(torch.zeros(1, 3))
+    middle = mean.image().at(torch.zeros(1, 3))
     assert middle[0, 0].item() == pytest.approx(0.4, abs=0.06)
 
 
@@ -46,9 +46,7 @@ def test_the_number_of_points_per_scan_does_not_matter() -> None:
     many.add(*ball(0.8, 60_000))
     few.add(*ball(0.8, 30_000))
     where = torch.tensor([[0.0, 0, 0], [5, -5, 5], [-8, 2, 1]])
-    torch.testing.assert_close(
-        many.image().sample(where), few.image().sample(where), atol=0.05, rtol=0
-    )
+    torch.testing.assert_close(many.image().at(where), few.image().at(where), atol=0.05, rtol=0)
 
 
 def test_points_outside_the_box_do_no_harm() -> None:
