@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from napari_metaseg.panel.curve import CURVES, Curve
 from napari_metaseg.panel.drawing import MARK, faded, mean_per_pixel, suggestion_mark
+from src_core.fitting.history import nearest
 
 if TYPE_CHECKING:
     from napari_metaseg.run.job import Job
@@ -123,11 +124,10 @@ class Curves(QWidget):
         stored = self._job.iterations
         if not (event.buttons() & Qt.MouseButton.LeftButton and stored and len(self._iterations)):
             return
-        wanted = self._iteration_at(event.position().x())
-        nearest = min(stored, key=lambda iteration: abs(iteration - wanted))
-        if nearest != self._dragged_to:
-            self._dragged_to = nearest
-            self._job.show(nearest)
+        wanted = nearest(stored, self._iteration_at(event.position().x()))
+        if wanted != self._dragged_to:
+            self._dragged_to = wanted
+            self._job.show(wanted)
 
     # Painting
 

@@ -19,7 +19,7 @@ DEFAULT_BUDGET = 128 * 2**20
 """Bytes of weights kept unless told otherwise."""
 
 
-def nearest(iterations: Iterable[int], wanted: int) -> int:
+def nearest(iterations: Iterable[int], wanted: float) -> int:
     """The one of some iterations that is nearest to the one wanted; of two the first."""
     return min(iterations, key=lambda iteration: abs(iteration - wanted))
 
