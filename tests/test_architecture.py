@@ -41,9 +41,6 @@ DOES_NOT_KNOW = {
 }
 
 LINES_OF_A_FILE, LINES_OF_A_CLASS, LINES_OF_A_FUNCTION, MEDIAN_OF_THE_FILES = 400, 350, 60, 150
-# Modules (and packages, for their median) that do not keep to floors or sizes yet; an entry that is
-# no longer needed fails a test.
-STILL_TO_MEND: set[str] = set()
 # Tests of more than one module.
 TESTS_OF_SEVERAL = {
     "napari_metaseg/test_files.py",
@@ -149,7 +146,7 @@ def from_above(module: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("module", sorted(MODULES.keys() - STILL_TO_MEND))
+@pytest.mark.parametrize("module", sorted(MODULES))
 def test_a_folder_imports_only_from_floors_below(module: str) -> None:
     assert not from_above(module)
 
@@ -200,7 +197,7 @@ def too_large(module: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("module", sorted(MEASURED.keys() - STILL_TO_MEND))
+@pytest.mark.parametrize("module", sorted(MEASURED))
 def test_files_classes_and_functions_are_small(module: str) -> None:
     assert not too_large(module)
 
@@ -210,18 +207,9 @@ def median_lines(package: str) -> float:
     return statistics.median(len(file.read_text(encoding="utf-8").splitlines()) for file in files)
 
 
-@pytest.mark.parametrize("package", sorted(FLOORS.keys() - STILL_TO_MEND))
+@pytest.mark.parametrize("package", FLOORS)
 def test_most_files_are_small(package: str) -> None:
     assert median_lines(package) <= MEDIAN_OF_THE_FILES
-
-
-@pytest.mark.parametrize("module", sorted(STILL_TO_MEND))
-def test_what_is_still_to_mend_is_not_in_order(module: str) -> None:
-    assert (
-        too_large(module)
-        or (module in MODULES and from_above(module))
-        or (module in FLOORS and median_lines(module) > MEDIAN_OF_THE_FILES)
-    ), f"{module} is in order: take it from STILL_TO_MEND"
 
 
 @pytest.mark.parametrize("package", FLOORS)
