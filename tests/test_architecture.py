@@ -127,6 +127,18 @@ def check_torch_is_not_reached(entrance: str, *, loading: bool) -> None:
 
 
 @pytest.mark.parametrize("package", FLOORS)
+def test_the_documentation_shows_the_same_floors(package: str) -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert " ".join(FLOORS[package].split()) in " ".join(page.split())
+
+
+def test_the_modules_without_torch_exist() -> None:
+    assert all(
+        (ROOT / name.replace(".", "/")).exists() or name in MODULES for name in WITHOUT_TORCH
+    )
+
+
+@pytest.mark.parametrize("package", FLOORS)
 def test_every_folder_has_a_floor(package: str) -> None:
     folders = {folder_of(module)[1] for module in modules_of(package)} - {""}
     assert folders == set(floors_of(package))
