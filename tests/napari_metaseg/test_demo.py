@@ -46,7 +46,8 @@ def test_each_step_is_a_picture_of_the_window(
         "screenshot_5_iteration_1.png",
     ]
     for picture in pictures:
-        assert Image.open(picture).size == demo.SIZE
+        with Image.open(picture) as shown:
+            assert shown.size == demo.SIZE
     (panel,) = viewer.window._qt_window.findChildren(SegmentPanel)
     assert panel.controller.job.state is State.DONE
 

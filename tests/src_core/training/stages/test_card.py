@@ -17,6 +17,7 @@ from src_core.training.task import Task, read_task
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from src_core.models.card import Card
     from src_core.space.intensity import IntensityRule
     from src_core.training.settings import TrainingSettings
 
@@ -26,7 +27,7 @@ def task(training: TrainingSettings, tmp_path: Path) -> Task:
     return read_task(replace(training, output=tmp_path / "mine.safetensors", licence=""))
 
 
-def written(task: Task, rule: IntensityRule, dice: list[list[float]]) -> dict:
+def written(task: Task, rule: IntensityRule, dice: list[list[float]]) -> Card:
     network = WarpedNetwork(WarpedSettings(len(task.protocol.ids), width=8, depth=1, hidden=()))
     write_card(task, network, rule, dice)
     return load_model(task.settings.output).card
@@ -36,17 +37,17 @@ def test_scores_are_means_of_what_is_there(task: Task, rule: IntensityRule) -> N
     card = written(task, rule, [[0.5, 0.7, math.nan, math.nan], [0.7, math.nan, math.nan, 0.5]])
     names = [structure.name for structure in task.protocol.structures]
     expected = {names[0]: 0.6, names[1]: 0.7, names[3]: 0.5}
-    assert card["scores"]["dice"] == pytest.approx(expected)
-    assert card["scores"]["mean_foreground"] == pytest.approx(0.6)
+    assert card.scores["dice"] == pytest.approx(expected)
+    assert card.scores["mean_foreground"] == pytest.approx(0.6)
 
 
 def test_without_scans_to_judge_by_there_are_no_scores(task: Task, rule: IntensityRule) -> None:
-    assert written(task, rule, [])["scores"] == {}
+    assert written(task, rule, []).scores == {}
 
 
 def test_what_is_not_said_is_named_after_the_file(task: Task, rule: IntensityRule) -> None:
     card = written(task, rule, [])
-    assert card["name"] == "mine"
-    assert "tissue4" in card["description"]
-    assert "label maps may bind" in card["licence"]
-    assert card["training"]["command"] == "napari-metaseg train mine.toml"
+    assert card.name == "mine"
+    assert "tissue4" in card.description
+    assert "label maps may bind" in card.licence
+    assert card.training["command"] == "napari-metaseg train mine.toml"
