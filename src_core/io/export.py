@@ -57,7 +57,7 @@ def write_labels(
 
     Parameters
     ----------
-    label_map : ndarray of int, (I, J, K)
+    label_map : ndarray of int, shape (I, J, K)
         Label ids, 0 to 32767.
     scan : Scan
         The scan it belongs to.
@@ -107,7 +107,7 @@ def write_probabilities(
 
     Parameters
     ----------
-    probabilities : ndarray of float32, (I, J, K, K + 1)
+    probabilities : ndarray of float32, shape (I, J, K, K + 1)
         Probability of every class of the protocol, background first.
     scan, path, protocol, details, overwrite
         As in `write_labels`, NIfTI only; ``LabelMap`` is added to the description.
@@ -159,7 +159,7 @@ def write_displacement_field(
 
     Parameters
     ----------
-    displacement : ndarray, (I, J, K, 3)
+    displacement : ndarray, shape (I, J, K, 3)
         Template position minus scan position, RAS mm.
     scan : Scan
     path : str or Path
@@ -194,7 +194,7 @@ def write_volumes_csv(
 
     Parameters
     ----------
-    label_map : ndarray of int, (I, J, K)
+    label_map : ndarray of int, shape (I, J, K)
     scan : Scan
         Gives the volume of a voxel.
     path : str or Path

@@ -25,10 +25,10 @@ class Scan:
 
     Parameters
     ----------
-    voxels : ndarray of float32, (I, J, K), C-contiguous
+    voxels : ndarray of float32, shape (I, J, K), C-contiguous
         Intensities, slope and intercept applied, non-finite values set to 0. A single slice has one
         axis of length 1. Of a label map: its whole numbers, in the smallest type that holds them.
-    affine : ndarray of float64, (4, 4)
+    affine : ndarray of float64, shape (4, 4)
         Voxel index to world millimetres (RAS+).
     header : nibabel.Nifti1Header
         The file's grid and nothing else of it, above all no text that could name a patient: the
@@ -114,9 +114,9 @@ def scan_from_array(voxels: np.ndarray, affine: np.ndarray, what: str = "the arr
 
     Parameters
     ----------
-    voxels : ndarray, (I, J, K) or (I, J)
+    voxels : ndarray, shape (I, J, K) or (I, J)
         Intensities of any real type; the array is copied.
-    affine : ndarray, (4, 4)
+    affine : ndarray, shape (4, 4)
         Voxel index to world millimetres (RAS+).
     what : str
         What the array is to the user, for messages.
@@ -201,9 +201,9 @@ def unchecked_scan(values: np.ndarray, affine: np.ndarray, what: str = "the arra
 
     Parameters
     ----------
-    values : ndarray, (I, J, K)
+    values : ndarray, shape (I, J, K)
         They are neither copied nor checked.
-    affine : ndarray, (4, 4)
+    affine : ndarray, shape (4, 4)
         Voxel index to world millimetres (RAS+).
     what : str
         What the array is to the user, for messages.
@@ -235,7 +235,7 @@ def read_on_grid(path: str | Path, scan: Scan, what: str) -> np.ndarray:
 
     Returns
     -------
-    ndarray of int32, (I, J, K)
+    ndarray of int32, shape (I, J, K)
 
     Raises
     ------

@@ -35,12 +35,12 @@ def brain_mask(scan: Scan, mask: np.ndarray | None = None) -> np.ndarray:
     Parameters
     ----------
     scan : Scan
-    mask : ndarray, (I, J, K), optional
+    mask : ndarray, shape (I, J, K), optional
         Brain where above 0, taken as it is.
 
     Returns
     -------
-    ndarray of bool, (I, J, K)
+    ndarray of bool, shape (I, J, K)
 
     Raises
     ------

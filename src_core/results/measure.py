@@ -75,9 +75,9 @@ def surface_distances(
 
     Parameters
     ----------
-    labels, reference : ndarray of int, (I, J, K)
+    labels, reference : ndarray of int, shape (I, J, K)
         Label maps on one grid; one axis has length 1 for a single slice.
-    affine : ndarray, (4, 4)
+    affine : ndarray, shape (4, 4)
         Voxel index to world mm.
     label : int
         Id of the structure.
@@ -125,7 +125,7 @@ def volumes(labels: np.ndarray, affine: np.ndarray, ids: Iterable[int]) -> dict[
     ----------
     labels : ndarray of int
         Label map.
-    affine : ndarray, (4, 4)
+    affine : ndarray, shape (4, 4)
         Voxel index to world mm; the voxel volume is its determinant.
     ids : iterable of int
         Structures to measure.
@@ -170,9 +170,9 @@ def compare(
 
     Parameters
     ----------
-    labels, reference : ndarray of int, (I, J, K)
+    labels, reference : ndarray of int, shape (I, J, K)
         Label maps on one grid.
-    affine : ndarray, (4, 4)
+    affine : ndarray, shape (4, 4)
         Voxel index to world mm.
     protocol : Protocol
         The protocol of both.

@@ -119,9 +119,9 @@ class _Plane:
 
     Attributes
     ----------
-    scan : ndarray, (width, height)
+    scan : ndarray, shape (width, height)
         Intensities.
-    numbers : ndarray of int, (width, height)
+    numbers : ndarray of int, shape (width, height)
         Which of the brain's voxels, in the order of ``numpy.nonzero(mask)``; -1 outside.
     aspect : float
         Height of a voxel over its width.
