@@ -109,6 +109,13 @@ class Request:
         short="4x4, world mm to template mm; or a report",
         group="placing",
     )
+    force: bool = option(
+        False,
+        help="Segment even where the scan's faults make labels meaningless.",
+        short="segment in spite of grave faults",
+        title="Despite faults",
+        tip="Segment even where the scan's faults make labels meaningless. What is wrong is told.",
+    )
 
     def __post_init__(self) -> None:
         for name, one in options_of(type(self)).items():

@@ -47,8 +47,8 @@ import napari.settings
 vars(napari.settings).pop("get_plugin_settings", None)
 app = QApplication([])
 form = Inputs(ViewerModel())
-(box,) = form.findChildren(QCheckBox)
-assert form.layout().labelForField(box).text() == "Smooth"
+labelled = {form.layout().labelForField(box).text(): box for box in form.findChildren(QCheckBox)}
+box = labelled["Smooth"]
 assert not Request("", **form.choices).smooth
 box.click()
 assert Request("", **form.choices).smooth

@@ -55,7 +55,7 @@ class Inputs(QWidget):
         self._quality = QualityBox(preferences, self._model.card)
         self._more = QToolButton(text="More", checkable=True, autoRaise=True)
         self._more.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._more.setToolTip("Device and number of iterations.")
+        self._more.setToolTip("Device, number of iterations, and what to do about grave faults.")
         self._rows = [
             option_row(one, getattr(preferences, one.name, one.default))
             for one in options_of(Request).values()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 IMAGE = np.random.default_rng(0).random((4, 5, 6))
 LABELS = np.ones((4, 5, 6), dtype=np.uint8)
 LIVE = {"napari-metaseg-live": True}
+DEFAULTS = {"model": "brain3d-tissue", "device": "auto", "force": False}
 ROOT = Path(__file__).parents[3]
 BUNDLED = bundled_model_files()["brain3d-tissue"]
 
@@ -189,7 +190,7 @@ def test_a_deleted_form_does_not_disturb_the_viewer(viewer: ViewerModel, qtbot: 
 
 def test_quality_sets_the_number_of_iterations(viewer: ViewerModel, form: Any) -> None:
     inputs = form(viewer)
-    assert inputs.choices == {"model": "brain3d-tissue", "iterations": None, "device": "auto"}
+    assert inputs.choices == {**DEFAULTS, "iterations": None}
     number = field(inputs, QSpinBox, "Iterations")
     for preset, iterations, shown in (
         ("Fast", 52, 52),
@@ -233,7 +234,7 @@ def test_choices_are_remembered(viewer: ViewerModel, form: Any, tmp_path: Path) 
     choose(inputs, "Device", "CPU")
     field(inputs, QSpinBox, "Iterations").setValue(77)
     assert load_preferences() == Preferences(device="cpu", preset="Custom", iterations=77)
-    assert form(viewer).choices == {"model": "brain3d-tissue", "iterations": 77, "device": "cpu"}
+    assert form(viewer).choices == {**DEFAULTS, "iterations": 77, "device": "cpu"}
 
 
 def test_another_model_can_be_chosen(
@@ -246,7 +247,7 @@ def test_another_model_can_be_chosen(
     monkeypatch.setattr(model, "_ask", lambda: str(file))
     with qtbot.waitSignal(inputs.changed):
         choose(inputs, "Model", "Choose a file…")
-    assert inputs.choices == {"model": str(file), "iterations": 100, "device": "auto"}
+    assert inputs.choices == {**DEFAULTS, "model": str(file), "iterations": 100}
     assert model.currentText() == "mine"
     assert "mine" in model.toolTip()
     assert form(viewer).choices["model"] == str(file)
