@@ -67,11 +67,11 @@ virtual-screen:
 	$(PYTHON) -m venv $*
 
 $(VENV)/demo.stamp: $(BIN)/python setup.cfg constraints.txt
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,pyqt6]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,strip,pyqt6]"
 	touch $@
 
 $(VENV)/test.stamp: $(BIN)/python setup.cfg constraints.txt
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,test]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,strip,test]"
 	touch $@
 
 $(VENV)/package.stamp: $(BIN)/python setup.cfg constraints.txt
@@ -80,7 +80,7 @@ $(VENV)/package.stamp: $(BIN)/python setup.cfg constraints.txt
 
 $(VENV_PYSIDE)/test.stamp: $(VENV_PYSIDE)/bin/python setup.cfg constraints.txt
 	$(VENV_PYSIDE)/bin/python -m pip install --constraint constraints.txt \
-		--editable ".[demo,test,pyside6]"
+		--editable ".[demo,strip,test,pyside6]"
 	$(VENV_PYSIDE)/bin/python -m pip uninstall --yes PyQt6 PyQt6-Qt6 PyQt6-sip
 	touch $@
 

@@ -81,12 +81,25 @@ class Request:
     seed: int = option(
         0, help="The same seed gives the same labels on one machine's CPU.", short=""
     )
+    brain: str | Path | np.ndarray = option(
+        "auto",
+        kind=str,
+        documented="str, path or ndarray",
+        help='Where the brain is: "auto" finds it if the scan shows its skull, "stripped" takes '
+        'all that differs from the background, "deepbet" lets that program find it in any case; '
+        "or a mask on the scan's grid.",
+        short="where the brain is: auto (found if the scan shows its skull), stripped, deepbet, or "
+        "a mask; default: %(default)s",
+        metavar="WORD|FILE",
+        group="brain",
+    )
     mask: str | Path | np.ndarray | None = option(
         None,
         kind=Path,
         documented="path or ndarray, optional",
-        help="Brain mask on the scan's grid, for scans that are not skull-stripped.",
-        short="brain mask, for a scan with its skull",
+        help="Brain mask on the scan's grid: above 0 inside. Goes before `brain`.",
+        short="brain mask, above 0 inside; as --brain FILE",
+        group="brain",
     )
     reference: str | Path | np.ndarray | None = option(
         None,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from src_core.io.scan import Scan
+    from src_core.preparation.prepare import Stage
 
 
 @takes_options(Request)
@@ -30,10 +31,11 @@ def segment(
     scan: str | Path | np.ndarray | Scan | Request,
     affine: np.ndarray | None = None,
     *,
+    on_stage: Callable[[Stage], None] | None = None,
     on_step: Callable[[Step], None] | None = None,
     **options: Any,
 ) -> Segmentation:
-    """Fit a network to a skull-stripped T1-weighted scan and read the labels off it.
+    """Fit a network to the brain in a T1-weighted scan and read the labels off it.
 
     Parameters
     ----------
@@ -43,6 +45,9 @@ def segment(
         Voxel index -> world mm (RAS); needed for an array, otherwise the file's is used.
     **options
         As in `Request`, by name.
+    on_stage : callable, optional
+        Called with "load", "brain" or "align" as that stage before the fit begins; the brain is
+        looked for only if the scan shows its skull.
     on_step : callable, optional
         Called with a `Step` after each iteration.
 
@@ -65,7 +70,7 @@ def segment(
     if affine is not None:
         options["affine"] = affine
     request = replace(scan, **options) if isinstance(scan, Request) else Request(scan, **options)
-    prepared = prepare(request)
+    prepared = prepare(request, on_stage)
     started = time.perf_counter()
     network, points = prepared.network, prepared.points
     settings = prepared.model.fit.chosen(request.iterations, request.seed)

@@ -16,6 +16,7 @@ from nibabel.affines import from_matvec
 from scipy.spatial.transform import Rotation
 
 from src_core.io.scan import Scan, scan_from_array
+from src_core.preparation.extraction import DeepBet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,12 @@ def engine_threads_end(request: pytest.FixtureRequest) -> Iterator[None]:
                 pytest.fail(f"the thread of the engine still runs {_THREAD_MAY_TAKE:.0f} s later")
             QApplication.processEvents()  # the window may have to ask it to end
             thread.join(0.02)
+
+
+@pytest.fixture(autouse=True)
+def no_extractor(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No brain is looked for, which takes seconds, unless a test brings a program for that."""
+    monkeypatch.setattr(DeepBet, "installed", lambda _: False)
 
 
 @pytest.fixture

@@ -10,7 +10,12 @@ from napari_metaseg.run.status import State
 if TYPE_CHECKING:
     from napari_metaseg.run.status import Progress
 
-STAGES = {State.LOADING: "Loading…", State.ALIGNING: "Aligning…", State.FINISHING: "Finishing…"}
+STAGES = {
+    State.LOADING: "Loading…",
+    State.EXTRACTING: "Finding the brain…",
+    State.ALIGNING: "Aligning…",
+    State.FINISHING: "Finishing…",
+}
 """States in which nothing is counted."""
 
 

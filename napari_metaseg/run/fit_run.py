@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from src_core.fitting.fit import Step
     from src_core.preparation.prepare import Stage
 
+_STATES: dict[Stage, State] = {
+    "load": State.LOADING,
+    "brain": State.EXTRACTING,
+    "align": State.ALIGNING,
+}
 _STEPS_OF_RATE = 20
 """Steps whose mean time gives the rate."""
 
@@ -50,7 +55,7 @@ def fit_run(run: int, request: Request, preparer: Preparer, mailbox: Mailbox) ->
     from src_core.fitting.device import describe_device
 
     def on_stage(stage: Stage) -> None:
-        mailbox.tell_of(run, state={"load": State.LOADING, "align": State.ALIGNING}[stage])
+        mailbox.tell_of(run, state=_STATES[stage])
 
     prepared = preparer.prepare(request, on_stage)
     yield

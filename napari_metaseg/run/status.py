@@ -16,6 +16,7 @@ class State(Enum):
 
     IDLE = "idle"
     LOADING = "loading"
+    EXTRACTING = "finding the brain"
     ALIGNING = "aligning"
     FITTING = "fitting"
     PAUSED = "paused"

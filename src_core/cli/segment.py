@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     import argparse
 
     from src_core.fitting.fit import Step
+    from src_core.preparation.prepare import Stage
     from src_core.results.segmentation import Segmentation
+
+_STAGES: dict[Stage, str] = {
+    "load": "loading",
+    "brain": "finding the brain",
+    "align": "aligning",
+}
+"""Words of the progress bar before the fit."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +62,8 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="displacement field to template space (ITK/ANTs)",
     )
+    add("--save-mask", type=image_file, metavar="FILE", help="the brain that was found or given")
+    add("--brain-only", type=image_file, metavar="FILE", help="the scan, 0 outside the brain")
     add(
         "--progression",
         type=png_file,
@@ -84,8 +94,11 @@ def _check_outputs(args: argparse.Namespace, output: Path) -> None:
         outputs.append(export.companion(output, f"_{args.lut}.txt"))
     if args.probabilities:
         outputs += [args.probabilities, export.companion(args.probabilities, ".json")]
-    outputs += filter(None, [args.warp, args.volumes, args.progression, args.report])
-    inputs = filter(None, [args.scan, args.mask, args.reference, args.transform])
+    optional = ("warp", "volumes", "progression", "report", "save_mask", "brain_only")
+    outputs += filter(None, (getattr(args, name) for name in optional))
+    inputs = [args.scan, *filter(None, [args.mask, args.reference, args.transform])]
+    if Path(args.brain).exists():
+        inputs.append(Path(args.brain))
     check_writable(outputs, args.overwrite, inputs)
     if args.progression:
         from src_core.results.progression import require_matplotlib
@@ -105,17 +118,23 @@ def _fit(args: argparse.Namespace) -> Segmentation:
     given["model"] = model = load_model(args.model)
     given["transform"] = read_transform(args.transform) if args.transform else None
     total = model.fit.iterations if args.iterations is None else args.iterations
-    with tqdm(desc="fitting", total=total, unit="step", leave=False, disable=None) as bar:
+    with tqdm(total=total, unit="step", leave=False, disable=None) as bar:
+
+        def begin(stage: Stage) -> None:
+            bar.set_description(_STAGES[stage])
 
         def show(step: Step) -> None:
+            bar.set_description("fitting", refresh=False)
             bar.set_postfix_str(f"{step.psnr:.1f} dB", refresh=False)
             bar.update()
 
-        return segment(Request(args.scan, **given), on_step=show)
+        return segment(Request(args.scan, **given), on_stage=begin, on_step=show)
 
 
 def _write(result: Segmentation, args: argparse.Namespace, output: Path) -> list[Path]:
     """Write everything that is asked for; the report last, because it counts the seconds."""
+    import numpy as np
+
     from src_core.io import export
 
     overwrite, protocol = args.overwrite, result.protocol
@@ -139,6 +158,13 @@ def _write(result: Segmentation, args: argparse.Namespace, output: Path) -> list
             result.labels, result.scan, args.volumes, protocol=protocol, overwrite=overwrite
         )
         written.append(args.volumes)
+    if args.save_mask:
+        export.write_mask(result.mask, result.scan, args.save_mask, overwrite=overwrite)
+        written.append(args.save_mask)
+    if args.brain_only:
+        brain = np.where(result.mask, result.scan.voxels, np.float32(0))
+        export.write_scalar_map(brain, result.scan, args.brain_only, overwrite=overwrite)
+        written.append(args.brain_only)
     if args.progression:
         from src_core.results.progression import write_progression
 
@@ -157,6 +183,8 @@ def _print_result(result: Segmentation, written: list[Path]) -> None:
         f"{report['model']['name']}: {report['iterations']} steps, {report['psnr']:.1f} dB, "
         f"{seconds:.1f} s ({report['stop_reason']})"
     )
+    brain = report["brain"]
+    print(f"brain: {brain['origin']}, {brain['volume'] / 1000:.0f} ml")
     rows = [["structure", "volume (ml)"]]
     rows += [[name, f"{mm3 / 1000:.2f}"] for name, mm3 in report["volumes"].items()]
     if "dice" in report:

@@ -148,6 +148,20 @@ def write_scalar_map(
         _save_image(volume.astype(np.float32, copy=False), scan, image)
 
 
+def write_mask(mask: np.ndarray, scan: Scan, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write a brain mask, (I, J, K), as 0 and 1 on the scan's grid.
+
+    Raises
+    ------
+    InputError
+        If the file exists or cannot be written.
+    """
+    _check_shape(mask, scan.shape)
+    _check_suffix(path, _IMAGE_SUFFIXES)
+    with complete_files([Path(path)], overwrite, _source(scan)) as (image,):
+        _save_image(mask.astype(np.uint8), scan, image, INTENT_LABEL)
+
+
 def write_displacement_field(
     displacement: np.ndarray, scan: Scan, path: str | Path, *, overwrite: bool = False
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,7 +25,44 @@ _BACKGROUND_TOLERANCE = 0.01
 _SMALLEST_PART = 0.01
 
 
-def brain_mask(scan: Scan, mask: np.ndarray | None = None) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class Brain:
+    """Which voxels are brain, and who says so.
+
+    Attributes
+    ----------
+    mask : ndarray of bool, shape (I, J, K)
+    origin : str
+        "given", "stripped", or the name and version of the program that found it.
+    found : bool
+        Whether a program found it.
+    """
+
+    mask: np.ndarray
+    origin: str
+    found: bool = False
+
+
+class NotStripped(InputError):
+    """A scan still shows its skull, and no mask says where the brain is.
+
+    Attributes
+    ----------
+    finding : str
+        What is wrong, without what to do.
+    """
+
+    def __init__(self, finding: str):
+        self.finding = finding
+        super().__init__(
+            f"{finding}; strip it first, for example with SynthStrip or HD-BET, or give a brain"
+            " mask"
+        )
+
+
+def brain_mask(
+    scan: Scan, mask: np.ndarray | None = None, *, known_stripped: bool = False
+) -> np.ndarray:
     """Return which voxels are brain.
 
     Without a mask, these are the voxels that differ from the constant background of a
@@ -37,6 +75,8 @@ def brain_mask(scan: Scan, mask: np.ndarray | None = None) -> np.ndarray:
     scan : Scan
     mask : ndarray, shape (I, J, K), optional
         Brain where above 0, taken as it is.
+    known_stripped : bool
+        Take what differs from the background, however large it is.
 
     Returns
     -------
@@ -44,9 +84,10 @@ def brain_mask(scan: Scan, mask: np.ndarray | None = None) -> np.ndarray:
 
     Raises
     ------
+    NotStripped
+        If the scan is not skull-stripped and no mask is given.
     InputError
-        If the scan is not skull-stripped and no mask is given, or if the mask is empty or has
-        another shape.
+        If the mask is empty or has another shape.
     """
     if mask is not None:
         return _checked_mask(mask, scan)
@@ -54,7 +95,8 @@ def brain_mask(scan: Scan, mask: np.ndarray | None = None) -> np.ndarray:
     box = _bounding_box(foreground)
     brain = np.zeros(scan.shape, dtype=bool)
     brain[box] = _without_specks_and_holes(foreground[box])
-    _refuse_head(brain, scan)
+    if not known_stripped:
+        _refuse_head(brain, scan)
     return brain
 
 
@@ -127,8 +169,5 @@ def _refuse_head(brain: np.ndarray, scan: Scan) -> None:
             raise _not_stripped(scan, f"{section:.0f} cm2 are too much for a section of a brain")
 
 
-def _not_stripped(scan: Scan, reason: str) -> InputError:
-    return InputError(
-        f"{scan.path or 'the scan'} is not skull-stripped ({reason}); strip it first, for example"
-        " with SynthStrip or HD-BET, or give a brain mask (--mask)"
-    )
+def _not_stripped(scan: Scan, reason: str) -> NotStripped:
+    return NotStripped(f"{scan.path or 'the scan'} is not skull-stripped ({reason})")

@@ -6,6 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,18 +17,24 @@ from src_core.fitting.device import choose_device
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import Alignment, align, check_transform
-from src_core.preparation.brain import brain_mask
+from src_core.preparation.brain import Brain, NotStripped, brain_mask
+from src_core.preparation.extraction import (
+    DEFAULT_EXTRACTOR,
+    EXTRACTORS,
+    Extractor,
+    extract_brain,
+    installed,
+)
 from src_core.space.points import BrainPoints, see
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from src_core.io.labels import Protocol
     from src_core.networks.base import CoordinateNetwork
     from src_core.request import Request
 
-Stage = Literal["load", "align"]
+Stage = Literal["load", "brain", "align"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,8 +44,7 @@ class Preparation:
     Attributes
     ----------
     scan : Scan
-    mask : ndarray of bool, shape (I, J, K)
-        The brain.
+    brain : Brain
     reference : ndarray or None
         Label ids on the scan's grid, shape (I, J, K), to compare with.
     model : Model
@@ -53,7 +59,7 @@ class Preparation:
     """
 
     scan: Scan
-    mask: np.ndarray
+    brain: Brain
     reference: np.ndarray | None
     model: Model
     alignment: Alignment
@@ -61,6 +67,11 @@ class Preparation:
     points: BrainPoints
     device: torch.device
     seconds: dict[str, float]
+
+    @property
+    def mask(self) -> np.ndarray:
+        """Which voxels are brain: ndarray of bool, shape (I, J, K)."""
+        return self.brain.mask
 
 
 def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -> Preparation:
@@ -101,19 +112,20 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         given = None if request.transform is None else check_transform(request.transform)
         if model.slices is not None:
             model.slices.check(scan, np.eye(4) if given is None else given, model.name)
-        mask = brain_mask(scan, _on_grid(request.mask, scan, "mask"))
-        if np.ptp(scan.voxels[mask]) == 0:
-            raise InputError(
-                "all voxels inside the brain are equal; give the scan, not a mask of it"
-            )
+        brain = _brain(request.brain if request.mask is None else request.mask, scan)
         reference = _reference(request.reference, scan, model.protocol)
         network = model.network()
+    if isinstance(brain, Extractor):
+        with stage("brain"):
+            brain = extract_brain(scan, brain, gpu=device.type == "cuda")
+    if np.ptp(scan.voxels[brain.mask]) == 0:
+        raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
     with stage("align"), _one_core() as pool:
-        sight = pool.submit(see, scan, mask, model.rule)
-        alignment = _align(scan, mask, model, request.align, given)
+        sight = pool.submit(see, scan, brain.mask, model.rule)
+        alignment = _align(scan, brain.mask, model, request.align, given)
         points = sight.result().points(alignment.matrix @ scan.affine).to(device)
         network.to(device)
-    return Preparation(scan, mask, reference, model, alignment, network, points, device, seconds)
+    return Preparation(scan, brain, reference, model, alignment, network, points, device, seconds)
 
 
 @contextmanager
@@ -160,6 +172,25 @@ def _scan(scan: str | Path | np.ndarray | Scan, affine: np.ndarray | None) -> Sc
             raise InputError("an array needs its affine (voxel index -> world mm)")
         return scan_from_array(scan, affine)
     return read_scan(scan)
+
+
+def _brain(wanted: str | Path | np.ndarray, scan: Scan) -> Brain | Extractor:
+    """The brain, or the installed program that is to find it."""
+    words = ["auto", "stripped", *EXTRACTORS]
+    if isinstance(wanted, np.ndarray) or wanted not in words:
+        if isinstance(wanted, str) and not Path(wanted).exists():
+            raise InputError(
+                f"brain: there is no file {wanted}; give a mask, or one of {', '.join(words)}"
+            )
+        return Brain(brain_mask(scan, _on_grid(wanted, scan, "mask")), "given")
+    if wanted in EXTRACTORS:
+        return installed(str(wanted))
+    try:
+        return Brain(brain_mask(scan, known_stripped=wanted == "stripped"), "stripped")
+    except NotStripped as error:
+        if wanted == "stripped":
+            raise
+        return installed(DEFAULT_EXTRACTOR, f"{error.finding}, and ")
 
 
 def _on_grid(

@@ -59,6 +59,10 @@ def describe(
         "stop_reason": fit.stop_reason,
         "model": {"name": prepared.model.name, "sha256": prepared.model.sha256},
         "protocol": protocol.name,
+        "brain": {
+            "origin": prepared.brain.origin,
+            "volume": round(np.count_nonzero(prepared.mask) * prepared.scan.voxel_volume, 1),
+        },
         "transform": alignment.matrix.tolist(),
         "alignment": {
             "method": alignment.method,

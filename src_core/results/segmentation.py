@@ -40,7 +40,8 @@ class Segmentation:
     labels : ndarray, shape (I, J, K), uint8 or int16
         Label ids of the protocol, 0 outside.
     report : dict
-        Seconds per stage, iterations, PSNR, stop reason, model, transform, device, versions,
+        Seconds per stage, iterations, PSNR, stop reason, model, origin and volume (mm3) of the
+        brain, transform, device, versions,
         volumes (mm3), notes; with a reference also Dice.
     history : History
         Weights of past iterations.

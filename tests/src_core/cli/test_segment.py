@@ -10,8 +10,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from src_core.io.export import write_scalar_map
 from src_core.io.protocols import protocol
+from src_core.io.scan import read_scan
 from tests.helpers.command_line import error_line, run
+from tests.helpers.extractors import whole_head
 
 
 def segment(scan_file: Path, model: Path, *words: object) -> int:
@@ -143,3 +146,41 @@ def test_an_interrupted_fit_leaves_nothing_behind(
     assert segment(scan_file, tiny_model) == 130
     assert "interrupted" in error_line(capsys)
     assert list(scan_file.parent.iterdir()) == [scan_file]
+
+
+def test_the_mask_and_the_brain_alone_are_written_on_the_grid_of_the_scan(
+    scan_file: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mask_file, brain_file = tmp_path / "mask.nii.gz", tmp_path / "brain.nii.gz"
+    words = ["--iterations", 1, "--save-mask", mask_file, "--brain-only", brain_file]
+    assert segment(scan_file, tiny_model, *words) == 0
+    original, mask, brain = map(nib.load, (scan_file, mask_file, brain_file))
+    inside = np.asanyarray(mask.dataobj)
+    assert mask.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(mask.affine, original.affine)
+    np.testing.assert_array_equal(inside, np.asanyarray(original.dataobj) > 0)
+    np.testing.assert_allclose(brain.get_fdata(), original.get_fdata() * inside, rtol=1e-6)
+    out = capsys.readouterr().out
+    assert "brain: stripped" in out
+    assert str(mask_file) in out
+
+
+def test_a_mask_can_be_given_under_either_name_but_once(
+    scan_file: Path, tiny_model: Path, files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--iterations", 0, "--overwrite"]
+    for option in ("--mask", "--brain"):
+        assert segment(scan_file, tiny_model, *words, option, files["labels"]) == 0
+        assert "brain: given" in capsys.readouterr().out
+    assert segment(scan_file, tiny_model, "--mask", "a.nii", "--brain", "deepbet") == 2
+    assert "not allowed with" in error_line(capsys)
+
+
+def test_a_head_needs_a_program_that_finds_its_brain_or_a_mask(
+    files: dict[str, Path], tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    head, file = whole_head(read_scan(files["scan"])), tmp_path / "head.nii.gz"
+    write_scalar_map(head.voxels, head, file)
+    assert segment(file, tiny_model) == 2
+    assert 'pip install "napari-metaseg[strip]"' in error_line(capsys)
+    assert [path.name for path in tmp_path.iterdir()] == ["head.nii.gz"]

@@ -37,7 +37,7 @@ HEAD = ellipsoid(HEAD_RADII_MM)
 
 
 def assert_refused(voxels: np.ndarray) -> None:
-    with pytest.raises(InputError, match=r"not skull-stripped .*SynthStrip or HD-BET.*--mask"):
+    with pytest.raises(InputError, match=r"not skull-stripped .*SynthStrip or HD-BET.*brain mask"):
         brain_mask(scan_of(voxels))
 
 

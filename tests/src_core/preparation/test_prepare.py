@@ -12,12 +12,14 @@ import torch
 from src_core.errors import InputError
 from src_core.io.scan import scan_from_array, slice_of
 from src_core.models.model import Model, load_model
+from src_core.preparation import extraction
 from src_core.preparation import prepare as preparation
 from src_core.preparation.alignment import Alignment
 from src_core.preparation.prepare import Preparation, prepare
 from src_core.request import Request
 from src_core.space.points import brain_points
 from src_core.space.slices import SliceRange
+from tests.helpers.extractors import FakeExtractor, whole_head
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +71,72 @@ def test_stages_are_told_as_they_begin(brain, tiny_model) -> None:
     stages: list[str] = []
     prepare(Request(brain.scan, model=tiny_model, align=False), on_stage=stages.append)
     assert stages == ["load", "align"]
+
+
+@pytest.fixture
+def extractor(brain, monkeypatch) -> FakeExtractor:
+    """Finds the phantom's brain."""
+    one = FakeExtractor(lambda voxels, affine: brain.mask)
+    monkeypatch.setattr(preparation, "EXTRACTORS", {"deepbet": one})
+    monkeypatch.setattr(extraction, "EXTRACTORS", {"deepbet": one})
+    return one
+
+
+def test_the_brain_of_a_head_is_found(brain, tiny_model, extractor) -> None:
+    stages: list[str] = []
+    head = whole_head(brain.scan)
+    found = prepare(Request(head, model=tiny_model, align=False), on_stage=stages.append)
+    assert stages == ["load", "brain", "align"]
+    np.testing.assert_array_equal(found.mask, brain.mask)
+    assert found.brain.origin == "fake 1.0"
+    assert set(found.seconds) == set(stages)
+
+
+@pytest.mark.parametrize(
+    ("options", "origin", "looked"),
+    [
+        ({}, "stripped", 0),
+        ({"brain": "stripped"}, "stripped", 0),
+        ({"brain": "deepbet"}, "fake 1.0", 1),
+    ],
+)
+def test_a_stripped_scan_is_looked_into_only_if_asked_for(
+    brain, tiny_model, extractor, options, origin, looked
+) -> None:
+    found = prepare(Request(brain.scan, model=tiny_model, align=False, **options))
+    assert found.brain.origin == origin
+    assert len(extractor.heads) == looked
+
+
+@pytest.mark.parametrize("option", ["brain", "mask"])
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_mask_is_taken_as_it_is(brain, tiny_model, extractor, tmp_path, option, as_file) -> None:
+    mask = np.roll(brain.mask, 1, axis=0).astype(np.uint8)
+    given = tmp_path / "mask.nii.gz"
+    nib.save(nib.Nifti1Image(mask, brain.scan.affine), given)
+    given = str(given) if as_file else mask
+    head = whole_head(brain.scan)
+    found = prepare(Request(head, model=tiny_model, align=False, **{option: given}))
+    np.testing.assert_array_equal(found.mask, mask > 0)
+    assert found.brain.origin == "given"
+    assert not extractor.heads
+
+
+def test_a_head_without_a_program_that_finds_its_brain_is_refused_with_advice(
+    brain, tiny_model
+) -> None:
+    with pytest.raises(InputError, match=r"not skull-stripped .*pip install .*or give a brain"):
+        prepare(Request(whole_head(brain.scan), model=tiny_model))
+
+
+def test_a_head_that_is_said_to_be_stripped_is_refused(brain, tiny_model, extractor) -> None:
+    with pytest.raises(InputError, match="not an even background"):
+        prepare(Request(whole_head(brain.scan), model=tiny_model, brain="stripped"))
+
+
+def test_words_that_are_neither_a_mask_nor_known_are_refused(brain, tiny_model) -> None:
+    with pytest.raises(InputError, match=r"atuo.*auto, stripped, deepbet"):
+        prepare(Request(brain.scan, model=tiny_model, brain="atuo"))
 
 
 @pytest.mark.parametrize(("stage", "done"), [("load", 0), ("align", 1)])
