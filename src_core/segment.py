@@ -46,8 +46,7 @@ def segment(
     **options
         As in `Request`, by name.
     on_stage : callable, optional
-        Called with "load", "brain" or "align" as that stage before the fit begins; the brain is
-        looked for only if the scan shows its skull.
+        Called with "load", "brain" (if it must be found) and "align" as each of them begins.
     on_step : callable, optional
         Called with a `Step` after each iteration.
 

@@ -172,7 +172,8 @@ def test_a_mask_can_be_given_under_either_name_but_once(
     for option in ("--mask", "--brain"):
         assert segment(scan_file, tiny_model, *words, option, files["labels"]) == 0
         assert "brain: given" in capsys.readouterr().out
-    assert segment(scan_file, tiny_model, "--mask", "a.nii", "--brain", "deepbet") == 2
+    with pytest.raises(SystemExit, match="2"):
+        segment(scan_file, tiny_model, "--mask", "a.nii", "--brain", "deepbet")
     assert "not allowed with" in error_line(capsys)
 
 
