@@ -63,7 +63,6 @@ def segment(
     --------
     >>> import napari_metaseg
     >>> result = napari_metaseg.segment("sub-01_T1w.nii.gz")  # doctest: +SKIP
-    >>> result.report["volumes"]["Cortex"]  # doctest: +SKIP
     >>> result.save("sub-01_dseg.nii.gz")  # doctest: +SKIP
     """
     if affine is not None:
