@@ -6,8 +6,10 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.notifications import show_error, show_info, show_warning
+from psygnal import Signal
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
@@ -22,6 +24,7 @@ from napari_metaseg.run.job import Job
 from napari_metaseg.run.readout import LABELS
 from napari_metaseg.run.request import Request
 from src_core.errors import InputError
+from src_core.io.labels import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 POLL_MS = 20
 _MOST_EXPECTED = 2**25
 """Voxels of a scan that is prepared before it is asked for."""
+_BRAIN = (Structure(1, "Brain", (255, 200, 60)),)
 _closing: set[Controller] = set()
 """Those whose panel is closed and whose labels are still being finished."""
 
@@ -49,13 +53,22 @@ class Controller:
     Parameters
     ----------
     viewer : ViewerModel
+
+    Attributes
+    ----------
+    job : Job
+    brain_found : Signal
+        With the scan's layer and a new layer of its brain.
     """
+
+    brain_found = Signal(object, object)
 
     def __init__(self, viewer: ViewerModel):
         self.job = Job()
         self._viewer: ViewerModel | None = viewer
         self._live: LiveLayers | None = None
         self._scan_layer: Image | None = None
+        self._mask_layer: Labels | None = None
         self._orientation: Orientation | None = None
         # The application owns it: whoever lets go of the controller last, maybe the engine's
         # thread, must not delete a timer of the window's.
@@ -103,6 +116,7 @@ class Controller:
             show_error(str(error))
             return False
         self._scan_layer, self._orientation = scan_layer, orientation
+        self._mask_layer = mask_layer
         self.job.start(
             Request(
                 scan,
@@ -277,6 +291,8 @@ class Controller:
             self._live.retire()
         for note in self.job.notes:
             show_warning(note)
+        if session.prepared.brain.found and self._mask_layer is None:
+            self._show_brain(session, self._viewer, self._scan_layer, self._orientation)
         self._live = LiveLayers(
             self._viewer,
             self.job,
@@ -286,6 +302,22 @@ class Controller:
             load_preferences().opacity,
             self._on_layers_gone,
         )
+
+    def _show_brain(
+        self, session: Session, viewer: ViewerModel, scan_layer: Image, orientation: Orientation
+    ) -> None:
+        """Add the mask that was found, to be looked at, painted on and used again."""
+        brain, name = session.prepared.brain, f"{scan_layer.name} brain"
+        details = {"origin": brain.origin}
+        layer = Layer.create(
+            *labels_layer(
+                brain.mask.view(np.uint8), session.scan, orientation, _BRAIN, name, details
+            )
+        )
+        layer.contour = 1  # what is inside stays to be seen
+        viewer.layers.insert(viewer.layers.index(scan_layer) + 1, layer)
+        self._mask_layer = layer
+        self.brain_found.emit(scan_layer, layer)
 
     def _on_failed(self, message: str) -> None:
         show_error(message)

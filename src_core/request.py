@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from src_core.io.scan import Scan
     from src_core.models.model import Model
 
+BRAIN_WORDS = {
+    "auto": "Found when needed",
+    "stripped": "None: the scan is stripped",
+    "deepbet": "Found by deepbet in any case",
+}
+"""Ways to the brain besides a mask, with their titles."""
 _DEVICE_TITLES = ("Automatic", "CPU", "CUDA (NVIDIA)", "MPS (Apple)")
 
 

@@ -15,7 +15,7 @@ from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files
 from src_core.models.model_file import read_model_file
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from qtpy.QtGui import QPaintEvent
 
@@ -50,42 +50,50 @@ class LayerBox(NarrowBox):
 
     Parameters
     ----------
-    none : str, optional
-        Title of the first entry, which stands for no layer; without it a layer is always chosen
-        if there is one, the newest by itself.
+    words : mapping of str to str
+        What can be chosen instead of a layer, with titles: the first entries. Without any a layer
+        is always chosen if there is one, the newest by itself.
     placeholder : str
         Shown while there is nothing to choose.
     """
 
-    def __init__(self, none: str | None = None, placeholder: str = "") -> None:
+    def __init__(self, words: Mapping[str, str] | None = None, placeholder: str = "") -> None:
         super().__init__()
-        self._none = none
-        self._layers: list[Any] = []
+        self._words = dict(words or {})
+        self._entries: list[Any] = []
         self.setPlaceholderText(placeholder)
         self.set_layers([])
 
     @property
     def layer(self) -> Any:
         """The chosen layer, or None."""
-        return self._layers[self.currentIndex()] if self.currentIndex() >= 0 else None
+        return None if self.word is not None else self._chosen
+
+    @property
+    def word(self) -> str | None:
+        """What is chosen instead of a layer, or None."""
+        return self._chosen if isinstance(self._chosen, str) else None
+
+    @property
+    def _chosen(self) -> Any:
+        return self._entries[self.currentIndex()] if self.currentIndex() >= 0 else None
 
     def set_layers(self, layers: Sequence[Any]) -> None:
         """Offer these layers; the chosen one stays chosen if it is among them."""
-        chosen = self.layer
-        first = [] if self._none is None else [None]
+        chosen = self._chosen
         with QSignalBlocker(self):
             self.clear()
-            self._layers = [*first, *layers]
-            self.addItems([self._none if layer is None else layer.name for layer in self._layers])
-            fallback = len(self._layers) - 1 if self._none is None else 0
-            index = self._layers.index(chosen) if chosen in self._layers else fallback
+            self._entries = [*self._words, *layers]
+            self.addItems([*self._words.values(), *(layer.name for layer in layers)])
+            fallback = 0 if self._words else len(self._entries) - 1
+            index = self._entries.index(chosen) if chosen in self._entries else fallback
             self.setCurrentIndex(index)
 
-    def choose(self, layer: Any) -> bool:
-        """Choose a layer; whether that changed anything."""
-        if layer not in self._layers or layer == self.layer:
+    def choose(self, entry: Any) -> bool:
+        """Choose a layer or a word; whether that changed anything."""
+        if entry not in self._entries or entry == self._chosen:
             return False
-        self.setCurrentIndex(self._layers.index(layer))
+        self.setCurrentIndex(self._entries.index(entry))
         return True
 
 

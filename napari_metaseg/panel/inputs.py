@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
@@ -15,7 +16,7 @@ from napari_metaseg.panel.option_row import OptionRow, option_row
 from napari_metaseg.panel.quality_box import QualityBox
 from napari_metaseg.preferences import CUSTOM, load_preferences, remember
 from src_core.options import options_of
-from src_core.request import Request
+from src_core.request import BRAIN_WORDS, Request
 
 _WITH_A_WIDGET_OF_THEIR_OWN = ("model", "iterations")
 
@@ -40,13 +41,15 @@ class Inputs(QWidget):
         preferences = load_preferences()
 
         self._scan = LayerBox(placeholder="Open a scan first")
-        self._scan.setToolTip("The T1-weighted image to segment, with its skull stripped.")
-        self._mask = LayerBox(none="None: the scan is stripped")
+        self._scan.setToolTip("The T1-weighted image to segment, with its skull or without.")
+        self._mask = LayerBox(BRAIN_WORDS)
         self._mask.setToolTip(
-            "A Labels layer whose voxels other than 0 are the brain.<br>"
-            "Needed only if the scan still shows the skull."
+            "Where the brain is: a Labels layer whose voxels other than 0 are the brain, or<br>"
+            "found by itself if the scan shows its skull. What was found can be painted on<br>"
+            "and is taken for the next fit."
         )
-        self._reference = LayerBox(none="None")
+        self._found: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+        self._reference = LayerBox({"none": "None"})
         self._reference.setToolTip(
             "A Labels layer to compare with: Dice is shown while the fit runs.<br>"
             "It never influences the fit."
@@ -132,6 +135,7 @@ class Inputs(QWidget):
         return {
             "model": self._model.selected,
             "iterations": self._quality.iterations,
+            "brain": self._mask.word or "auto",
             **{row.option.name: row.read() for row in self._rows},
         }
 
@@ -139,6 +143,12 @@ class Inputs(QWidget):
         """Take a Labels layer of the viewer for the brain mask."""
         if self._mask.choose(layer):
             self.changed.emit()
+
+    def choose_found_mask(self, scan_layer: Any, layer: Any) -> None:
+        """Take the mask that was found for a scan, whenever that scan is chosen."""
+        self._found[scan_layer] = layer
+        if scan_layer is self.scan_layer:
+            self.choose_mask(layer)
 
     def choose_reference(self, layer: Any) -> None:
         """Take a Labels layer of the viewer for the reference."""
@@ -152,7 +162,14 @@ class Inputs(QWidget):
 
     def _choose_scan(self) -> None:
         self._scan_chosen_by_hand = True
+        self._follow_scan()
         self.changed.emit()
+
+    def _follow_scan(self) -> None:
+        """Leave a mask that was found for another scan."""
+        known = self._found.get(self.scan_layer)
+        if known is not None or self.mask_layer in self._found.values():
+            self._mask.choose(known or "auto")
 
     def _choose_model(self) -> None:
         self._quality.set_card(self._model.card)
@@ -184,6 +201,7 @@ class Inputs(QWidget):
             return
         self._update_layers()
         if not self._locked and not self._scan_chosen_by_hand and self._scan.choose(event.value):
+            self._follow_scan()
             self.changed.emit()
 
     def _update_layers(self) -> None:
@@ -201,5 +219,7 @@ class Inputs(QWidget):
         self._scan.set_layers(images)
         self._mask.set_layers(labels)
         self._reference.set_layers(labels)
+        if before[0] is not self.scan_layer:
+            self._follow_scan()
         if before != (self.scan_layer, self.mask_layer, self.reference_layer):
             self.changed.emit()

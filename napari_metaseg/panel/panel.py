@@ -109,6 +109,7 @@ class SegmentPanel(QWidget):
         )
         self.maps.map_requested.connect(controller.add_map)
         self.export_menu.export_requested.connect(controller.export)
+        controller.brain_found.connect(self.inputs.choose_found_mask)
         job.state_changed.connect(self._on_state)
         job.session_started.connect(self._on_session)
         job.shown_changed.connect(self._update_export)

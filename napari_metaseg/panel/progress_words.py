@@ -19,10 +19,10 @@ STAGES = {
 """States in which nothing is counted."""
 
 
-def words_of(state: State, progress: Progress | None) -> str:
-    """The state of a run, for the progress bar."""
+def words_of(state: State, progress: Progress | None, seconds: float = 0.0) -> str:
+    """The state of a run that has lasted so long, for the progress bar."""
     if state in STAGES:
-        return STAGES[state]
+        return STAGES[state] + (f" {seconds:.0f} s" if seconds >= 1 else "")
     if progress is None:
         return "Fitting…" if state is State.FITTING else state.value.capitalize()
     if state is State.DONE:

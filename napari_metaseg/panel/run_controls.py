@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtGui import QKeySequence, QMouseEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -23,6 +24,8 @@ from napari_metaseg.run.status import State
 if TYPE_CHECKING:
     from napari_metaseg.run.job import Job
 
+_SECOND = 1000
+"""In ms."""
 _FIRST_KEY, _STOP_KEY = "Ctrl+Return", "Ctrl+."
 
 
@@ -83,6 +86,11 @@ class RunControls(QWidget):
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             shortcut.activated.connect(action)
 
+        # Stages in which nothing is counted tell how long they have lasted.
+        self._clock = QTimer(self)
+        self._clock.setInterval(_SECOND)
+        self._clock.timeout.connect(self._show_progress)
+
         self.set_ready(True, "")
         self._show_progress()
         job.state_changed.connect(self._on_state)
@@ -136,6 +144,10 @@ class RunControls(QWidget):
             self._asked = None
         if state.running:
             self._failure = ""
+        if state in STAGES:
+            self._clock.start()
+        else:
+            self._clock.stop()
         self._show_buttons()
         self._show_progress()
 
@@ -179,7 +191,7 @@ class RunControls(QWidget):
             self._bar.setRange(0, progress.iterations)
             done = state is State.DONE  # perhaps before the last iteration
             self._bar.setValue(progress.iterations if done else progress.iteration)
-        self._bar.setFormat(words_of(state, progress))
+        self._bar.setFormat(words_of(state, progress, time.monotonic() - self._job.since))
         self._bar.setVisible(state is not State.IDLE)
         status = self._failure or self._job.device
         self._status.setText(status)

@@ -16,7 +16,7 @@ from napari_metaseg.run.status import CurvePoint, Progress, State
 from src_core.errors import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from napari_metaseg.run.mailbox import Mailbox
     from napari_metaseg.run.preparer import Preparer
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from src_core.fitting.fit import Step
     from src_core.preparation.prepare import Stage
 
-_STATES: dict[Stage, State] = {
+STATES: Mapping[Stage, State] = {
     "load": State.LOADING,
     "brain": State.EXTRACTING,
     "align": State.ALIGNING,
 }
+"""Where a job stands while a scan is prepared for it."""
 _STEPS_OF_RATE = 20
 """Steps whose mean time gives the rate."""
 
@@ -55,7 +56,7 @@ def fit_run(run: int, request: Request, preparer: Preparer, mailbox: Mailbox) ->
     from src_core.fitting.device import describe_device
 
     def on_stage(stage: Stage) -> None:
-        mailbox.tell_of(run, state=_STATES[stage])
+        mailbox.tell_of(run, state=STATES[stage])
 
     prepared = preparer.prepare(request, on_stage)
     yield

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_metaseg.run import pace
 from napari_metaseg.run.engine_thread import EngineThread, Task, Urgency
-from napari_metaseg.run.fit_run import fit_run
+from napari_metaseg.run.fit_run import STATES, fit_run
 from napari_metaseg.run.mailbox import Mailbox
 from napari_metaseg.run.preparer import Preparer
 from napari_metaseg.run.region import COARSE, WHOLE
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_metaseg.run.region import Region
     from napari_metaseg.run.request import Request
     from napari_metaseg.run.session import Session
+    from src_core.preparation.prepare import Stage
 
 
 class Job(Status):
@@ -71,8 +72,12 @@ class Job(Status):
         if self._expected is not None:
             self._engine.cancel(self._expected)
 
+        def on_stage(stage: Stage) -> None:
+            if self.state.running:  # it has been asked for meanwhile
+                self._mailbox.tell(state=STATES[stage])
+
         def steps() -> Iterator[None]:
-            self._preparer.prepare(request)
+            self._preparer.prepare(request, on_stage)
             yield
 
         # What is wrong with the scan is said when it is used.
@@ -103,7 +108,8 @@ class Job(Status):
         if self.state.running:
             raise RuntimeError("a fit is under way; stop it first")
         self._forget()
-        self.change_state(State.LOADING)
+        # The scan may be in preparation already.
+        self.change_state(STATES[self._preparer.stage or "load"])
         self.emit_all()
         run = self._mailbox.run
         steps = fit_run(run, request, self._preparer, self._mailbox)

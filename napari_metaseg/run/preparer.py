@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,20 +13,25 @@ if TYPE_CHECKING:
 
 
 class Preparer:
-    """Prepares scans, one at a time in memory; belongs to the engine's thread."""
+    """Prepares scans, one at a time in memory; belongs to the engine's thread.
+
+    Attributes
+    ----------
+    stage : {"load", "brain", "align"} or None
+        What it is at.
+    """
 
     def __init__(self) -> None:
         self._last: tuple[Request, Preparation] | None = None
+        self.stage: Stage | None = None
 
-    def prepare(
-        self, request: Request, on_stage: Callable[[Stage], None] | None = None
-    ) -> Preparation:
+    def prepare(self, request: Request, on_stage: Callable[[Stage], None]) -> Preparation:
         """Prepare a scan, or take what is prepared of it already.
 
         Parameters
         ----------
         request : Request
-        on_stage : callable, optional
+        on_stage : callable
             Told the name of each stage as it begins.
 
         Returns
@@ -43,7 +49,15 @@ class Preparer:
         if self._last is not None and self._knows(request):
             return renew(self._last[1], request.reference)
         self.forget()  # no two scans at once in memory
-        prepared = prepare(request, on_stage)
+
+        def begin(stage: Stage) -> None:
+            self.stage = stage
+            on_stage(stage)
+
+        try:
+            prepared = prepare(request, begin)
+        finally:
+            self.stage = None
         self._last = request, prepared
         return prepared
 
@@ -58,8 +72,10 @@ class Preparer:
         if self._last is None:
             return False
         known, prepared = self._last
+        # A mask that was found is a layer now, which says the same until it is painted on.
+        found = [replace(known, mask=prepared.mask)] if prepared.brain.found else []
         return (
-            request.prepares_like(known)
+            any(request.prepares_like(one) for one in (known, *found))
             # A file of that name may hold another model by now.
             and load_model(str(request.model)).sha256 == prepared.model.sha256
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass
 from enum import Enum
 
@@ -125,6 +126,8 @@ class Status:
     Attributes
     ----------
     state : State
+    since : float
+        When that began, by `time.monotonic`.
     session : Session or None
         The scan at work, from its first picture on.
     progress : Progress or None
@@ -163,6 +166,7 @@ class Status:
 
     def __init__(self) -> None:
         self.state = State.IDLE
+        self.since = time.monotonic()
         self.device = ""
         self.forget_scan()
 
@@ -184,6 +188,7 @@ class Status:
         """Be in another state, and say so."""
         if state is not self.state:
             self.state = state
+            self.since = time.monotonic()
             self.state_changed.emit(state)
 
     def change_following(self, following: bool) -> None:

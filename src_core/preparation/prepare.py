@@ -25,6 +25,7 @@ from src_core.preparation.extraction import (
     extract_brain,
     installed,
 )
+from src_core.request import BRAIN_WORDS, Request
 from src_core.space.points import BrainPoints, see
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from src_core.io.labels import Protocol
     from src_core.networks.base import CoordinateNetwork
-    from src_core.request import Request
 
 Stage = Literal["load", "brain", "align"]
 
@@ -176,11 +176,10 @@ def _scan(scan: str | Path | np.ndarray | Scan, affine: np.ndarray | None) -> Sc
 
 def _brain(wanted: str | Path | np.ndarray, scan: Scan) -> Brain | Extractor:
     """The brain, or the installed program that is to find it."""
-    words = ["auto", "stripped", *EXTRACTORS]
-    if isinstance(wanted, np.ndarray) or wanted not in words:
+    if isinstance(wanted, np.ndarray) or wanted not in BRAIN_WORDS:
         if isinstance(wanted, str) and not Path(wanted).exists():
             raise InputError(
-                f"brain: there is no file {wanted}; give a mask, or one of {', '.join(words)}"
+                f"brain: there is no file {wanted}; give a mask, or one of {', '.join(BRAIN_WORDS)}"
             )
         return Brain(brain_mask(scan, _on_grid(wanted, scan, "mask")), "given")
     if wanted in EXTRACTORS:
