@@ -167,7 +167,8 @@ class Inputs(QWidget):
 
     def _follow_scan(self) -> None:
         """Leave a mask that was found for another scan."""
-        known = self._found.get(self.scan_layer)
+        scan = self.scan_layer
+        known = None if scan is None else self._found.get(scan)
         if known is not None or self.mask_layer in self._found.values():
             self._mask.choose(known or "auto")
 

@@ -108,8 +108,7 @@ class Job(Status):
         if self.state.running:
             raise RuntimeError("a fit is under way; stop it first")
         self._forget()
-        # The scan may be in preparation already.
-        self.change_state(STATES[self._preparer.stage or "load"])
+        self.change_state(self._first_state())
         self.emit_all()
         run = self._mailbox.run
         steps = fit_run(run, request, self._preparer, self._mailbox)
@@ -290,6 +289,13 @@ class Job(Status):
             self._screen.sharpen()
         if news.failure is not None:
             self.failed.emit(news.failure)
+
+    def _first_state(self) -> State:
+        """Loading, or what is done already to a scan that was expected."""
+        expected = self._expected
+        if expected is None or expected.over or expected.cancelled:
+            return State.LOADING
+        return STATES[self._preparer.stage or "load"]
 
     def _suggestion(self) -> int:
         """The model's own number of iterations, or the newest before that."""

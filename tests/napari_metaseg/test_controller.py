@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dask.array
+import nibabel as nib
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -19,7 +20,9 @@ from napari_metaseg.layers.scan_layers import scan_layer
 from napari_metaseg.run.readout import Readout, as_decoded
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.status import State
+from src_core.preparation import extraction
 from src_core.preparation.alignment import Alignment
+from tests.helpers.extractors import FakeExtractor, whole_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,6 +134,32 @@ def test_a_scan_with_its_skull_asks_for_a_mask(desk) -> None:
     desk.controller.segment(layer, None, None, desk.choices)
     desk.until(lambda: desk.job.state is State.FAILED)
     desk.until(lambda: "mask" in desk.messages())
+
+
+def test_the_brain_of_a_head_becomes_a_layer_that_the_next_fit_takes(
+    desk, brain, monkeypatch, tmp_path
+) -> None:
+    extractor = FakeExtractor(lambda voxels, affine: brain.labels > 0)
+    monkeypatch.setattr(extraction, "EXTRACTORS", {"deepbet": extractor})
+    found: list[tuple[Layer, Layer]] = []
+    desk.controller.brain_found.connect(lambda *both: found.append(both))
+    head = desk.viewer.add_layer(Layer.create(*scan_layer(whole_head(brain.scan), "skull")))
+    desk.controller.segment(head, None, None, desk.choices)
+    desk.until(lambda: desk.job.state is State.DONE)
+    ((scan, mask),) = found
+    assert scan is head
+    assert isinstance(mask, Labels)
+    assert desk.viewer.layers.index(mask) == desk.viewer.layers.index(head) + 1
+    saved = tmp_path / "brain.nii.gz"
+    assert mask.save(str(saved), plugin="napari-metaseg")
+    np.testing.assert_array_equal(np.asanyarray(nib.load(saved).dataobj), brain.labels > 0)
+    # A stroke takes a corner away.
+    corner = tuple(np.argwhere(mask.data)[0])
+    mask.data_setitem(tuple(np.array([index]) for index in corner), 0)
+    desk.controller.segment(head, mask, None, desk.choices)
+    desk.until(lambda: desk.job.state is State.DONE)
+    assert len(extractor.heads) == len(found) == 1
+    assert desk.job.session.prepared.mask.sum() == (brain.labels > 0).sum() - 1
 
 
 def test_a_mask_on_another_grid_is_refused_by_its_name(desk) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 IMAGE = np.random.default_rng(0).random((4, 5, 6))
 LABELS = np.ones((4, 5, 6), dtype=np.uint8)
 LIVE = {"napari-metaseg-live": True}
-DEFAULTS = {"model": "brain3d-tissue", "device": "auto", "force": False}
+DEFAULTS = {"model": "brain3d-tissue", "brain": "auto", "device": "auto", "force": False}
 ROOT = Path(__file__).parents[3]
 BUNDLED = bundled_model_files()["brain3d-tissue"]
 
@@ -89,7 +89,12 @@ def test_images_are_scans_and_labels_are_masks_or_references(
     inputs = form(viewer)
     assert inputs.scan_layer is scan
     assert entries(inputs, "Scan") == ["scan"]
-    assert entries(inputs, "Brain mask") == ["None: the scan is stripped", "brain"]
+    assert entries(inputs, "Brain mask") == [
+        "Found when needed",
+        "None: the scan is stripped",
+        "Found by deepbet in any case",
+        "brain",
+    ]
     assert inputs.mask_layer is None
     choose(inputs, "Brain mask", "brain")
     assert inputs.mask_layer is brain
@@ -98,6 +103,25 @@ def test_images_are_scans_and_labels_are_masks_or_references(
     assert inputs.reference_layer is brain
     choose(inputs, "Brain mask", "None: the scan is stripped")
     assert inputs.mask_layer is None
+    assert inputs.choices["brain"] == "stripped"
+
+
+def test_a_mask_that_was_found_is_that_of_its_scan_alone(viewer: ViewerModel, form: Any) -> None:
+    inputs = form(viewer)
+    first = viewer.add_image(IMAGE, name="first")
+    mask = viewer.add_labels(LABELS, name="brain of first")
+    inputs.choose_found_mask(first, mask)
+    assert inputs.mask_layer is mask
+    second = viewer.add_image(IMAGE, name="second")
+    assert inputs.scan_layer is second
+    assert inputs.mask_layer is None
+    assert inputs.choices["brain"] == "auto"
+    choose(inputs, "Scan", "first")
+    assert inputs.mask_layer is mask
+    viewer.layers.remove(mask)
+    assert inputs.choices["brain"] == "auto"
+    viewer.layers.clear()
+    assert inputs.scan_layer is None
 
 
 def test_the_selected_image_is_the_scan_at_first(viewer: ViewerModel, form: Any) -> None:
@@ -310,7 +334,7 @@ def test_an_unknown_setting_does_not_keep_the_form_from_opening(
     viewer: ViewerModel, form: Any
 ) -> None:
     save_preferences(Preferences(model="gone", device="abacus"))
-    assert form(viewer).choices == {"model": "brain3d-tissue", "iterations": None, "device": "auto"}
+    assert form(viewer).choices == {**DEFAULTS, "iterations": None}
 
 
 def test_opening_the_form_does_not_load_torch() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,6 +34,7 @@ class RecordingJob(Job):
         self.told.append("stop")
 
     def enter(self, state: State) -> None:
+        self.since = time.monotonic()
         self.state = state
         self.state_changed.emit(state)
 
@@ -188,6 +190,17 @@ def test_a_stage_without_a_count_says_its_name(
     job.enter(state)
     assert bar(controls).text() == words
     assert bar(controls).value() == 0
+
+
+def test_a_stage_that_lasts_tells_its_seconds(
+    qtbot: QtBot, job: RecordingJob, controls: RunControls
+) -> None:
+    job.enter(State.EXTRACTING)
+    assert bar(controls).format() == "Finding the brain…"
+    job.since -= 4
+    qtbot.waitUntil(lambda: bar(controls).format() == "Finding the brain… 5 s", timeout=5000)
+    job.enter(State.ALIGNING)
+    assert bar(controls).format() == "Aligning…"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,11 +17,19 @@ from napari_metaseg.run.preparer import Preparer
 from napari_metaseg.run.request import Request
 from napari_metaseg.run.status import State
 from src_core.io.sample import phantom
+from src_core.preparation import extraction
+from tests.helpers.extractors import FakeExtractor, whole_head
 from tests.helpers.small_models import write_small_model
 from tests.helpers.watched_job import ITERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from src_core.preparation.prepare import Stage
+
+
+def say_nothing(stage: Stage) -> None:
+    """Nobody watches."""
 
 
 @pytest.fixture
@@ -32,37 +41,58 @@ def request_of(quick, brain, model_file) -> Callable[..., Request]:
 
 def test_what_was_asked_for_in_the_same_way_is_prepared_once(request_of, brain) -> None:
     preparer = Preparer()
-    first = preparer.prepare(request_of())
-    again = preparer.prepare(request_of(mask=brain.labels.copy(), reference=brain.labels, seed=3))
+    first = preparer.prepare(request_of(), say_nothing)
+    again = preparer.prepare(
+        request_of(mask=brain.labels.copy(), reference=brain.labels, seed=3), say_nothing
+    )
     assert again.points is first.points
     assert (again.reference == brain.labels).all()
-    assert preparer.prepare(request_of()).reference is None
+    assert preparer.prepare(request_of(), say_nothing).reference is None
+
+
+def test_a_brain_that_was_found_is_not_found_again_until_it_is_painted_on(
+    request_of, brain, monkeypatch
+) -> None:
+    extractor = FakeExtractor(lambda voxels, affine: brain.labels > 0)
+    monkeypatch.setattr(extraction, "EXTRACTORS", {"deepbet": extractor})
+    head, preparer = whole_head(brain.scan), Preparer()
+    first = preparer.prepare(request_of(scan=head, mask=None), say_nothing)
+    layer = first.mask.astype(np.uint8)
+    again = preparer.prepare(request_of(scan=head, mask=layer), say_nothing)
+    assert again.points is first.points
+    layer[tuple(np.argwhere(layer)[0])] = 0
+    painted = preparer.prepare(request_of(scan=head, mask=layer), say_nothing)
+    assert painted.mask.sum() == first.mask.sum() - 1
+    assert len(extractor.heads) == 1
 
 
 def test_what_was_asked_for_in_another_way_is_prepared_anew(request_of, brain) -> None:
     preparer = Preparer()
-    first = preparer.prepare(request_of())
+    first = preparer.prepare(request_of(), say_nothing)
     other = phantom(4.0, seed=5)[0]
     for changes in ({"mask": None}, {"mask": brain.labels == 1}, {"scan": other, "mask": None}):
-        assert preparer.prepare(request_of(**changes)).points is not first.points
-        first = preparer.prepare(request_of())
+        assert preparer.prepare(request_of(**changes), say_nothing).points is not first.points
+        first = preparer.prepare(request_of(), say_nothing)
     preparer.forget()
-    assert preparer.prepare(request_of()).points is not first.points
+    assert preparer.prepare(request_of(), say_nothing).points is not first.points
 
 
 def test_another_model_in_the_same_file_is_loaded(request_of, tmp_path, model_file) -> None:
     path = shutil.copy(model_file, tmp_path / "model.safetensors")
     preparer = Preparer()
-    first = preparer.prepare(request_of(model=str(path)))
+    first = preparer.prepare(request_of(model=str(path)), say_nothing)
     network = first.model.network()
     torch.nn.init.zeros_(network.head.layers[-1].bias)
     write_small_model(network, ITERATIONS, path)
-    assert preparer.prepare(request_of(model=str(path))).model.sha256 != first.model.sha256
+    assert (
+        preparer.prepare(request_of(model=str(path)), say_nothing).model.sha256
+        != first.model.sha256
+    )
 
 
 def test_two_scans_are_never_in_memory_at_once(request_of, monkeypatch) -> None:
     preparer, alive, prepare = Preparer(), [], preparation.prepare
-    old = weakref.ref(preparer.prepare(request_of()).points)
+    old = weakref.ref(preparer.prepare(request_of(), say_nothing).points)
 
     def noting(*arguments: Any, **options: Any) -> Any:
         gc.collect()
@@ -70,7 +100,7 @@ def test_two_scans_are_never_in_memory_at_once(request_of, monkeypatch) -> None:
         return prepare(*arguments, **options)
 
     monkeypatch.setattr(preparation, "prepare", noting)
-    preparer.prepare(request_of(scan=phantom(4.0, seed=5)[0], mask=None))
+    preparer.prepare(request_of(scan=phantom(4.0, seed=5)[0], mask=None), say_nothing)
     assert alive == [False]
 
 
