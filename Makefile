@@ -20,15 +20,16 @@ endif
 
 demo: $(VENV)/demo.stamp
 	mkdir -p demo
-	$(BIN)/napari-metaseg sample demo/mni152_T1w.nii.gz --overwrite
-	$(BIN)/napari-metaseg segment demo/mni152_T1w.nii.gz --volumes demo/volumes.csv \
-		--report demo/report.json --progression demo/progression.png --overwrite
+	$(BIN)/napari-metaseg sample --head demo/head_T1w.nii.gz --overwrite
+	$(BIN)/napari-metaseg segment demo/head_T1w.nii.gz --save-mask demo/head_brain.nii.gz \
+		--volumes demo/volumes.csv --report demo/report.json \
+		--progression demo/progression.png --overwrite
 ifneq ($(SCREEN),)
 	scripts/install_system_libraries.sh $(PYTHON) window
-	$(BIN)/napari-metaseg view demo/mni152_T1w.nii.gz --segment
+	$(BIN)/napari-metaseg view demo/head_T1w.nii.gz --segment
 else
 	scripts/install_system_libraries.sh $(PYTHON) window screen
-	$(VIRTUAL_SCREEN) $(BIN)/python -m napari_metaseg.demo demo/mni152_T1w.nii.gz demo
+	$(VIRTUAL_SCREEN) $(BIN)/python -m napari_metaseg.demo demo/head_T1w.nii.gz demo
 endif
 
 test: lint virtual-screen
