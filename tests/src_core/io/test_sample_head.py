@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from nibabel.affines import apply_affine
 from scipy import ndimage
 
 from src_core.io.sample import phantom
@@ -28,8 +29,7 @@ def head(brain: Scan) -> Scan:
 def of_the_brain(head: Scan, brain: Scan) -> tuple[np.ndarray, np.ndarray]:
     """Indices (N, 3) in the head of the voxels of the brain, and their intensities there."""
     indices = np.argwhere(brain.voxels > 0)
-    to_head = np.linalg.inv(head.affine) @ brain.affine
-    moved = indices @ to_head[:3, :3].T + to_head[:3, 3]
+    moved = apply_affine(np.linalg.inv(head.affine) @ brain.affine, indices)
     indices = np.round(moved).astype(int)
     np.testing.assert_allclose(moved, indices, atol=1e-4)
     return indices, head.voxels[tuple(indices.T)]
