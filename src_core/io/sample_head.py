@@ -22,7 +22,7 @@ COARSE_MM = 2.0  # smooth shapes are drawn on a grid like this
 # T1-weighted intensities, as shares of white matter's.
 AIR, BONE, FLUID, DURA = 0.0, 0.07, 0.2, 0.35
 MUSCLE, MARROW, CORD, FAT = 0.5, 0.75, 0.85, 1.25
-NOISE = 0.02
+NOISE = 0.01
 PARTIAL_VOLUME_MM = 0.6
 
 # From the brain outwards, mm.
