@@ -60,7 +60,10 @@ def open_window(
         _remember_model(model)
     for scan in scans:
         if get_reader(scan) is None:
-            raise InputError(f"{scan} is not a NIfTI or MGH file; convert the scan to .nii.gz")
+            raise InputError(
+                f"{scan} is not a NIfTI or MGH file, nor a folder of DICOM files; convert the scan"
+                " to .nii.gz"
+            )
     opened = viewer.open([os.fspath(scan) for scan in scans], plugin=PLUGIN)
     panel: SegmentPanel
     _, panel = viewer.window.add_plugin_dock_widget(PLUGIN, PANEL)
@@ -103,7 +106,11 @@ def _view(args: argparse.Namespace) -> None:
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "scans", type=Path, nargs="*", metavar="SCAN", help=".nii, .nii.gz or .mgz; label maps too"
+        "scans",
+        type=Path,
+        nargs="*",
+        metavar="SCAN",
+        help=".nii, .nii.gz or .mgz, or a folder of DICOM files; label maps too",
     )
     parser.add_argument("--model", metavar="NAME|FILE", help="default: the one used last")
     parser.add_argument(

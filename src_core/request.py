@@ -36,7 +36,7 @@ class Request:
 
     Attributes
     ----------
-    scan : path, ndarray of shape (I, J, K), or Scan
+    scan : path of a file or DICOM folder, ndarray of shape (I, J, K), or Scan
     affine : ndarray, shape (4, 4)
         Voxel index -> world mm (RAS); needed for an array, otherwise the file's is used.
 
@@ -49,6 +49,13 @@ class Request:
     scan: str | Path | np.ndarray | Scan
     affine: np.ndarray | None = None
     _: KW_ONLY
+    series: int | None = option(
+        None,
+        kind=int,
+        least=0,
+        help="Number of the DICOM series to take from a folder that holds several.",
+        short="number of the DICOM series, if the folder holds several",
+    )
     model: str | Path | Model = option(
         DEFAULT_MODEL,
         help="Name of a bundled model, or the path of a .safetensors file.",

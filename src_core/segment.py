@@ -39,7 +39,7 @@ def segment(
 
     Parameters
     ----------
-    scan : path, ndarray of shape (I, J, K), Scan or Request
+    scan : path of a file or DICOM folder, ndarray of shape (I, J, K), Scan or Request
         A request holds all of what follows; what is given besides takes the place of its own.
     affine : ndarray, shape (4, 4)
         Voxel index -> world mm (RAS); needed for an array, otherwise the file's is used.

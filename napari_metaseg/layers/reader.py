@@ -1,4 +1,4 @@
-"""Open NIfTI and MGH files: scans as image layers, label maps as labels layers."""
+"""Open NIfTI, MGH and DICOM files: scans as image layers, label maps as labels layers."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_info
 
+from napari_metaseg.layers.dicom_reader import read_dicom
 from napari_metaseg.layers.label_style import Named, known_structures, read_label_table
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import LayerData, labels_layer, scan_layer
 from src_core.errors import InputError
+from src_core.io.dicom_series import DICOM_ENDINGS, is_dicom
 from src_core.io.export import companion, image_stem
 from src_core.io.image_file import declares_labels
 from src_core.io.scan import read_label_map, read_scan
@@ -21,43 +23,59 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 PathLike = str | os.PathLike[str]
+Opened = list[LayerData] | list[tuple[None]]
+"""Layers; or what tells napari that there is nothing to show."""
 
-_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh")
+_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh", *DICOM_ENDINGS)
 _LABEL_STEMS = ("_dseg", "_seg", "_labels", "aseg")
 
 
-def get_reader(path: PathLike | Sequence[PathLike]) -> Callable[[Any], list[LayerData]] | None:
-    """Return `read` if all the files are NIfTI or MGH by their names."""
+def get_reader(path: PathLike | Sequence[PathLike]) -> Callable[[Any], Opened] | None:
+    """Return `read` if all are folders, or NIfTI, MGH or DICOM files by their names."""
     paths = _listed(path)
-    ours = paths and all(p.name.lower().endswith(_ENDINGS) and not p.is_dir() for p in paths)
+    ours = paths and all(p.name.lower().endswith(_ENDINGS) or p.is_dir() for p in paths)
     return read if ours else None
 
 
-def read(path: PathLike | Sequence[PathLike]) -> list[LayerData]:
-    """Read one file or several, each as one layer.
+def read(path: PathLike | Sequence[PathLike]) -> Opened:
+    """Read files, each as one layer, and series of DICOM files as one layer each.
 
     Parameters
     ----------
     path : path or sequence of path
+        Files, or folders of DICOM files.
 
     Returns
     -------
     list of (data, keyword arguments, layer type)
+        Nothing to show if the user is asked which series to open, and wants none.
 
     Raises
     ------
     InputError
         If a file cannot be used.
     """
-    layers = []
+    layers: list[LayerData] = []
+    done: set[Path] = set()
     for file in _listed(path):
-        labels = read_labels(file) if _may_be_labels(file) else None
-        layer, notes = labels or _read_scan(file)
+        if Path(os.path.abspath(file)) in done:  # of a series that is among the layers by now
+            continue
+        if is_dicom(file):
+            opened = read_dicom(file)
+            if opened is None:
+                continue
+            scan, series = opened
+            done.update(instance.path for instance in series.instances)
+            name, notes = series.folder.name, scan.notes
+            layer = scan_layer(scan, name)
+        else:
+            labels = read_labels(file) if _may_be_labels(file) else None
+            name = image_stem(file)
+            layer, notes = labels or _read_scan(file)
         if notes:
-            stem = image_stem(file)
-            show_info("\n".join(f"{stem}: {note}" for note in notes))
+            show_info("\n".join(f"{name}: {note}" for note in notes))
         layers.append(layer)
-    return layers
+    return layers or [(None,)]
 
 
 def read_labels(path: Path) -> tuple[LayerData, tuple[str, ...]] | None:

@@ -37,13 +37,13 @@ _STAGES: dict[Stage, str] = {
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
     add = parser.add_argument
-    add("scan", type=Path, metavar="SCAN", help=".nii, .nii.gz or .mgz")
+    add("scan", type=Path, metavar="SCAN", help=".nii, .nii.gz, .mgz, or a folder of DICOM files")
     add(
         "-o",
         "--output",
         type=image_file,
         metavar="OUT",
-        help="default: SCAN's stem + _dseg.nii.gz",
+        help="default: SCAN's stem + _dseg.nii.gz; a folder's, beside it",
     )
     add_options(parser, options_of(Request).values())
     _add_outputs(parser)
@@ -73,16 +73,25 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
-    from src_core.io import export
-
     if not args.scan.exists():  # said before the output beside it is looked at
         raise InputError(f"{args.scan} does not exist; check the name")
-    output = args.output or args.scan.with_name(f"{export.image_stem(args.scan)}_dseg.nii.gz")
+    output = args.output or _default_output(args.scan)
     _check_outputs(args, output)
     result = _fit(args)
     for note in result.report["notes"]:
         print_problem("warning", note)
     _print_result(result, _write(result, args, output))
+
+
+def _default_output(scan: Path) -> Path:
+    """Beside the scan, and beside the folder of DICOM files, never among them."""
+    from src_core.io.dicom_series import folder_of, is_dicom
+    from src_core.io.export import companion
+
+    if not is_dicom(scan):
+        return companion(scan, "_dseg.nii.gz")
+    folder = folder_of(scan)
+    return folder.with_name(f"{folder.name}_dseg.nii.gz")
 
 
 def _check_outputs(args: argparse.Namespace, output: Path) -> None:

@@ -95,9 +95,7 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         if not path.exists():
             raise InputError(f"{path} does not exist; check the name")
         if path.is_dir():
-            raise InputError(
-                f"{path} is a folder; give a file (dcm2niix turns a DICOM folder into one)"
-            )
+            raise InputError(f"{path} is a folder; give a file in it")
         with _open(path) as file:
             yield file
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

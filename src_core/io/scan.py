@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import nibabel as nib
 import numpy as np
 
 from src_core.errors import InputError
+from src_core.io.dicom import converted
+from src_core.io.dicom_series import choose_series, find_series, is_dicom
 from src_core.io.grid import Grid, check_affine, listed_sizes
 from src_core.io.image_file import read_image
 from src_core.io.image_header import CODE_ALIGNED, check_dtype, header_of_grid, spatial_shape
+
+if TYPE_CHECKING:
+    from src_core.io.dicom_series import Series
 
 _FEWEST_VOXELS = 8
 _THICKEST_VALIDATED_MM = 3.0
@@ -86,13 +91,16 @@ class Scan:
         return [axis for axis in range(3) if self.shape[axis] != 1]
 
 
-def read_scan(path: str | Path) -> Scan:
-    """Read a NIfTI (``.nii``, ``.nii.gz``) or MGH (``.mgh``, ``.mgz``) scan.
+def read_scan(path: str | Path, series: int | None = None) -> Scan:
+    """Read a NIfTI (``.nii``, ``.nii.gz``), MGH (``.mgh``, ``.mgz``) or DICOM scan.
 
     Parameters
     ----------
     path : str or Path
-        File of one 3D volume or one 2D slice; axes of length 1 behind the third are dropped.
+        File of one 3D volume or one 2D slice; axes of length 1 behind the third are dropped. Or a
+        folder of DICOM files, or one of its files.
+    series : int, optional
+        Number of the DICOM series, needed for a folder that holds several.
 
     Returns
     -------
@@ -104,9 +112,35 @@ def read_scan(path: str | Path) -> Scan:
         If the file is missing, damaged, of another kind, or holds no usable scan.
     """
     path = Path(path)
+    if is_dicom(path):
+        return read_series(choose_series(find_series(path), series))
+    if series is not None:
+        raise InputError(f"{path} has no series {series}, for it is not DICOM; leave that out")
     image = read_image(path)
     notes = image.notes + _make_usable(image.values, image.affine, str(path))
     return Scan(image.values, image.affine, image.header, path, tuple(notes))
+
+
+def read_series(series: Series) -> Scan:
+    """Read a DICOM series; its grid is that of dcm2niix, its path that of the folder.
+
+    Parameters
+    ----------
+    series : Series
+
+    Returns
+    -------
+    Scan
+
+    Raises
+    ------
+    InputError
+        It cannot be converted, or is no usable scan.
+    """
+    with converted(series) as file:
+        image = read_image(file)
+    notes = image.notes + _make_usable(image.values, image.affine, str(series.folder))
+    return Scan(image.values, image.affine, image.header, series.folder, tuple(notes))
 
 
 def scan_from_array(voxels: np.ndarray, affine: np.ndarray, what: str = "the array") -> Scan:

@@ -108,7 +108,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
     with stage("load"):
         device = choose_device(request.device)
         model = request.model if isinstance(request.model, Model) else load_model(request.model)
-        scan = _scan(request.scan, request.affine)
+        scan = _scan(request)
         given = None if request.transform is None else check_transform(request.transform)
         if model.slices is not None:
             model.slices.check(scan, np.eye(4) if given is None else given, model.name)
@@ -164,14 +164,15 @@ def _reference(
     return None if truth is None else protocol.ids[protocol.to_classes(truth)]
 
 
-def _scan(scan: str | Path | np.ndarray | Scan, affine: np.ndarray | None) -> Scan:
+def _scan(request: Request) -> Scan:
+    scan = request.scan
     if isinstance(scan, Scan):
         return scan
     if isinstance(scan, np.ndarray):
-        if affine is None:
+        if request.affine is None:
             raise InputError("an array needs its affine (voxel index -> world mm)")
-        return scan_from_array(scan, affine)
-    return read_scan(scan)
+        return scan_from_array(scan, request.affine)
+    return read_scan(scan, request.series)
 
 
 def _brain(wanted: str | Path | np.ndarray, scan: Scan) -> Brain | Extractor:

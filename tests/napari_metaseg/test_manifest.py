@@ -19,9 +19,10 @@ def test_every_command_can_be_imported() -> None:
     MANIFEST.validate_imports()
 
 
-@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mgz", "a.mgh"])
-def test_files_are_offered_to_the_reader(name: str) -> None:
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mgz", "a.mgh", "a.dcm", "a.ima"])
+def test_files_and_folders_are_offered_to_the_reader(name: str) -> None:
     (reader,) = MANIFEST.contributions.readers
+    assert reader.accepts_directories
     assert any(Path(name).match(pattern) for pattern in reader.filename_patterns)
 
 

@@ -45,7 +45,7 @@ def opened(path: Path) -> Layer:
 
 
 @pytest.mark.parametrize(
-    "name", ["a.nii", "a.NII.GZ", "a.mgz", "a.mgh", ["a.nii", "b.mgz"], Path("a.nii")]
+    "name", ["a.nii", "a.NII.GZ", "a.mgz", "a.mgh", ["a.nii", "b.mgz"], Path("a.nii"), "a.DCM"]
 )
 def test_images_of_the_brain_are_accepted(name: Any) -> None:
     assert get_reader(name) is read
@@ -56,9 +56,8 @@ def test_other_files_are_left_to_others(name: Any) -> None:
     assert get_reader(name) is None
 
 
-def test_a_folder_is_left_to_others(tmp_path: Path) -> None:
-    (folder := tmp_path / "scans.nii").mkdir()
-    assert get_reader(str(folder)) is None
+def test_a_folder_may_hold_dicom_files(tmp_path: Path) -> None:
+    assert get_reader(str(tmp_path)) is read
 
 
 def test_several_files_give_a_layer_each(image: nib.Nifti1Image, tmp_path: Path) -> None:

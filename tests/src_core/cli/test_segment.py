@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 
 from src_core.io.export import write_scalar_map
 from src_core.io.protocols import protocol
+from src_core.io.sample import phantom
 from src_core.io.scan import read_scan
 from tests.helpers.command_line import error_line, run
+from tests.helpers.dicom import MPEG2, PATIENT, write_series
 from tests.helpers.extractors import whole_head
 
 
@@ -185,3 +188,79 @@ def test_a_head_needs_a_program_that_finds_its_brain_or_a_mask(
     assert segment(file, tiny_model) == 2
     assert 'pip install "napari-metaseg[strip]"' in error_line(capsys)
     assert [path.name for path in tmp_path.iterdir()] == ["head.nii.gz"]
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A folder of two series of DICOM files: one whole, one that lacks a slice."""
+    scan, _ = phantom(voxel_size=6.0)
+    voxels = np.rint(scan.voxels / scan.voxels.max() * 4000)
+    write_series(tmp_path / "study" / "T1", voxels, scan.affine, number=3)
+    write_series(tmp_path / "study" / "T2", voxels, scan.affine, number=4, lacking=[9])
+    return tmp_path / "study"
+
+
+@pytest.mark.parametrize("named", ["T1", "T1/IM0001.dcm", "."])
+def test_segment_writes_labels_beside_a_folder_of_dicom_files(
+    named: str, study: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(study / "T1" if named == "." else study)
+    assert segment(Path(named), tiny_model, "--iterations", 2) == 0
+    written = nib.load(study / "T1_dseg.nii.gz")
+    scan = read_scan(study / "T1")
+    assert written.shape == scan.shape
+    np.testing.assert_allclose(written.affine, scan.affine, atol=1e-6)
+    for name in ("T1_dseg.nii.gz", "T1_dseg.json", "T1_dseg.tsv"):
+        assert PATIENT.encode() not in (study / name).read_bytes()
+    assert all(file.suffix == ".dcm" for file in (study / "T1").iterdir())
+
+
+def test_segment_takes_the_series_with_the_number(study: Path, tiny_model: Path) -> None:
+    assert segment(study, tiny_model, "--iterations", 2, "--series", 3) == 0
+    assert (study.parent / "study_dseg.nii.gz").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "words", "said"),
+    [
+        (".", [], 'holds 2 series: 3 "T1 MPRAGE" ('),
+        (".", ["--series", 7], "there is no series 7"),
+        (".", ["--series", 4], "between instances 9 and 11"),
+        ("T2", [], "lacks 1 or more slices"),
+        ("packed", [], "transfer syntax is MPEG2"),
+        ("nifti", [], "holds no DICOM files; give a file, such as "),
+        ("empty", [], "holds no DICOM images"),
+        ("nifti/a.nii.gz", ["--series", 3], "has no series 3"),
+    ],
+)
+def test_segment_refuses_dicom_files_in_one_line(
+    named: str,
+    words: list[object],
+    said: str,
+    study: Path,
+    scan_file: Path,
+    tiny_model: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_series(study.parent / "packed", np.ones((8, 8, 8)), np.eye(4), syntax=MPEG2)
+    for folder in ("nifti", "empty"):
+        (study.parent / folder).mkdir()
+    scan_file.rename(study.parent / "nifti" / "a.nii.gz")
+    scan = study / named if (study / named).exists() else study.parent / named
+    before = sorted(study.parent.rglob("*"))
+    assert segment(scan, tiny_model, *words) == 2
+    assert said in error_line(capsys)
+    assert sorted(study.parent.rglob("*")) == before
+
+
+@pytest.mark.parametrize("package", ["dcm2niix", "pydicom"])
+def test_segment_names_the_command_that_installs_what_reads_dicom_files(
+    package: str,
+    study: Path,
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    assert segment(study / "T1", tiny_model) == 2
+    assert error_line(capsys).endswith('run pip install "napari-metaseg[dicom]"')

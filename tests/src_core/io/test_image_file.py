@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from src_core.errors import InputError
-from src_core.io.image_file import declares_labels
+from src_core.io.image_file import declares_labels, read_image
 from tests.helpers.refusals import refusal
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_folder(tmp_path: Path) -> None:
-    assert "dcm2niix" in refusal(tmp_path)
+    with pytest.raises(InputError, match="is a folder; give a file in it"):
+        read_image(tmp_path)
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz", ".mgz"])
