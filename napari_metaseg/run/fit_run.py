@@ -61,7 +61,7 @@ def fit_run(run: int, request: Request, preparer: Preparer, mailbox: Mailbox) ->
     prepared = preparer.prepare(request, on_stage)
     yield
     device = describe_device(prepared.device)
-    mailbox.tell_of(run, device=device, notes=prepared.scan.notes)
+    mailbox.tell_of(run, device=device, notes=prepared.notes)
     session = Session(prepared, request.iterations, request.seed, request.history_bytes)
     yield from session.decode(0, COARSE)
     mailbox.tell_of(

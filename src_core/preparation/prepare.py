@@ -25,6 +25,13 @@ from src_core.preparation.extraction import (
     extract_brain,
     installed,
 )
+from src_core.preparation.findings import Finding, Findings, messages
+from src_core.preparation.quality import (
+    check_brain,
+    check_intensities,
+    check_place,
+    check_scan,
+)
 from src_core.request import BRAIN_WORDS, Request
 from src_core.space.points import BrainPoints, see
 
@@ -54,6 +61,8 @@ class Preparation:
     points : BrainPoints
     device : torch.device
         Of the network and the points.
+    findings : tuple of Finding
+        Of the scan's quality.
     seconds : dict
         Time per stage.
     """
@@ -66,12 +75,18 @@ class Preparation:
     network: CoordinateNetwork
     points: BrainPoints
     device: torch.device
+    findings: tuple[Finding, ...]
     seconds: dict[str, float]
 
     @property
     def mask(self) -> np.ndarray:
         """Which voxels are brain: ndarray of bool, shape (I, J, K)."""
         return self.brain.mask
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know about the scan, one line each."""
+        return (*self.scan.notes, *messages(self.findings))
 
 
 def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -> Preparation:
@@ -96,6 +111,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     seconds: dict[str, float] = {}
+    findings = Findings(request.force)
 
     @contextmanager
     def stage(name: Stage) -> Iterator[None]:
@@ -109,6 +125,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         device = choose_device(request.device)
         model = request.model if isinstance(request.model, Model) else load_model(request.model)
         scan = _scan(request)
+        findings.take(check_scan(scan))
         given = None if request.transform is None else check_transform(request.transform)
         if model.slices is not None:
             model.slices.check(scan, np.eye(4) if given is None else given, model.name)
@@ -120,12 +137,17 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
             brain = extract_brain(scan, brain, gpu=device.type == "cuda")
     if np.ptp(scan.voxels[brain.mask]) == 0:
         raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
+    findings.take(check_brain(scan, brain.mask))
     with stage("align"), _one_core() as pool:
         sight = pool.submit(see, scan, brain.mask, model.rule)
         alignment = _align(scan, brain.mask, model, request.align, given)
+        findings.take(check_place(alignment, scan.is_slice))
         points = sight.result().points(alignment.matrix @ scan.affine).to(device)
         network.to(device)
-    return Preparation(scan, brain, reference, model, alignment, network, points, device, seconds)
+    findings.take(check_intensities(points.bias))
+    return Preparation(
+        scan, brain, reference, model, alignment, network, points, device, tuple(findings), seconds
+    )
 
 
 @contextmanager

@@ -78,7 +78,8 @@ def describe(
             **versions,
         },
         "volumes": by_name,
-        "notes": list(prepared.scan.notes),
+        "quality": {one.check: one.to_json() for one in prepared.findings},
+        "notes": list(prepared.notes),
         "notice": NOTICE,
     }
     if prepared.reference is not None:

@@ -42,7 +42,7 @@ class Segmentation:
     report : dict
         Seconds per stage, iterations, PSNR, stop reason, model, origin and volume (mm3) of the
         brain, transform, device, versions,
-        volumes (mm3), notes; with a reference also Dice.
+        volumes (mm3), quality, notes; with a reference also Dice.
     history : History
         Weights of past iterations.
     network : CoordinateNetwork

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from src_core.errors import InputError
 from src_core.io.scan import scan_from_array, slice_of
@@ -43,7 +44,8 @@ def loud(monkeypatch):
 @pytest.fixture(scope="module")
 def prepared(brain, tiny_model) -> Preparation:
     """With everything, alignment too."""
-    return prepare(Request(brain.scan, model=tiny_model, reference=brain.labels))
+    # Forced, because nothing is like the template of a model that knows nothing.
+    return prepare(Request(brain.scan, model=tiny_model, reference=brain.labels, force=True))
 
 
 def test_everything_for_a_fit_is_there(brain, prepared) -> None:
@@ -261,9 +263,27 @@ def test_a_given_place_counts_when_a_slice_model_looks_at_a_slice(brain, slice_m
 
 
 def test_a_mask_says_where_the_brain_is(brain, tiny_model) -> None:
+    smaller = ndimage.binary_erosion(brain.mask).astype(np.uint8)
+    prepared = prepare(Request(brain.scan, model=tiny_model, align=False, mask=smaller))
+    np.testing.assert_array_equal(prepared.mask, smaller > 0)
+
+
+def test_grave_faults_are_errors_unless_forced(brain, tiny_model) -> None:
     half = brain.labels * (np.arange(brain.labels.shape[0]) > 20)[:, None, None]
-    prepared = prepare(Request(brain.scan, model=tiny_model, align=False, mask=half))
+    request = Request(brain.scan, model=tiny_model, align=False, mask=half)
+    with pytest.raises(InputError, match=r"flat side of 1\d\d cm2.*--force, or Despite faults"):
+        prepare(request)
+    prepared = prepare(replace(request, force=True))
     np.testing.assert_array_equal(prepared.mask, half > 0)
+    assert any("flat side" in note for note in prepared.notes)
+
+
+def test_what_is_known_of_the_scan_and_what_is_found_are_notes(brain, prepared) -> None:
+    (about_the_file,) = brain.scan.notes
+    first, *others = prepared.notes
+    assert first == about_the_file
+    assert others == [found.message for found in prepared.findings if found.message]
+    assert "little like the template" in " ".join(others)
 
 
 def test_the_mask_and_the_reference_of_a_slice_may_lack_its_axis(brain, tiny_model) -> None:

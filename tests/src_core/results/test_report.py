@@ -32,6 +32,8 @@ def test_the_report_tells_everything(brain, result) -> None:
     )
     assert list(report["dice"]) == names
     assert 10 < report["psnr"] < 40
+    assert report["quality"]["brain_volume_l"]["value"] == pytest.approx(1.98, abs=0.01)
+    assert report["quality"]["brain_volume_l"]["usual"] == [0.7, 2.1]
     json.dumps(report)  # can be written
 
 
