@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari import Viewer
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_metaseg.run.region import Region
@@ -48,6 +49,9 @@ def main() -> int:
         return 1
     finally:
         viewer.close()
+        # The engine's thread is waited for when an event loop ends, and none has run so far.
+        QTimer.singleShot(0, QApplication.quit)
+        QApplication.exec()
     return 0
 
 
