@@ -19,7 +19,7 @@ from src_core.segment import segment
 
 def test_segment_takes_what_a_request_takes() -> None:
     asked, called = (inspect.signature(taker).parameters for taker in (Request, segment))
-    assert list(called) == [*asked, "on_step"]
+    assert list(called) == [*asked, "on_stage", "on_step"]
     for name in list(asked)[1:]:
         assert called[name].default == asked[name].default
         assert called[name].kind == asked[name].kind
