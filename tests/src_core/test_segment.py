@@ -154,7 +154,9 @@ def head(brain) -> Scan:
     return replace(brain.scan, voxels=np.where(brain.mask, brain.scan.voxels, noise))
 
 
-def test_without_a_program_that_finds_brains_a_head_needs_a_mask(brain, model, head, tmp_path) -> None:
+def test_without_a_program_that_finds_brains_a_head_needs_a_mask(
+    brain, model, head, tmp_path
+) -> None:
     with pytest.raises(InputError, match=r"not skull-stripped.*or give a brain mask"):
         segment(head, model=model, **FAST)
     stripped = segment(brain.scan, model=model, **FAST)
