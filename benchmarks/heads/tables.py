@@ -43,7 +43,7 @@ def row_of(head: Head, measured: dict[str, Any]) -> Row:
         "dice": None if scores is None else mean(scores),
         **{name: measured[name] for name in ("seconds", "cpu_seconds", "peak_memory", "brain")},
         "similarity": report["alignment"]["similarity"],
-        "mask": "given" if head.mask else report.get("brain", {}).get("method", "stripped"),
+        "mask": report["brain"]["origin"],
         "warnings": "; ".join(dict.fromkeys(warnings)),
     }
 

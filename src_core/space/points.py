@@ -194,9 +194,9 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
     distances = np.array([distance for _, distance in SURROUNDINGS])
     steps = np.maximum(1, np.round(distances[:, None] / scan.voxel_size)).astype(int)
     # Empty voxels around the box, so that each brain voxel has neighbours.
-    inside = np.pad(
-        mask[tuple(map(slice, low, high))], [(n, n) for n in np.where(extended, steps.max(0), 0)]
-    )
+    # In C order, whatever the mask's own is, for the strides below.
+    border = [(n, n) for n in np.where(extended, steps.max(0), 0)]
+    inside = np.ascontiguousarray(np.pad(mask[tuple(map(slice, low, high))], border))
     values = scan.voxels[mask]
     bias = find_bias_field(indices, values)
     values = values / bias.at(indices)

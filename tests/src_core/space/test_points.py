@@ -70,6 +70,16 @@ def test_empty_surroundings_change_nothing(brain, points, rule) -> None:
     torch.testing.assert_close(found.seen, points.take(slice(None)).seen)
 
 
+def test_the_memory_order_of_the_mask_changes_nothing(brain, rule) -> None:
+    low, high = np.argwhere(brain.mask).min(0), np.argwhere(brain.mask).max(0) + 1
+    box = tuple(map(slice, low, high))
+    scan = scan_from_array(brain.scan.voxels[box], brain.scan.affine)
+    mask = brain.mask[box]
+    found = brain_points(scan, np.asfortranarray(mask), ALIGNMENT, rule)
+    expected = brain_points(scan, np.ascontiguousarray(mask), ALIGNMENT, rule)
+    torch.testing.assert_close(found.seen, expected.seen)
+
+
 def test_what_lies_outside_the_mask_is_not_seen(brain, points, rule) -> None:
     skull = replace(brain.scan, voxels=np.where(brain.mask, brain.scan.voxels, 300))
     found = brain_points(skull, brain.mask, np.eye(4), rule).take(slice(None))
