@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from scipy import ndimage
-from src_core.preparation.extraction import DEFAULT_EXTRACTOR, EXTRACTORS, extract_brain
 from tqdm import tqdm
 
 from benchmarks.common import kept
@@ -26,6 +25,7 @@ from benchmarks.studies.common import run
 from src_core.io.files import complete_files
 from src_core.io.scan import Scan, read_on_grid, read_scan
 from src_core.preparation.brain import NotStripped, brain_mask
+from src_core.preparation.extraction import DEFAULT_EXTRACTOR, extract_brain, installed
 from src_core.segment import segment
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _found(head: Head, scan: Scan) -> np.ndarray:
     try:
         return brain_mask(scan)
     except NotStripped:
-        return extract_brain(scan, EXTRACTORS[DEFAULT_EXTRACTOR])
+        return extract_brain(scan, installed(DEFAULT_EXTRACTOR)).mask
 
 
 def _other(path: Path, scan: Scan) -> np.ndarray:
