@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -59,7 +60,8 @@ class EngineThread:
     """Runs tasks one step at a time in a thread of its own, which begins with the first task.
 
     One thread for the whole session, because the plans that GPU libraries make are kept per
-    thread, and because torch shares the cores best when asked by one.
+    thread, and because torch shares the cores best when asked by one. The interpreter waits for it
+    before it ends: torn down in the middle of a step, torch would abort the whole program.
     """
 
     def __init__(self) -> None:
@@ -87,6 +89,7 @@ class EngineThread:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="metaseg", daemon=True)
                 self._thread.start()
+                atexit.register(self.close, None)
             self._wake.notify()
         return task
 
@@ -102,13 +105,13 @@ class EngineThread:
             task.held = held
             self._wake.notify()
 
-    def close(self, timeout: float = 5.0) -> bool:
+    def close(self, timeout: float | None = 5.0) -> bool:
         """End all tasks after the step under way, and the thread.
 
         Parameters
         ----------
-        timeout : float
-            Seconds waited for the thread.
+        timeout : float or None
+            Seconds waited for the thread; None: until it has ended.
 
         Returns
         -------
@@ -138,6 +141,7 @@ class EngineThread:
                 while (task := self._next()) is None and not self._closing:
                     self._wake.wait()
             if task is None:
+                atexit.unregister(self.close)
                 return
             self._step(task)
             # Held while waiting, it could keep a whole scan in memory.

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import threading
 import time
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -319,3 +321,39 @@ def test_the_window_has_priority(submit) -> None:
     wait(lambda: task.over)
     assert found == [min(19, mine + NICENESS)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == mine
+
+
+_PROGRAM = """
+import threading, time
+from napari_metaseg.run.engine_thread import EngineThread, Urgency
+
+engine, begun = EngineThread(), threading.Event()
+
+def steps():
+    try:
+        while True:
+            begun.set()
+            time.sleep(0.3)
+            print("step taken", flush=True)
+            yield
+    finally:
+        print("task ended", flush=True)
+
+engine.submit(steps(), Urgency.FIT, print)
+begun.wait()
+{closing}
+"""
+
+
+@pytest.mark.parametrize("closing", ["", "engine.close(0)"], ids=["running", "closing"])
+def test_a_program_that_ends_waits_for_the_step_under_way(closing) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(closing=closing)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["step taken", "task ended"]
