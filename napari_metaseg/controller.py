@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -43,6 +44,8 @@ POLL_MS = 20
 _MOST_EXPECTED = 2**25
 """Voxels of a scan that is prepared before it is asked for."""
 _BRAIN = (Structure(1, "Brain", (255, 200, 60)),)
+_LONGEST_CLOSING = 60.0
+"""Seconds after which labels that are still not decoded are given up when the program ends."""
 _closing: set[Controller] = set()
 """Those whose panel is closed and whose labels are still being finished."""
 
@@ -252,12 +255,23 @@ class Controller:
         """The panel is gone: end the fit, finish the labels on the screen, and end the thread."""
         if self._viewer is None or self in _closing:
             return
+        self.job.silence()  # the widgets that listen may be deleted already
+        self.job.failed.connect(self._on_failed)
         self.job.stop()
         if self._live is None or not self._live.layers:
             self.abort()
             return
         _closing.add(self)
         self._live.retire(then=self.abort)
+
+    def close_now(self) -> None:
+        """Close when no event loop will go on: a script may still want what is in the viewer."""
+        self.close()
+        deadline = time.monotonic() + _LONGEST_CLOSING
+        while self in _closing and time.monotonic() < deadline:
+            self._tick()
+            time.sleep(POLL_MS / 1000)
+        self.abort()
 
     def abort(self, timeout: float = 0.0) -> None:
         """End everything at once; wait so many seconds for the step under way."""
@@ -330,5 +344,6 @@ class Controller:
             show_info("the scan was removed: its fit is stopped, what there is stays")
 
     def _on_layers_gone(self) -> None:
-        self._live = None
-        self.job.clear()
+        if self._viewer is not None:
+            self._live = None
+            self.job.clear()

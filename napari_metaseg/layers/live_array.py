@@ -67,15 +67,24 @@ class LiveArray:
         InputError
             It is not decoded yet.
         """
-        session = self._session
-        values, sharp = session.pictures.volume(session.shown, self._readout)
+        return self.volume(self._session.shown).astype(dtype or self.dtype, copy=False)
+
+    def volume(self, iteration: int) -> np.ndarray:
+        """What this array holds at every voxel while an iteration is shown.
+
+        Raises
+        ------
+        InputError
+            It is not decoded yet.
+        """
+        values, sharp = self._session.pictures.volume(iteration, self._readout)
         if values is None or not sharp:
             raise InputError(
-                f"iteration {session.shown} is not decoded at every voxel yet: wait a few seconds, "
+                f"iteration {iteration} is not decoded at every voxel yet: wait a few seconds, "
                 "or keep the iteration in the panel"
             )
-        volume = unmask(values, session.prepared.mask, self._empty)
-        return self._orientation.to_display(volume).astype(dtype or self.dtype, copy=False)
+        volume = unmask(values, self._session.prepared.mask, self._empty)
+        return self._orientation.to_display(volume)
 
     def read(self, box: tuple[slice, ...]) -> np.ndarray:
         """The sharpest values there are of a box of the display, all its axes kept."""

@@ -138,10 +138,11 @@ class LiveLayers:
         for signal in (self._job.shown_changed, self._job.sharpened):
             signal.disconnect(self.refresh)
         self._on_gone = then or (lambda: None)
+        # What the engine has told already may still bring a newer one onto the screen.
         job, session, shown = self._job, self.session, self.session.shown
 
         def finish(result: Segmentation) -> None:
-            self._make_ordinary(result.report)
+            self._make_ordinary(shown, result.report)
             self._on_gone()
 
         def describe() -> None:
@@ -152,12 +153,11 @@ class LiveLayers:
         else:
             self._on_gone()
 
-    def _make_ordinary(self, report: dict[str, Any]) -> None:
+    def _make_ordinary(self, iteration: int, report: dict[str, Any]) -> None:
         """Give each layer an array of its own, so that the session can go."""
-        shown = self.session.shown
         for layer in self.layers:
-            layer.data = np.ascontiguousarray(layer.data)
-            layer.name = f"{layer.name} (iteration {shown})"
+            layer.data = np.ascontiguousarray(layer.data.volume(iteration))
+            layer.name = f"{layer.name} (iteration {iteration})"
             layer.metadata = metadata_of_result(
                 self.session.scan, self.orientation, self.session.protocol, report
             )

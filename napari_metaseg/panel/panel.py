@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 _CURSOR_MS = 60
 _WIDTH = 340
-_LONGEST_STEP = 5.0
-"""Seconds: a program that ends while torch computes may crash."""
 _NOTICE = "Research use only. Inspect every result."
 
 
@@ -116,8 +114,8 @@ class SegmentPanel(QWidget):
         viewer.layers.selection.events.active.connect(self._update_export)
         self._cursor_timer.timeout.connect(self._show_cursor)
         # The widget may be gone when these come: they must not hold or touch it.
-        self.destroyed.connect(lambda: controller.abort())
-        QApplication.instance().aboutToQuit.connect(lambda: controller.abort(_LONGEST_STEP))
+        self.destroyed.connect(lambda: controller.close())
+        QApplication.instance().aboutToQuit.connect(lambda: controller.close_now())
 
     def segment(self) -> None:
         """Start a fit of the chosen scan."""

@@ -184,6 +184,12 @@ class Status:
         self.notes: tuple[str, ...] = ()
         self.failure = ""
 
+    def silence(self) -> None:
+        """Tell nobody of changes any more: who listens is about to go."""
+        for name, value in vars(Status).items():
+            if isinstance(value, Signal):
+                getattr(self, name).disconnect()
+
     def change_state(self, state: State) -> None:
         """Be in another state, and say so."""
         if state is not self.state:

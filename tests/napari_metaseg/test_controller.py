@@ -286,6 +286,28 @@ def test_closing_finishes_the_labels_and_ends_the_thread(desk) -> None:
     assert desk.controller.source() == ""
 
 
+def test_when_the_program_ends_during_a_fit_the_labels_are_finished_first(desk) -> None:
+    assert desk.segment()
+    desk.until(lambda: len(desk.viewer.layers) == 3)
+    labels = desk.viewer.layers["head labels"]
+    desk.controller.close_now()
+    assert isinstance(labels.data, np.ndarray)
+    assert labels.editable
+    desk.until(lambda: not desk.job.engine_alive)
+
+
+def test_who_listens_hears_nothing_after_the_closing(desk) -> None:
+    assert desk.segment()
+    desk.until(lambda: len(desk.viewer.layers) == 3)
+    heard: list[object] = []
+    desk.job.state_changed.connect(heard.append)
+    desk.job.shown_changed.connect(lambda: heard.append(desk.job.shown))
+    desk.controller.close()
+    desk.viewer.layers.clear()
+    desk.until(lambda: not desk.job.engine_alive)
+    assert heard == []
+
+
 def test_closing_without_a_fit_ends_the_thread_at_once(desk) -> None:
     desk.controller.expect(desk.scan_layer, None, desk.choices)
     desk.controller.close()

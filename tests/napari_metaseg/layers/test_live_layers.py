@@ -15,7 +15,7 @@ from napari_metaseg.layers.live_layers import LiveLayers
 from napari_metaseg.layers.maps import MAPS
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY
-from napari_metaseg.run.region import WHOLE
+from napari_metaseg.run.region import COARSE, WHOLE
 from napari_metaseg.run.status import Status
 from tests.helpers.sessions import do, fit
 
@@ -218,6 +218,23 @@ def test_retired_layers_are_ordinary_ones_of_the_iteration_that_was_shown(full) 
         assert layer.metadata[METADATA_KEY]["details"]["iterations"] == 4
     assert labels.editable
     full.job.put_on_the_screen(ITERATIONS)
+    np.testing.assert_array_equal(labels.data, full.orientation.to_display(expected))
+
+
+def test_layers_keep_the_iteration_of_their_retirement_whatever_is_shown_later(
+    full, monkeypatch
+) -> None:
+    full.job.put_on_the_screen(4)
+    expected = full.session.segmentation(4).labels
+
+    def show_another(session: Session, iteration: int, then: Callable[[], None], *_, **__) -> None:
+        do(session.decode(5, COARSE))
+        session.shown = 5
+        then()
+
+    monkeypatch.setattr(full.job, "when_whole", show_another)
+    full.live.retire()
+    labels = full.viewer.layers["scan labels (iteration 4)"]
     np.testing.assert_array_equal(labels.data, full.orientation.to_display(expected))
 
 

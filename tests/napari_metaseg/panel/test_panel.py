@@ -260,16 +260,36 @@ def test_another_scan_leaves_the_first_labels_as_ordinary_ones(window, phantom_f
     assert window.layer("second labels").visible
 
 
-def test_closing_the_panel_finishes_the_labels_and_ends_the_thread(window, slow_steps):
-    window.segment()
-    job, labels = window.job, window.layer("labels")
-    window.until(lambda: job.shown is not None and job.shown >= 1)
-    window.viewer.window.remove_dock_widget(window.dock)
+@pytest.mark.parametrize("later", [0, 0.15, 0.4], ids="{} s".format)
+@pytest.mark.parametrize(
+    "close",
+    [
+        lambda window: window.viewer.window.remove_dock_widget(window.dock),
+        lambda window: window.panel.close(),
+        lambda window: window.dock.deleteLater(),
+    ],
+    ids=["dock closed", "panel closed", "window deleted"],
+)
+def test_closed_during_a_fit_the_layers_are_finished_and_the_thread_ends(
+    window, slow_steps, close, later, tmp_path
+):
+    """At any moment: at the first picture, before and after further ones."""
+    window.panel.segment()
+    job = window.job
+    window.until(lambda: job.shown is not None)
+    window.qtbot.wait(int(1000 * later))
+    shown = job.shown
+    close(window)
     window.until(lambda: not job.engine_alive)
+    labels = window.layer(f"labels (iteration {shown})")
+    window.layer(f"reconstruction (iteration {shown})")
     assert isinstance(labels.data, np.ndarray)
     assert labels.editable
     assert labels.data.any()
     window.viewer.dims.set_current_step(0, 5)
+    labels.paint((10, 10, 10), 3)
+    assert labels.save(str(tmp_path / "labels.nii.gz"), plugin="napari-metaseg")
+    assert window.messages() == ""
 
 
 @pytest.mark.parametrize(
