@@ -289,13 +289,13 @@ def test_closed_during_a_fit_the_layers_are_finished_and_the_thread_ends(
     window.viewer.dims.set_current_step(0, 5)
     labels.paint((10, 10, 10), 3)
     assert labels.save(str(tmp_path / "labels.nii.gz"), plugin="napari-metaseg")
-    assert window.messages() == ""
+    assert {str(notification.severity) for notification in window.told} <= {"info", "warning"}
 
 
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        (RuntimeError("CUDA out of memory."), "--device cpu"),
+        (RuntimeError("CUDA out of memory."), "or compute on the CPU"),
         (ZeroDivisionError("x"), "ZeroDivision"),
     ],
 )
