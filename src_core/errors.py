@@ -2,19 +2,40 @@
 
 
 class InputError(ValueError):
-    """The user's input cannot be used; the message is one line: what is wrong, what to do."""
+    """The user's input cannot be used; the message is one line: what is wrong, what to do.
+
+    Parameters
+    ----------
+    message : str
+        In words that hold in the window, in Python and on the command line.
+    option : str
+        The option that does what the message ends with, such as "device cpu"; said where options
+        are typed: on the command line.
+    """
+
+    def __init__(self, message: str, *, option: str = ""):
+        super().__init__(message)
+        self.option = option
 
 
-def explain(error: Exception) -> str:
-    """One line about an error for the user: what is wrong and, where it is known, what to do."""
+def explain(error: Exception, *, typed: bool = False) -> str:
+    """One line about an error for the user: what is wrong and, where it is known, what to do.
+
+    Parameters
+    ----------
+    error : Exception
+    typed : bool
+        The user types options: the one that helps is named as the command line spells it.
+    """
+    if _out_of_memory(error):
+        error = InputError(
+            "out of memory: close other programs, give a smaller scan (crop the background away),"
+            " or compute on the CPU",
+            option="device cpu",
+        )
     text = " ".join(str(error).split())
     if isinstance(error, InputError):
-        return text
-    if _out_of_memory(error):
-        return (
-            "out of memory: close other programs, compute on the CPU (--device cpu), or give a "
-            "smaller scan (crop the background away)"
-        )
+        return f"{text} (--{error.option})" if typed and error.option else text
     kind = type(error).__name__
     return f"{kind}: {text}" if text else kind
 

@@ -97,8 +97,9 @@ def evaluation_scans(
     if not chosen:
         there = ", ".join(sorted({scan.split for scan in scans})) or "none"
         raise InputError(
-            f"{data.path}: no scan has the split {' or '.join(splits)}; there are: {there};"
-            " name one with --splits"
+            f"{data.path}: no scan has the split {' or '.join(splits)}; choose others, there are:"
+            f" {there}",
+            option="splits A,B",
         )
     for mapping in mappings:
         check(chosen, mapping)

@@ -15,6 +15,9 @@ from src_core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+_unfinished: set[Path] = set()
+"""Temporary files of this process."""
+
 
 def check_writable(
     paths: Iterable[str | Path], overwrite: bool = False, inputs: Iterable[str | Path] = ()
@@ -51,7 +54,7 @@ def check_writable(
             if any(path.samefile(other) for other in protected):
                 raise InputError(f"{path} is an input; choose another name for the output")
             if not overwrite:
-                raise InputError(f"{path} exists; choose another name or pass --overwrite")
+                raise _exists(path)
 
 
 @contextmanager
@@ -74,10 +77,10 @@ def complete_files(
     """
     check_writable(paths, overwrite, inputs)
     temporary = [path.with_name(f".{uuid.uuid4().hex}{_ending(path)}") for path in paths]
+    _unfinished.update(temporary)
     try:
         yield temporary
-        for written, path in zip(temporary, paths, strict=True):
-            os.replace(written, path)
+        _put_in_place(temporary, paths, overwrite)
     except OSError as error:
         folder = paths[0].parent
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -86,8 +89,51 @@ def complete_files(
             ) from error
         raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
     finally:
-        for written in temporary:
-            written.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+def remove_unfinished() -> None:
+    """Remove the files that are just being written, for a program that has to end at once."""
+    _remove(list(_unfinished))
+
+
+def _remove(temporary: Iterable[Path]) -> None:
+    for written in temporary:
+        written.unlink(missing_ok=True)
+        _unfinished.discard(written)
+
+
+def _put_in_place(temporary: Sequence[Path], paths: Sequence[Path], overwrite: bool) -> None:
+    """Give files their names: all of them or, if one is taken and may not be replaced, none."""
+    placed: list[Path] = []
+    try:
+        for written, path in zip(temporary, paths, strict=True):
+            if overwrite:
+                os.replace(written, path)
+            else:
+                _place_new(written, path)
+                placed.append(path)
+    except FileExistsError as error:
+        for other in placed:
+            other.unlink(missing_ok=True)
+        raise _exists(path) from error
+
+
+def _place_new(written: Path, path: Path) -> None:
+    """Give a file a name that no other has; two programs cannot both succeed."""
+    try:
+        os.link(written, path)
+    except FileExistsError:
+        raise
+    except OSError:  # there are file systems without links
+        path.open("xb").close()
+        os.replace(written, path)
+
+
+def _exists(path: Path) -> InputError:
+    return InputError(
+        f"{path} exists; choose another name or allow it to be replaced", option="overwrite"
+    )
 
 
 def digest(*parts: bytes) -> str:

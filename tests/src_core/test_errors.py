@@ -32,8 +32,16 @@ def test_what_the_user_can_mend_is_said_as_it_is_in_one_line() -> None:
 def test_whoever_runs_out_of_memory_the_user_hears_what_to_do(error) -> None:
     said = explain(error)
     assert said.startswith("out of memory: ")
-    assert "--device cpu" in said
+    assert said.endswith("or compute on the CPU")
     assert "\n" not in said
+
+
+def test_an_option_that_helps_is_named_only_where_options_are_typed() -> None:
+    error = InputError("a.nii exists; allow it to be replaced", option="overwrite")
+    assert explain(error) == str(error) == "a.nii exists; allow it to be replaced"
+    assert explain(error, typed=True) == "a.nii exists; allow it to be replaced (--overwrite)"
+    assert explain(MemoryError(), typed=True).endswith("compute on the CPU (--device cpu)")
+    assert explain(InputError("no scan"), typed=True) == "no scan"
 
 
 def test_torch_itself_is_understood_when_memory_runs_out() -> None:

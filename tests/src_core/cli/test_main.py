@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from src_core.errors import InputError
+from src_core.io.sample import phantom
 from tests.helpers.command_line import error_line, run
 
 ROOT = Path(__file__).parents[3]
@@ -95,3 +98,53 @@ def test_debug_shows_the_traceback_too(capsys: pytest.CaptureFixture[str]) -> No
     said = capsys.readouterr().err
     assert "Traceback" in said
     assert said.splitlines()[-1].startswith("napari-metaseg: error: no-such.nii does not exist")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cp1252", "\u982d.nii"), ("ascii", "sch\u00e4del.nii"), ("utf-8", "no-text-\udcff.nii")],
+)
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no file can have such names")
+def test_no_name_of_a_file_is_too_odd_to_be_printed(
+    encoding: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src_core.io.sample.mni152_t1", lambda: phantom(voxel_size=12.0)[0])
+    printed = io.BytesIO()
+    stream = io.TextIOWrapper(printed, encoding=encoding, errors="strict")
+    monkeypatch.setattr(sys, "stdout", stream)
+    assert run("sample", tmp_path / name) == 0
+    stream.flush()
+    assert b"written: " in printed.getvalue()
+    assert (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+def test_a_program_that_is_told_to_end_leaves_no_half_written_file(
+    name: str, tmp_path: Path
+) -> None:
+    code = (
+        "import sys, time\n"
+        "from src_core.cli.main import main\n"
+        "from src_core.io import export\n"
+        "def save(volume, scan, path, intent=0):\n"
+        "    path.write_text('half of it')\n"
+        "    print('writing', flush=True)\n"
+        "    time.sleep(60)\n"
+        "export._save_image = save\n"
+        "from src_core.io import sample\n"
+        "sample.mni152_t1 = lambda: sample.phantom(12.0)[0]\n"
+        "main(['sample', sys.argv[1]])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "scan.nii")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "writing\n"
+        assert len(list(tmp_path.iterdir())) == 1
+        program.send_signal(getattr(signal, name))
+        assert program.wait(30) == -getattr(signal, name)
+    assert list(tmp_path.iterdir()) == []

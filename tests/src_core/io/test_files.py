@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from threading import Barrier, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +41,54 @@ def test_nothing_is_left_of_what_failed(tmp_path: Path) -> None:
         fail_halfway(tmp_path / "a.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
     assert (tmp_path / "a.csv").read_text() == "old"
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_of_two_that_write_one_file_exactly_one_succeeds(
+    tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_link(*_: object) -> None:
+        raise PermissionError("not on this file system")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_link)
+    both, refused = Barrier(2), []
+
+    def write(text: str) -> None:
+        paths = [tmp_path / "labels.nii", tmp_path / "labels.tsv"]
+        try:
+            with files.complete_files(paths, overwrite=False) as written:
+                for path in written:
+                    path.write_text(text)
+                both.wait(20)  # neither is there yet
+        except InputError as error:
+            refused.append(str(error))
+
+    threads = [Thread(target=write, args=(text,)) for text in ("one", "other")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (said,) = refused
+    assert "labels.nii exists" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["labels.nii", "labels.tsv"]
+    assert len({path.read_text() for path in tmp_path.iterdir()}) == 1
+
+
+def write_late(image: Path, table: Path) -> None:
+    """Write both when somebody else has just written the table."""
+    with files.complete_files([image, table], overwrite=False) as written:
+        for path in written:
+            path.write_text("new")
+        table.write_text("of another")
+
+
+def test_where_one_name_is_taken_meanwhile_none_is_written(tmp_path: Path) -> None:
+    table = tmp_path / "labels.tsv"
+    with pytest.raises(InputError, match=r"labels\.tsv exists"):
+        write_late(tmp_path / "labels.nii", table)
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.tsv"]
+    assert table.read_text() == "of another"
 
 
 def test_a_checksum_changes_with_each_part_and_with_their_order() -> None:

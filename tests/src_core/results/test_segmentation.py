@@ -52,6 +52,6 @@ def test_saving_writes_the_label_map_and_its_companions_once(result, tmp_path) -
     assert {file.suffix for file in written} == {".gz", ".tsv", ".json", ".txt"}
     np.testing.assert_array_equal(np.asarray(nib.load(path).dataobj), result.labels)
     assert result.report["seconds"]["write"] > 0
-    with pytest.raises(InputError, match="overwrite"):
+    with pytest.raises(InputError, match="replaced"):
         result.save(path)
     result.save(path, overwrite=True)
