@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from napari.layers import Image, Labels
 
 from napari_metaseg.layers.geometry import geometry_of
 from napari_metaseg.layers.named_labels import NamedLabels
+from src_core.errors import explain
 from src_core.io import export
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 LayerType = TypeVar("LayerType", Image, Labels)
+
+
+class NotSavedError(Exception):
+    """A layer cannot be saved; the message is one line: why, and what to do.
+
+    No `ValueError`, as an `InputError` is: napari takes one for "there is no such writer", and says
+    nothing of the reason.
+    """
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -35,12 +48,13 @@ def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
     Raises
     ------
-    InputError
+    NotSavedError
         If the layer is no volume or slice, or the file cannot be written.
     """
-    file, overwrite = _destination(path)
-    labels = NamedLabels.of_layer(_layer(Labels, data, meta))
-    return [str(written) for written in labels.write(file, overwrite=overwrite)]
+    with _telling_napari():
+        file, overwrite = _destination(path)
+        labels = NamedLabels.of_layer(_layer(Labels, data, meta))
+        return [str(written) for written in labels.write(file, overwrite=overwrite)]
 
 
 def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -63,14 +77,24 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
 
     Raises
     ------
-    InputError
+    NotSavedError
         If the layer is no volume or slice, or the file cannot be written.
     """
-    layer = _layer(Image, data, meta)
-    scan, orientation = geometry_of(layer)
-    file, overwrite = _destination(path)
-    export.write_scalar_map(orientation.to_scan(layer.data), scan, file, overwrite=overwrite)
-    return [str(file)]
+    with _telling_napari():
+        layer = _layer(Image, data, meta)
+        scan, orientation = geometry_of(layer)
+        file, overwrite = _destination(path)
+        export.write_scalar_map(orientation.to_scan(layer.data), scan, file, overwrite=overwrite)
+        return [str(file)]
+
+
+@contextmanager
+def _telling_napari() -> Iterator[None]:
+    """Raise what napari would take for something else as a `NotSavedError`."""
+    try:
+        yield
+    except ValueError as error:
+        raise NotSavedError(explain(error)) from error
 
 
 def _destination(path: str) -> tuple[Path, bool]:

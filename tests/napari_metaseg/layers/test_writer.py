@@ -10,15 +10,16 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from nibabel.affines import apply_affine, from_matvec
 from scipy.spatial.transform import Rotation
 
 from napari_metaseg.layers.geometry import scan_of
+from napari_metaseg.layers.measure_tool import measure_labels
 from napari_metaseg.layers.reader import read
 from napari_metaseg.layers.scan_layers import labels_layer, scan_layer
-from napari_metaseg.layers.writer import write_image, write_labels
-from src_core.errors import InputError
+from napari_metaseg.layers.writer import NotSavedError, write_image, write_labels
 from src_core.io.protocols import protocol
 from src_core.io.scan import Scan, read_scan
 
@@ -145,7 +146,7 @@ def test_the_scan_itself_is_never_replaced(image: nib.Nifti1Image, tmp_path: Pat
     label_map = (scan.voxels > 0).astype(np.uint8)
     labels = Layer.create(*labels_layer(label_map, scan, orientation, TISSUES, "labels"))
     for unwelcome in (layer, labels):
-        with pytest.raises(InputError, match="is an input"):
+        with pytest.raises(NotSavedError, match="is an input"):
             save(unwelcome, path)
     assert path.read_bytes() == before
 
@@ -153,13 +154,13 @@ def test_the_scan_itself_is_never_replaced(image: nib.Nifti1Image, tmp_path: Pat
 def test_a_name_without_ending_becomes_nifti(drawn: Labels, tmp_path: Path) -> None:
     image, *_ = save(drawn, tmp_path / "Phantom v1.2 labels")
     assert image.name == "Phantom v1.2 labels.nii.gz"
-    with pytest.raises(InputError, match="exists"):  # napari could not ask about this name
+    with pytest.raises(NotSavedError, match="exists"):  # napari could not ask about this name
         save(drawn, tmp_path / "Phantom v1.2 labels")
 
 
 def test_tables_of_another_image_are_kept(drawn: Labels, tmp_path: Path) -> None:
     (sidecar := tmp_path / "sub-01_T1w.json").write_text("{}")
-    with pytest.raises(InputError, match="exists"):
+    with pytest.raises(NotSavedError, match="exists"):
         save(drawn, tmp_path / "sub-01_T1w.nii")
     assert sidecar.read_text() == "{}"
 
@@ -185,7 +186,7 @@ def test_of_a_multiscale_layer_the_finest_is_saved(tmp_path: Path) -> None:
     "layer", [Labels(np.zeros((3, 9, 9, 9), int)), Image(np.zeros((9, 9, 9, 3)), rgb=True)]
 )
 def test_what_is_not_one_volume_is_refused(layer: Layer, tmp_path: Path) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(NotSavedError):
         save(layer, tmp_path / "a.nii")
     assert not any(tmp_path.iterdir())
 
@@ -200,3 +201,40 @@ class Undecoded:
 def test_the_error_of_a_lazy_layer_reaches_the_user(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="keep an iteration first"):
         write_labels(str(tmp_path / "a.nii"), Undecoded(), {})
+
+
+def test_napari_passes_on_why_a_layer_is_not_saved(labels: Labels, tmp_path: Path) -> None:
+    """It would take a `ValueError` for a missing writer."""
+    viewer = ViewerModel()
+    viewer.add_layer(labels)
+    viewer.add_image(np.zeros((3, 9, 9, 9)), name="film")
+    path = str(tmp_path / "no-such-folder" / "a.nii.gz")
+    for save_it in (labels.save, viewer.layers[:1].save):
+        with pytest.raises(NotSavedError, match=r"folder .*no-such-folder does not exist"):
+            save_it(path)
+    with pytest.raises(NotSavedError, match=r"'film' of shape .* is not one volume"):
+        viewer.layers["film"].save(str(tmp_path / "a.nii"))
+    assert not any(tmp_path.iterdir())
+
+
+def test_large_ids_open_measure_and_save_as_they_are(scan: Scan, tmp_path: Path) -> None:
+    label_map = np.zeros(scan.shape, np.int32)
+    label_map[4:8, 4:8, 4:8], label_map[9:11, 9:11, 9:11] = 2**31 - 1, 50_000_000
+    path = tmp_path / "large_dseg.nii.gz"
+    nib.Nifti1Image(label_map, scan.affine, dtype=np.int32).to_filename(path)
+    (layer_data,) = read(path)
+    layer = Layer.create(*layer_data)
+    assert "Label 50000000" in list(layer.features["name"])
+    assert layer.colormap.map(2**31 - 1)[3] == layer.colormap.map(50_000_000)[3] == 1
+    measure_labels(layer)
+    volumes = layer.features.set_index("index")["volume (mL)"]
+    assert volumes[2**31 - 1] == pytest.approx(64 * scan.voxel_volume / 1000, abs=1e-3)
+    image, table, _ = save(layer, tmp_path / "again.nii.gz")
+    np.testing.assert_array_equal(np.asanyarray(load(image).dataobj), label_map)
+    assert "2147483647\tLabel 2147483647" in table.read_text()
+
+
+def test_ids_beyond_are_refused_by_name(drawn: Labels, tmp_path: Path) -> None:
+    drawn.data = np.where(drawn.data == 7, 2**31, 0)
+    with pytest.raises(NotSavedError, match="the label id 2147483648, beyond 2147483647"):
+        save(drawn, tmp_path / "a.nii")
