@@ -20,6 +20,7 @@ from napari_metaseg.layers.orientation import Orientation, obliquity
 from napari_metaseg.layers.scan_layers import METADATA_KEY
 from src_core.errors import InputError
 from src_core.io.grid import Grid
+from src_core.io.labels import check_ids
 from src_core.io.scan import Scan, scan_from_array, unchecked_scan
 
 Geometry = tuple[Scan, Orientation]
@@ -108,7 +109,8 @@ def labels_on_grid(labels: Layer, scan_layer: Layer, what: str) -> np.ndarray:
     Raises
     ------
     InputError
-        If the layer is of another kind, or its voxels are not those of the scan.
+        If the layer is of another kind, its voxels are not those of the scan, or an id
+        is beyond 2147483647.
     """
     _check_kind(scan_layer, Image)
     _check_kind(labels, Labels)
@@ -130,6 +132,7 @@ def labels_on_grid(labels: Layer, scan_layer: Layer, what: str) -> np.ndarray:
         for layer, of_layer in ((scan_layer, frame), (labels, labels_frame))
     )
     grid.require_same(labels_grid, f"{what} {labels.name!r}", owner="the scan", advice=advice)
+    check_ids(labels.data, f"{what} {labels.name!r}")
     known = _own_geometry(scan_layer) or _geometry_in(frame, scan_layer)
     return np.array(known[1].to_scan(labels.data), dtype=np.int32, order="C")
 

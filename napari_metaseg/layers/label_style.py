@@ -10,7 +10,7 @@ import numpy as np
 from napari.utils.colormaps import DirectLabelColormap, label_colormap
 
 from src_core.errors import InputError
-from src_core.io.labels import Color, Protocol, Structure
+from src_core.io.labels import LARGEST_ID, Color, Protocol, Structure
 from src_core.io.protocols import protocol
 from src_core.io.tables import read_structures
 
@@ -23,7 +23,6 @@ Named = Protocol | Sequence[Structure]
 """What names labels: a protocol, or structures alone, of which there may be any number."""
 
 _NAPARI_COLORS = label_colormap()
-_LARGEST_NAMED = np.iinfo(np.int16).max
 _PAINTABLE = 256
 _LARGEST_COLORED = np.iinfo(np.uint16).max
 # ids of few labels, such as 2 and 3, fit many protocols
@@ -80,7 +79,7 @@ def structures_in(layer: Labels, named: Named | None) -> tuple[Structure, ...]:
     """
     structures = {structure.id: structure for structure in structures_of(named)}
     for label in labels_in(layer.data):
-        if label not in structures and 0 < label <= _LARGEST_NAMED:
+        if label not in structures and 0 < label <= LARGEST_ID:
             shown = layer.colormap.map(label)
             color = _bytes(shown) if shown[3] else _color(label)
             structures[label] = Structure(label, _unnamed(label), color)

@@ -12,6 +12,7 @@ from napari_metaseg.layers.geometry import geometry_of
 from napari_metaseg.layers.label_style import structures_in
 from napari_metaseg.layers.scan_layers import METADATA_KEY
 from src_core.io import export
+from src_core.io.labels import check_ids
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,9 +50,10 @@ class NamedLabels:
         Raises
         ------
         InputError
-            The layer is neither a volume nor a slice.
+            The layer is neither a volume nor a slice, or an id is beyond 2147483647.
         """
         scan, orientation = geometry_of(layer)
+        check_ids(layer.data, f"layer {layer.name!r}")
         ours = layer.metadata.get(METADATA_KEY, {})
         return cls(
             np.array(orientation.to_scan(layer.data)),

@@ -19,7 +19,7 @@ import numpy as np
 from src_core.errors import InputError
 from src_core.io.files import complete_files
 from src_core.io.image_file import INTENT_LABEL
-from src_core.io.labels import Protocol, Structure
+from src_core.io.labels import Protocol, Structure, check_ids
 
 if TYPE_CHECKING:
     from src_core.io.scan import Scan
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _NIFTI_SUFFIXES = (".nii.gz", ".nii")
 _IMAGE_SUFFIXES = (*_NIFTI_SUFFIXES, ".mgz", ".mgh")
 _INTENT_VECTOR = 1007
+_LABEL_TYPES = (np.uint8, np.int16, np.int32)
 _RAS_TO_LPS = np.array([-1, -1, 1], dtype=np.float32)
 
 
@@ -58,7 +59,7 @@ def write_labels(
     Parameters
     ----------
     label_map : ndarray of int, shape (I, J, K)
-        Label ids, 0 to 32767.
+        Label ids, 0 to 2147483647.
     scan : Scan
         The scan it belongs to.
     path : str or Path
@@ -82,9 +83,10 @@ def write_labels(
         If a file exists, cannot be written, or the ids do not fit.
     """
     _check_shape(label_map, scan.shape)
-    if label_map.min() < 0 or label_map.max() > np.iinfo(np.int16).max:
-        raise InputError("label ids must lie between 0 and 32767; renumber the labels")
-    dtype = np.uint8 if label_map.max() <= np.iinfo(np.uint8).max else np.int16
+    check_ids(label_map, "the label map")
+    if label_map.min() < 0:
+        raise InputError(f"label id {label_map.min()} is negative; renumber the labels")
+    dtype = next(kind for kind in _LABEL_TYPES if label_map.max() <= np.iinfo(kind).max)
     _check_suffix(path, _IMAGE_SUFFIXES)
     paths = [Path(path), companion(path, ".tsv"), companion(path, ".json")]
     with complete_files(paths, overwrite, _source(scan)) as (image, table, description):
@@ -302,7 +304,8 @@ def _save_image(array: np.ndarray, scan: Scan, path: Path, intent: int = 0) -> N
 
 
 def _save_text(text: str, path: Path) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    # a name that is no text, such as that of a file, is written by its numbers
+    path.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def _structures(named: Protocol | Sequence[Structure]) -> Sequence[Structure]:

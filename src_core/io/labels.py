@@ -12,7 +12,9 @@ from src_core.errors import InputError
 
 Color = tuple[int, int, int]
 
-_LARGEST_ID = np.iinfo(np.int16).max
+LARGEST_ID = np.iinfo(np.int32).max
+"""Of a label in a file or a layer."""
+_LARGEST_TRAINED = np.iinfo(np.int16).max
 _UNKNOWN = np.iinfo(np.uint8).max
 _MOST_STRUCTURES = _UNKNOWN - 1
 
@@ -24,7 +26,7 @@ class Structure:
     Parameters
     ----------
     id : int
-        Value of its voxels in a label map, 1 to 32767.
+        Value of its voxels in a label map, 1 to 2147483647.
     name : str
         Name without tabs or line breaks.
     color : tuple of int
@@ -48,9 +50,9 @@ class Structure:
     bids_mapping: int | None = None
 
     def __post_init__(self) -> None:
-        if not _is_int(self.id, 1, _LARGEST_ID):
+        if not _is_int(self.id, 1, LARGEST_ID):
             raise InputError(
-                f"structure id {self.id!r} is not a whole number from 1 to {_LARGEST_ID}"
+                f"structure id {self.id!r} is not a whole number from 1 to {LARGEST_ID}"
             )
         if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
             raise InputError(f"structure {self.id} needs a name without line breaks or tabs")
@@ -60,7 +62,7 @@ class Structure:
             raise InputError(
                 f"structure {self.id}: colour {self.color!r} is not three values 0 to 255"
             )
-        if self.bids_mapping is not None and not _is_int(self.bids_mapping, 0, _LARGEST_ID):
+        if self.bids_mapping is not None and not _is_int(self.bids_mapping, 0, LARGEST_ID):
             raise InputError(
                 f"structure {self.id}: BIDS mapping {self.bids_mapping!r} is not an id"
             )
@@ -75,7 +77,7 @@ class Protocol:
     Raises
     ------
     InputError
-        If there is no structure, or two share an id or a name.
+        If there is no structure, two share an id or a name, or an id is above 32767.
     """
 
     name: str
@@ -90,6 +92,11 @@ class Protocol:
             values = [getattr(structure, field) for structure in self.structures]
             if len(set(values)) < len(values):
                 raise InputError(f"protocol {self.name} has two structures with the same {field}")
+        largest = max(structure.id for structure in self.structures)
+        if largest > _LARGEST_TRAINED:
+            raise InputError(
+                f"protocol {self.name}: id {largest} is above {_LARGEST_TRAINED}; renumber it"
+            )
 
     @cached_property
     def ids(self) -> np.ndarray:
@@ -174,6 +181,28 @@ class Protocol:
                 )
             structures.append(Structure(**{**entry, "color": tuple(entry["color"])}))
         return cls(fields["name"], tuple(structures))
+
+
+def check_ids(label_map: np.ndarray, what: str) -> None:
+    """Refuse ids that no label map of ours can hold.
+
+    Parameters
+    ----------
+    label_map : ndarray
+        Whole numbers of any type.
+    what : str
+        What they are to the user, for the message.
+
+    Raises
+    ------
+    InputError
+        An id is too large, or too far below 0.
+    """
+    for label in (label_map.min(), label_map.max()) if label_map.size else ():
+        if not -LARGEST_ID <= label <= LARGEST_ID:
+            raise InputError(
+                f"{what} has the label id {label:.0f}, beyond {LARGEST_ID}; renumber its labels"
+            )
 
 
 def _is_int(value: object, lowest: int, highest: int) -> bool:

@@ -15,6 +15,7 @@ from src_core.io.dicom_series import choose_series, find_series, is_dicom
 from src_core.io.grid import Grid, check_affine, listed_sizes
 from src_core.io.image_file import read_image
 from src_core.io.image_header import CODE_ALIGNED, check_dtype, header_of_grid, spatial_shape
+from src_core.io.labels import check_ids
 
 if TYPE_CHECKING:
     from src_core.io.dicom_series import Series
@@ -221,10 +222,10 @@ def read_label_map(path: str | Path) -> Scan | None:
     Raises
     ------
     InputError
-        If the file is missing, damaged or of another kind.
+        If the file is missing, damaged or of another kind, or an id is beyond 2147483647.
     """
     image = read_image(Path(path), exact=True)
-    labels = _whole_numbers(image.values)
+    labels = _whole_numbers(image.values, str(path))
     if labels is None:
         return None
     return Scan(_smallest(labels), image.affine, image.header, None, tuple(image.notes))
@@ -274,17 +275,18 @@ def read_on_grid(path: str | Path, scan: Scan, what: str) -> np.ndarray:
     Raises
     ------
     InputError
-        If the file cannot be read, has another shape or affine, or holds fractions.
+        If the file cannot be read, has another shape or affine, or holds fractions or ids
+        beyond 2147483647.
     """
     path = Path(path)
-    image = read_image(path)
+    image = read_image(path, exact=True)
     scan.grid.require_same(
         Grid(image.values.shape, image.affine),
         f"{what} {path}",
         owner="the scan",
         advice=f"resample the {what} to the scan's grid with nearest-neighbour interpolation",
     )
-    labels = _whole_numbers(image.values)
+    labels = _whole_numbers(image.values, f"{what} {path}")
     if labels is None:
         raise InputError(
             f"{what} {path} does not hold whole numbers; give a label map, not an image"
@@ -325,12 +327,17 @@ def _make_usable(voxels: np.ndarray, affine: np.ndarray, what: str) -> list[str]
     return notes
 
 
-def _whole_numbers(values: np.ndarray) -> np.ndarray | None:
+def _whole_numbers(values: np.ndarray, what: str) -> np.ndarray | None:
     """Return the values as integers, or nothing if they are fractions."""
     if values.dtype.kind in "bui":
+        check_ids(values, what)
         return values
     whole = np.rint(values)
-    return whole.astype(np.int64) if np.allclose(whole, values, rtol=0, atol=1e-3) else None
+    if not np.allclose(whole, values, rtol=0, atol=1e-3):
+        return None
+    check_ids(whole, what)
+    labels: np.ndarray = whole.astype(np.int32)
+    return labels
 
 
 def _smallest(labels: np.ndarray) -> np.ndarray:

@@ -20,9 +20,12 @@ from scipy.spatial import cKDTree
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from src_core.io.labels import Protocol
+
+_MOST_LISTED = 65535
+"""Largest id with which structures are still looked for by their ids."""
 
 
 @dataclass(frozen=True)
@@ -227,11 +230,10 @@ def _mask_pairs(
     labels: np.ndarray, reference: np.ndarray, ids: Iterable[int]
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yield each structure's two masks, cut to the smallest box that holds both."""
-    boxes = [ndimage.find_objects(label_map) for label_map in (labels, reference)]
+    ids = list(ids)
+    boxes = [_boxes(label_map, ids) for label_map in (labels, reference)]
     for label in ids:
-        own = [
-            box for found in boxes if (box := (found[label - 1] if label <= len(found) else None))
-        ]
+        own = [found[label] for found in boxes if label in found]
         # No box at all leaves nothing to cut out.
         box = (
             tuple(
@@ -241,6 +243,22 @@ def _mask_pairs(
             or (slice(0, 0),) * labels.ndim
         )
         yield label, labels[box] == label, reference[box] == label
+
+
+def _boxes(label_map: np.ndarray, ids: Sequence[int]) -> dict[int, tuple[slice, ...]]:
+    """The smallest box of each structure that is there."""
+    if not ids:
+        return {}
+    largest = int(max(ids))
+    names: Iterable[int] = range(1, largest + 1)
+    if largest > _MOST_LISTED:
+        # The search makes a list as long as the largest id: here ids become their own ranks.
+        listed = np.unique(ids)
+        ranks = np.searchsorted(listed, label_map).clip(max=len(listed) - 1)
+        label_map = np.where(listed[ranks] == label_map, ranks + 1, 0)
+        names, largest = listed.tolist(), len(listed)
+    found = ndimage.find_objects(label_map, largest)
+    return {label: box for label, box in zip(names, found, strict=True) if box}
 
 
 def _measures(

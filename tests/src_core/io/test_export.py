@@ -141,9 +141,22 @@ def test_large_ids_are_int16(scan: Scan, label_map: np.ndarray, tmp_path: Path) 
     written = load(path)
     assert written.get_data_dtype() == np.int16
     np.testing.assert_array_equal(np.asanyarray(written.dataobj), label_map * 500)
-    for impossible in (label_map - 1, label_map * 10000):
-        with pytest.raises(InputError, match="label ids"):
-            write(impossible, scan, tmp_path / "other.nii")
+    with pytest.raises(InputError, match="label id -1 is negative"):
+        write(label_map.astype(int) - 1, scan, tmp_path / "other.nii")
+
+
+@pytest.mark.parametrize("ending", [".nii.gz", ".mgz"])
+def test_ids_up_to_2_to_the_31_are_int32_and_beyond_they_are_refused_by_name(
+    scan: Scan, label_map: np.ndarray, tmp_path: Path, ending: str
+) -> None:
+    path = tmp_path / f"labels{ending}"
+    large = np.where(label_map == label_map.max(), 2**31 - 1, label_map.astype(np.int64))
+    write(large, scan, path)
+    assert load(path).get_data_dtype() == np.int32
+    np.testing.assert_array_equal(read_on_grid(path, scan, "reference"), large)
+    with pytest.raises(InputError, match="the label id 2147483648, beyond 2147483647"):
+        write(large + 1, scan, tmp_path / f"other{ending}")
+    assert not (tmp_path / f"other{ending}").exists()
 
 
 def test_same_labels_give_the_same_bytes(scan: Scan, label_map: np.ndarray, tmp_path: Path) -> None:
@@ -272,7 +285,7 @@ def test_existing_file_is_not_overwritten_unasked(
     scan: Scan, label_map: np.ndarray, tmp_path: Path
 ) -> None:
     (tmp_path / "labels.tsv").write_text("precious")
-    with pytest.raises(InputError, match=r"labels\.tsv exists.*--overwrite"):
+    with pytest.raises(InputError, match=r"labels\.tsv exists.*replaced"):
         write(label_map, scan, tmp_path / "labels.nii")
     assert [path.name for path in tmp_path.iterdir()] == ["labels.tsv"]
     write(label_map, scan, tmp_path / "labels.nii", overwrite=True)

@@ -29,6 +29,14 @@ def test_label_maps_are_as_small_as_their_ids_allow() -> None:
     assert large.to_ids(classes).dtype == np.int16
 
 
+def test_a_network_is_trained_for_small_ids_only() -> None:
+    Structure(2**31 - 1, "of a layer", (1, 2, 3))
+    with pytest.raises(InputError, match="2147483648"):
+        Structure(2**31, "too large", (1, 2, 3))
+    with pytest.raises(InputError, match="id 40000 is above 32767"):
+        Protocol("large", (Structure(40000, "cell", (1, 2, 3)),))
+
+
 @pytest.mark.parametrize("stranger", [5, 77, 300, -1, 2**15])
 def test_label_map_of_another_protocol_is_refused(stranger: int) -> None:
     label_map = np.array([0, 1, 2, stranger], dtype=np.int32)

@@ -347,6 +347,18 @@ def test_a_label_map_is_held_in_the_smallest_type(
     np.testing.assert_array_equal(read.voxels, label_map)
 
 
+@pytest.mark.parametrize("stored", [np.uint32, np.int64, np.float64])
+def test_ids_that_no_label_map_can_hold_are_refused_by_name(
+    scan: Scan, tmp_path: Path, stored: type
+) -> None:
+    label_map = np.where(scan.voxels > 0, 2**31, 0).astype(stored)
+    path = tmp_path / "labels.nii"
+    nib.Nifti1Image(label_map, scan.affine, dtype=stored).to_filename(path)
+    for read in (read_label_map, lambda path: read_on_grid(path, scan, "reference")):
+        with pytest.raises(InputError, match=r"labels\.nii has the label id 2147483648, beyond"):
+            read(path)
+
+
 def test_a_scaled_label_map_is_mended(scan: Scan, tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.where(scan.voxels > 0, 20, 10).astype(np.int16), scan.affine)
     image.header.set_slope_inter(0.1, -1)

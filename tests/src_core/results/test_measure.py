@@ -203,3 +203,16 @@ def test_compare_refuses_another_protocol_or_shape() -> None:
 def test_a_mean_is_taken_over_what_is_defined() -> None:
     assert measure.mean_defined([1.0, None, float("nan"), 2.0]) == 1.5
     assert measure.mean_defined([None, float("nan")]) is None
+
+
+def test_large_ids_are_measured_as_small_ones_are() -> None:
+    """Without a list as long as the largest id: it would fill the memory."""
+    small = cube((5, 5, 5), (10, 10, 10)) + 2 * cube((12, 3, 4), (14, 8, 9))
+    shifted = np.roll(small, 1, axis=0)
+    names = np.array([0, 2**31 - 1, 50_000_000])
+    ids = [2**31 - 1, 50_000_000, 7]
+    volumes = measure.volumes(names[small], np.eye(4), ids)
+    assert volumes == {2**31 - 1: 125, 50_000_000: 50, 7: 0}
+    scores = measure.dice(names[small], names[shifted], ids[:2])
+    expected = measure.dice(small, shifted, [1, 2])
+    assert list(scores.values()) == list(expected.values())
