@@ -113,10 +113,12 @@ def _put_in_place(temporary: Sequence[Path], paths: Sequence[Path], overwrite: b
             else:
                 _place_new(written, path)
                 placed.append(path)
-    except FileExistsError as error:
+    except BaseException as error:
         for other in placed:
             other.unlink(missing_ok=True)
-        raise _exists(path) from error
+        if isinstance(error, FileExistsError):
+            raise _exists(path) from error
+        raise
 
 
 def _place_new(written: Path, path: Path) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -64,3 +68,15 @@ def test_torch_itself_is_understood_when_memory_runs_out() -> None:
 )
 def test_what_should_not_happen_is_said_with_its_kind(error, said) -> None:
     assert explain(error) == said
+
+
+def test_no_message_outside_of_the_command_line_names_an_option() -> None:
+    root = Path(__file__).parents[2]
+    files = [*(root / "src_core").rglob("*.py"), *(root / "napari_metaseg").rglob("*.py")]
+    typed = [root / "napari_metaseg" / "view.py", *(root / "src_core" / "cli").glob("*.py")]
+    for file in set(files) - set(typed):
+        for raised in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(raised, ast.Raise):
+                words = [part.value for part in ast.walk(raised) if isinstance(part, ast.Constant)]
+                named = [text for text in map(str, words) if re.search(r"--[a-z]", text)]
+                assert not named, f"{file}: {named}; say it as `option` of the InputError"

@@ -40,7 +40,7 @@ def test_the_files_hold_a_row_for_everything(model: Model, tmp_path: Path) -> No
 def test_tables_are_written_whole_or_not_at_all(model: Model, tmp_path: Path) -> None:
     (tmp_path / "scans.csv").write_text("mine")
     evaluated = [Evaluated("one", model, [score("a", 1, 1, 1, 1)])]
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="replaced"):
         write_tables(evaluated, tmp_path, overwrite=False)
     assert [path.name for path in tmp_path.iterdir()] == ["scans.csv"]
     write_tables(evaluated, tmp_path, overwrite=True)

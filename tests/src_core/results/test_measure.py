@@ -207,7 +207,7 @@ def test_a_mean_is_taken_over_what_is_defined() -> None:
 
 def test_large_ids_are_measured_as_small_ones_are() -> None:
     """Without a list as long as the largest id: it would fill the memory."""
-    small = cube((5, 5, 5), (10, 10, 10)) + 2 * cube((12, 3, 4), (14, 8, 9))
+    small = cube((5, 5, 5), (5, 5, 5)) + 2 * cube((12, 3, 4), (2, 5, 5))
     shifted = np.roll(small, 1, axis=0)
     names = np.array([0, 2**31 - 1, 50_000_000])
     ids = [2**31 - 1, 50_000_000, 7]

@@ -60,7 +60,7 @@ def test_the_picture_does_not_depend_on_how_the_scan_is_stored(
 def test_an_existing_picture_is_kept(volume: Segmentation, tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     path.write_text("mine")
-    with pytest.raises(InputError, match="--overwrite"):
+    with pytest.raises(InputError, match="replaced"):
         progression.write_progression(volume, path)
     assert path.read_text() == "mine"
 
