@@ -118,7 +118,8 @@ class Request:
         None,
         kind=Path,
         documented="path or ndarray, optional",
-        help="Label map on the scan's grid to compare with; never used in the fit.",
+        help="Label map on the scan's grid to compare with; never used in the fit. Labels of a "
+        "finer protocol of the package are merged.",
         short="label map to compute Dice against",
     )
     align: bool = option(

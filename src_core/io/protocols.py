@@ -1,6 +1,6 @@
 """The protocols of the package, and those that users bring as tables.
 
-Three come with the package, as tables in ``bundled_protocols/``:
+Four come with the package, as tables in ``bundled_protocols/``:
 
 ``tissue4``
     Four tissues. CSF (4) is the fluid of the ventricles; CSF of the sulci and around the brain is
@@ -9,22 +9,32 @@ Three come with the package, as tables in ``bundled_protocols/``:
     matter.
 ``fs32``
     32 structures under FreeSurfer's ids and names.
+``nm134``
+    The 134 labels of the MICCAI 2012 challenge on multi-atlas labelling, under Neuromorphometrics'
+    ids: 98 parcels of the cortex and all of ``fs32``, with the vermis in three, the basal
+    forebrain, the optic chiasm and CSF beside the brain stem. Ids of both overlap with other
+    meanings.
 ``fs24-2d``
     The 24 structures of the coronal benchmark slices of neurite-OASIS, under that data set's ids.
     Manual labels without a separate choroid plexus can train 22 of them (all but 13 and 24).
 
-The colours are our own; right structures are drawn lighter than left ones.
+The colours are our own; right structures are drawn lighter than left ones, and parcels of one lobe
+have hues of one family. A table may have columns named after coarser protocols: the id there of
+each structure, 0 for background.
 """
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from src_core.errors import InputError
 from src_core.io.labels import Protocol
-from src_core.io.tables import read_structures
+from src_core.io.tables import read_structures, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +81,58 @@ def read_protocol(path: str | Path, name: str) -> Protocol:
         raise InputError(f"{path}: {error}") from error
 
 
+def classes_in(label_map: np.ndarray, wanted: Protocol) -> np.ndarray:
+    """Turn label ids into class indices; structures of a finer protocol are merged.
+
+    Parameters
+    ----------
+    label_map : ndarray of int
+        Label ids of the protocol, or of a protocol of the package that it is known to merge.
+    wanted : Protocol
+
+    Returns
+    -------
+    ndarray of uint8
+        Class indices of the wanted protocol, same shape.
+
+    Raises
+    ------
+    InputError
+        If an id is in none of them.
+    """
+    try:
+        return wanted.to_classes(label_map)
+    except InputError:
+        found = np.unique(label_map)
+        for (fine, coarse), merged in MERGED.items():
+            if coarse == wanted.name and np.isin(found, PROTOCOLS[fine].ids).all():
+                classes: np.ndarray = merged[PROTOCOLS[fine].to_classes(label_map)]
+                return classes
+        raise
+
+
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
-    {name: read_protocol(_BUNDLED / f"{name}.tsv", name) for name in ("tissue4", "fs32", "fs24-2d")}
+    {
+        name: read_protocol(_BUNDLED / f"{name}.tsv", name)
+        for name in ("tissue4", "fs32", "nm134", "fs24-2d")
+    }
 )
 """Those of the package, by name."""
+
+
+def _merged(fine: str, coarse: str) -> np.ndarray | None:
+    """Class of the coarse protocol for each class of the fine one; None without a column."""
+    rows = read_table(_BUNDLED / f"{fine}.tsv", ["index"])
+    if coarse not in rows[0]:
+        return None
+    return PROTOCOLS[coarse].to_classes(np.array([0, *(int(row[coarse]) for row in rows)]))
+
+
+MERGED: Mapping[tuple[str, str], np.ndarray] = MappingProxyType(
+    {
+        (fine, coarse): merged
+        for fine, coarse in itertools.permutations(PROTOCOLS, 2)
+        if (merged := _merged(fine, coarse)) is not None
+    }
+)
+"""Class in a coarser protocol for each class of a finer one, (K + 1,), by both names."""

@@ -14,6 +14,7 @@ import torch
 
 from src_core.errors import InputError
 from src_core.fitting.device import choose_device
+from src_core.io.protocols import classes_in
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import Alignment, align, check_transform
@@ -181,9 +182,9 @@ def renew(prepared: Preparation, reference: str | Path | np.ndarray | None) -> P
 def _reference(
     reference: str | Path | np.ndarray | None, scan: Scan, protocol: Protocol
 ) -> np.ndarray | None:
-    """The reference on the scan's grid, with the protocol's ids only."""
+    """The reference on the scan's grid, with the protocol's ids only; finer ones are merged."""
     truth = _on_grid(reference, scan, "reference")
-    return None if truth is None else protocol.ids[protocol.to_classes(truth)]
+    return None if truth is None else protocol.ids[classes_in(truth, protocol)]
 
 
 def _scan(request: Request) -> Scan:

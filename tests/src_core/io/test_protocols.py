@@ -11,7 +11,7 @@ import pytest
 
 from src_core.errors import InputError
 from src_core.io.export import companion, write_labels
-from src_core.io.protocols import PROTOCOLS, protocol, read_protocol
+from src_core.io.protocols import PROTOCOLS, classes_in, protocol, read_protocol
 from src_core.models.bundled import bundled_models
 from src_core.models.model import load_model
 
@@ -31,6 +31,26 @@ def test_each_protocol_has_its_structures() -> None:
     assert names[53] == "Right-Hippocampus"
     assert names[172] == "Vermis"
     assert 24 not in names
+    assert len(protocol("nm134").structures) == 134
+    assert protocol("nm134").structures[-1].name == "Left-Transverse-Temporal-Gyrus"
+
+
+def test_finer_labels_are_merged() -> None:
+    # Neuromorphometrics: hippocampi, the parts of the vermis, precentral gyri, white matter, chiasm
+    fine = np.array([0, 47, 48, 71, 72, 73, 182, 183, 44, 45, 69])
+    fs32, tissue4 = protocol("fs32"), protocol("tissue4")
+    found = fs32.to_ids(classes_in(fine, fs32))
+    assert found.tolist() == [0, 53, 17, 172, 172, 172, 42, 3, 41, 2, 0]
+    tissues = tissue4.to_ids(classes_in(fine, tissue4))
+    assert tissues.tolist() == [0, 2, 2, 2, 2, 2, 1, 1, 3, 3, 3]
+    coarse = np.array([0, 53, 17, 172, 172, 172, 42, 3, 41, 2])
+    assert tissue4.to_ids(classes_in(coarse, tissue4)).tolist() == tissues[:-1].tolist()
+
+
+@pytest.mark.parametrize("wanted", ["fs32", "nm134"])
+def test_labels_that_are_in_no_finer_protocol_are_refused(wanted: str) -> None:
+    with pytest.raises(InputError, match=rf"label ids 1, 9999 are not in protocol {wanted}"):
+        classes_in(np.array([0, 1, 9999]), protocol(wanted))
 
 
 @pytest.mark.parametrize("name", bundled_models())
@@ -51,12 +71,14 @@ def test_right_structures_mirror_left_ones(name: str) -> None:
 def test_structures_can_be_told_apart_by_colour(name: str) -> None:
     for a, b in itertools.combinations(protocol(name).structures, 2):
         distance = np.linalg.norm(np.subtract(a.color, b.color))
-        is_pair = a.name.replace("Left-", "Right-") == b.name
-        assert (0 < distance < 100) if is_pair else distance > 45, (a.name, b.name)
+        is_pair = b.name in (a.name.replace("Left-", "Right-"), a.name.replace("Right-", "Left-"))
+        # 134 colours cannot lie as far apart as 32.
+        apart = 30 if name == "nm134" else 45
+        assert (0 < distance < 120) if is_pair else distance > apart, (a.name, b.name)
 
 
 def test_unknown_protocol_lists_the_known_ones() -> None:
-    with pytest.raises(InputError, match="tissue4, fs32, fs24-2d"):
+    with pytest.raises(InputError, match="tissue4, fs32, nm134, fs24-2d"):
         protocol("aseg")
 
 
