@@ -16,6 +16,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from src_core.errors import InputError
 from src_core.io.image_header import (
+    check_data_offset,
     check_dtype,
     check_voxel_size,
     grid_of_header,
@@ -124,6 +125,7 @@ def _parse_image(file: BinaryIO, path: Path, exact: bool) -> StoredImage:
     check_dtype(dtype, str(path))
     shape = spatial_shape(stored_shape, str(path))
     check_voxel_size(source, path)
+    check_data_offset(source, path)
     header, affine, notes = grid_of_header(source, stored_shape, path)
 
     count = math.prod(shape)

@@ -22,6 +22,7 @@ CODE_ALIGNED = 2
 _CODE_SCANNER = 1
 _FORMS_AGREE_MM = 0.1
 _SIZES_AGREE = 0.01
+_MM_PER_UNIT = {"meter": 1e3, "micron": 1e-3}
 _SIDE_UNKNOWN = "side unknown: {}, so left and right are a guess; written files get code 2"
 
 # nibabel reports what it mends in a header; nothing of it is worth a line on stderr.
@@ -93,6 +94,7 @@ def grid_of_header(
             return header_of_grid(stored_shape, affine, _CODE_SCANNER), affine, []
         note = _SIDE_UNKNOWN.format("the file has no orientation")
         return header_of_grid(stored_shape, affine, CODE_ALIGNED), affine, [note]
+    notes = _in_millimetres(source)
     try:
         source.check_fix(logger=_log)
         sform, qform = source.get_sform(coded=True)[0], source.get_qform(coded=True)[0]
@@ -103,8 +105,8 @@ def grid_of_header(
     if sform is None and qform is None:
         note = _SIDE_UNKNOWN.format("sform and qform codes are both 0")
         header = header_of_grid(stored_shape, affine, CODE_ALIGNED, type(source))
-        return header, affine, [note]
-    notes = _doubts_about_grid(source, affine, stored_shape)
+        return header, affine, [*notes, note]
+    notes += _doubts_about_grid(source, affine, stored_shape)
     header = type(source)()
     header.set_data_shape(stored_shape)
     header["pixdim"][:4] = source["pixdim"][:4]
@@ -196,6 +198,38 @@ def check_voxel_size(source: nib.Nifti1Header | MGHHeader, path: Path) -> None:
         sizes = source["pixdim"][1 : 1 + min(3, len(source.get_data_shape()))]
     if not np.all(np.isfinite(sizes) & (sizes > 0)):
         raise InputError(f"{path} has a voxel size of {listed_sizes(sizes)} mm; correct its header")
+
+
+def check_data_offset(source: nib.Nifti1Header | MGHHeader, path: Path) -> None:
+    """Look at where the voxels begin, because nibabel reads them out of the header if told to.
+
+    Raises
+    ------
+    InputError
+        It is within the header.
+    """
+    if isinstance(source, MGHHeader):
+        return
+    offset, least = source.get_data_offset(), source.single_vox_offset
+    if offset < least:
+        raise InputError(
+            f"{path}: its voxels cannot begin at byte {offset}, within the header; export it again"
+            f" or set vox_offset to {least}"
+        )
+
+
+def _in_millimetres(source: nib.Nifti1Header) -> list[str]:
+    """Turn a header in metres or microns into one in mm, in place, and return a note about it."""
+    # The lowest three bits are the unit of length; files with a code that is none hold mm.
+    unit = nib.nifti1.unit_codes.label.get(int(source["xyzt_units"]) % 8, "")
+    if unit not in _MM_PER_UNIT:
+        return []
+    factor = _MM_PER_UNIT[unit]
+    source["pixdim"][1:4] *= factor
+    for axis in "xyz":
+        source[f"srow_{axis}"] *= factor
+        source[f"qoffset_{axis}"] *= factor
+    return [f"the header gives lengths in {unit}s; they are read as such"]
 
 
 def _doubts_about_grid(

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 _FEWEST_VOXELS = 8
 _THICKEST_VALIDATED_MM = 3.0
-_LARGEST_NON_FINITE_SHARE = 0.5
+# Around a stripped brain there may be nothing but NaN; the brain fills 4 % of a large field.
+_LARGEST_NON_FINITE_SHARE = 0.99
+_LARGEST_INFINITE_SHARE = 0.001
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,6 +308,12 @@ def _make_usable(voxels: np.ndarray, affine: np.ndarray, what: str) -> list[str]
     notes = []
     finite = np.isfinite(voxels)
     n_bad = voxels.size - int(np.count_nonzero(finite))
+    n_infinite = int(np.count_nonzero(np.isinf(voxels))) if n_bad else 0
+    if n_infinite > _LARGEST_INFINITE_SHARE * voxels.size:
+        raise InputError(
+            f"{what} has {n_infinite} values that are infinite or beyond what 32-bit floats hold"
+            " (3.4e38); export it again, scaled down"
+        )
     if n_bad > _LARGEST_NON_FINITE_SHARE * voxels.size:
         raise InputError(
             f"{what} is mostly NaN or infinite ({n_bad} of {voxels.size} voxels); export it again"

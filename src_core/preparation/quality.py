@@ -108,7 +108,7 @@ def _field_of_view(scan: Scan) -> Finding:
         float(sides.max()),
         FIELD_MM,
         f"no head has a field of view of {listed_sizes(sides)} mm: the voxels of"
-        f" {listed_sizes(scan.voxel_size)} mm are wrong; correct the scan's header",
+        f" {listed_sizes(scan.voxel_size)} mm are wrong in size or unit; correct the scan's header",
         beyond=FIELD_MM,
     )
 

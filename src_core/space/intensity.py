@@ -41,7 +41,7 @@ class IntensityRule:
         """
         found = np.quantile(values, LEVELS)
         # Coarsely stored scans repeat a value at several levels: keep them apart.
-        apart = max(float(found[-1] - found[0]), 1e-6) * 1e-3
+        apart = float(found[-1] - found[0] or np.ptp(values) or 1) * 1e-3
         found = np.maximum.accumulate(found + apart * np.arange(len(found)))
         return IntensityScale(tuple(found.tolist()), self.goals)
 

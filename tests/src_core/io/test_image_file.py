@@ -92,6 +92,21 @@ def test_impossible_voxel_size(image: nib.Nifti1Image, tmp_path: Path, size: flo
     assert "voxel size" in refusal(path)
 
 
+@pytest.mark.parametrize(("kind", "least"), [(nib.Nifti1Image, 352), (nib.Nifti2Image, 544)])
+@pytest.mark.parametrize("offset", [0, 100])
+def test_voxels_that_begin_within_the_header(
+    scan: Scan, tmp_path: Path, kind: type, least: int, offset: int
+) -> None:
+    kind(scan.voxels, scan.affine).to_filename(path := tmp_path / "scan.nii")
+    content = bytearray(path.read_bytes())
+    at, stored = (108, np.float32(offset)) if least == 352 else (168, np.int64(offset))
+    content[at : at + stored.nbytes] = stored.tobytes()
+    path.write_bytes(content)
+    message = refusal(path)
+    assert f"cannot begin at byte {offset}" in message
+    assert f"set vox_offset to {least}" in message
+
+
 @pytest.mark.parametrize("row", [(0, 0, 0, 0), (np.nan, 0, 0, 0), (1, 1, 1, np.inf)])
 def test_impossible_affine_in_a_file(
     image: nib.Nifti1Image, tmp_path: Path, row: tuple[float, ...]

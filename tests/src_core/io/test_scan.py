@@ -155,6 +155,38 @@ def test_voxel_size_beside_the_affine_is_named(
     np.testing.assert_allclose(scan.affine, affine, atol=1e-6)
 
 
+@pytest.mark.parametrize(("unit", "length"), [("meter", 1e-3), ("micron", 1e3)])
+@pytest.mark.parametrize("forms", [(2, 0), (0, 1), (2, 1)])
+def test_metres_and_microns_are_read_as_such(
+    image: nib.Nifti1Image,
+    affine: np.ndarray,
+    tmp_path: Path,
+    unit: str,
+    length: float,
+    forms: tuple[int, int],
+) -> None:
+    scaled = np.diag([length, length, length, 1]) @ affine
+    image.set_sform(scaled, forms[0])
+    image.set_qform(scaled, forms[1])
+    image.header.set_xyzt_units(unit)
+    image.to_filename(path := tmp_path / "scan.nii")
+    scan = read_scan(path)
+    np.testing.assert_allclose(scan.affine, affine, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(scan.header.get_best_affine(), affine, rtol=1e-5, atol=1e-4)
+    assert scan.notes == (f"the header gives lengths in {unit}s; they are read as such",)
+
+
+def test_a_mask_in_millimetres_lies_on_a_scan_in_metres(
+    image: nib.Nifti1Image, voxels: np.ndarray, affine: np.ndarray, tmp_path: Path
+) -> None:
+    nib.Nifti1Image((voxels > 0).astype(np.uint8), affine).to_filename(tmp_path / "mask.nii")
+    image.set_sform(np.diag([1e-3, 1e-3, 1e-3, 1]) @ affine, 2)
+    image.header.set_xyzt_units("meter")
+    image.to_filename(path := tmp_path / "scan.nii")
+    mask = read_on_grid(tmp_path / "mask.nii", read_scan(path), "mask")
+    np.testing.assert_array_equal(mask, voxels > 0)
+
+
 def test_thick_voxels_are_not_validated(voxels: np.ndarray) -> None:
     (note,) = scan_from_array(voxels, np.diag([1, 1, 5, 1])).notes
     assert "1 x 1 x 5 mm" in note
@@ -230,9 +262,31 @@ def test_constant_image(affine: np.ndarray, value: float) -> None:
         scan_from_array(np.full((20, 20, 20), value), affine)
 
 
+def test_around_a_brain_there_may_be_nothing_but_nan(
+    voxels: np.ndarray, affine: np.ndarray
+) -> None:
+    scan = scan_from_array(np.where(voxels > 0, voxels, np.nan), affine)
+    np.testing.assert_array_equal(scan.voxels, voxels)
+
+
 def test_mostly_nan(voxels: np.ndarray, affine: np.ndarray) -> None:
+    few = np.random.default_rng(0).random(voxels.shape) < 0.005
     with pytest.raises(InputError, match="mostly NaN"):
-        scan_from_array(np.where(voxels > 0, voxels, np.nan), affine)
+        scan_from_array(np.where(few, voxels, np.nan), affine)
+
+
+@pytest.mark.parametrize("slope", [None, 1e38])
+def test_values_beyond_32_bit_floats(
+    voxels: np.ndarray, affine: np.ndarray, tmp_path: Path, slope: float | None
+) -> None:
+    given = voxels.astype(np.int16) if slope else voxels.astype(np.float64) * 1e300
+    image = nib.Nifti1Image(given, affine)
+    image.header.set_slope_inter(slope, 0 if slope else None)
+    image.to_filename(path := tmp_path / "scan.nii")
+    assert "beyond what 32-bit floats hold" in refusal(path)
+    if slope is None:
+        with pytest.raises(InputError, match="beyond what 32-bit floats hold"):
+            scan_from_array(given, affine)
 
 
 @pytest.mark.parametrize(
