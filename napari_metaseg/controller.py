@@ -75,10 +75,12 @@ class Controller:
         self._orientation: Orientation | None = None
         # The application owns it: whoever lets go of the controller last, maybe the engine's
         # thread, must not delete a timer of the window's.
+        self._told: tuple[str, ...] = ()
         self._timer = QTimer(QApplication.instance())
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
+        self.job.device_changed.connect(self._on_notes)
         self.job.session_started.connect(self._on_session)
         self.job.failed.connect(self._on_failed)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -303,8 +305,6 @@ class Controller:
             for layer in self._live.layers:
                 layer.visible = False
             self._live.retire()
-        for note in self.job.notes:
-            show_warning(note)
         if session.prepared.brain.found and self._mask_layer is None:
             self._show_brain(session, self._viewer, self._scan_layer, self._orientation)
         self._live = LiveLayers(
@@ -332,6 +332,12 @@ class Controller:
         viewer.layers.insert(viewer.layers.index(scan_layer) + 1, layer)
         self._mask_layer = layer
         self.brain_found.emit(scan_layer, layer)
+
+    def _on_notes(self) -> None:
+        for note in self.job.notes:
+            if note not in self._told:
+                show_warning(note)
+        self._told = self.job.notes
 
     def _on_failed(self, message: str) -> None:
         show_error(message)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_metaseg.run import pace
 from napari_metaseg.run.engine_thread import Urgency
+from napari_metaseg.run.mailbox import Mailbox, Superseded
 from napari_metaseg.run.region import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
 from napari_metaseg.run.status import State
 from napari_metaseg.run.table import structure_table
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_metaseg.run.engine_thread import EngineThread, Task
-    from napari_metaseg.run.mailbox import Mailbox
     from napari_metaseg.run.session import Session
     from napari_metaseg.run.status import Status
 
@@ -211,7 +212,12 @@ def _decode_view(
 
 
 def _decode_whole(session: Session, iteration: int, mailbox: Mailbox) -> Iterator[None]:
-    """Decode every voxel."""
+    """Decode every voxel, and tell what the result says of its quality."""
+    run = mailbox.run
     yield from session.decode(iteration, WHOLE)
     # Also if somebody else had it decoded meanwhile: the window may not know.
     mailbox.tell(decoded=True)
+    yield
+    if notes := session.notes_on_result(iteration):
+        with suppress(Superseded):
+            mailbox.tell_of(run, notes=(*session.prepared.notes, *notes))

@@ -166,11 +166,27 @@ class Session:
         self.history.load(iteration, network)
         history = History(network)
         history.record(iteration)
-        report = describe(prepared, labels, network, self.fit)
-        report["iterations"] = iteration
+        report = describe(prepared, labels, network, self.fit, iteration)
         if iteration != self.fit.iteration:
             report["stop_reason"] = "chosen in the viewer"
         return Segmentation.of(prepared, labels, report, history, network)
+
+    def notes_on_result(self, iteration: int) -> tuple[str, ...]:
+        """What the user should know about an iteration that is decoded everywhere.
+
+        Runs the network. Of an iteration that is not the last one of a whole fit nothing is said.
+        """
+        from src_core.preparation.findings import messages
+        from src_core.results.quality import check_result
+        from src_core.results.report import psnr_inside
+
+        tally = self.tallies.get(iteration, exact=True)
+        if tally is None or iteration != self.fit.iteration or not self.fit.stop_reason:
+            return ()
+        self._load(iteration)
+        psnr = psnr_inside(self._network, self.prepared.points, self.fit.settings.seed)
+        volumes = {label: 1000 * volume for label, volume in tally.volumes.items()}
+        return messages(check_result(self.prepared, volumes, psnr, iteration))
 
     def label_map(self, iteration: int) -> np.ndarray:
         """Label ids of all voxels, shape (I, J, K).

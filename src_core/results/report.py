@@ -11,7 +11,9 @@ import torch
 
 from src_core import __version__
 from src_core.fitting.decode import decode
+from src_core.preparation.findings import messages
 from src_core.results import measure
+from src_core.results.quality import check_result
 
 if TYPE_CHECKING:
     from src_core.fitting.fit import Fit
@@ -30,7 +32,11 @@ PSNR_PROBES = 50_000
 
 
 def describe(
-    prepared: Preparation, labels: np.ndarray, network: CoordinateNetwork, fit: Fit
+    prepared: Preparation,
+    labels: np.ndarray,
+    network: CoordinateNetwork,
+    fit: Fit,
+    iteration: int | None = None,
 ) -> dict[str, Any]:
     """The report of a label map: how it was made, its volumes and, with a reference, its Dice.
 
@@ -42,6 +48,8 @@ def describe(
         The fitted one that gave the labels.
     fit : Fit
         That fitted it.
+    iteration : int, optional
+        Of the network, if it is not the last one.
 
     Returns
     -------
@@ -51,11 +59,14 @@ def describe(
     similarity = alignment.similarity
     volumes = measure.volumes(labels, prepared.scan.affine, protocol.ids[1:])
     by_name = {s.name: round(float(volumes[s.id]), 3) for s in protocol.structures}
+    psnr = psnr_inside(network, prepared.points, fit.settings.seed)
+    iterations = fit.iteration if iteration is None else iteration
+    found = (*prepared.findings, *check_result(prepared, volumes, psnr, iterations))
     versions = {name: metadata.version(name) for name in ("torch", "numpy", "nibabel", "scipy")}
     report: dict[str, Any] = {
         "seconds": dict(prepared.seconds),
-        "iterations": fit.iteration,
-        "psnr": round(psnr_inside(network, prepared.points, fit.settings.seed), 3),
+        "iterations": iterations,
+        "psnr": round(psnr, 3),
         "stop_reason": fit.stop_reason,
         "model": {"name": prepared.model.name, "sha256": prepared.model.sha256},
         "protocol": protocol.name,
@@ -78,8 +89,8 @@ def describe(
             **versions,
         },
         "volumes": by_name,
-        "quality": {one.check: one.to_json() for one in prepared.findings},
-        "notes": list(prepared.notes),
+        "quality": {one.check: one.to_json() for one in found},
+        "notes": [*prepared.scan.notes, *messages(found)],
         "notice": NOTICE,
     }
     if prepared.reference is not None:

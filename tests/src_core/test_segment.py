@@ -311,3 +311,11 @@ def test_the_bundled_model_does_not_mind_another_scanner(change, mni_labels) -> 
 def mni_labels() -> tuple[Scan, np.ndarray]:
     scan = mni152_t1()
     return scan, segment(scan).labels
+
+
+@pytest.mark.parametrize("factor", [1e-12, 1e30])
+def test_the_scale_of_the_intensities_does_not_matter(brain, result, training, factor) -> None:
+    scaled = scan_from_array(brain.scan.voxels * np.float32(factor), brain.scan.affine)
+    labels = segment(scaled, model=training.output).labels
+    differ = np.count_nonzero(labels != result.labels)
+    assert differ < 0.001 * np.count_nonzero(brain.mask)
