@@ -63,7 +63,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def slab(brain) -> np.ndarray:
-    """A mask of the middle of the brain: what is decoded is soon decoded."""
+    """A mask of the middle of the brain: what is decoded is soon decoded, if forced."""
     mask = brain.scan.voxels > 0
     mask[:, :16] = mask[:, 26:] = False
     return mask
@@ -79,6 +79,7 @@ def watcher(quick, brain, model_file, slab) -> Iterator[Watcher]:
         device="cpu",
         mask=slab,
         reference=brain.labels,
+        force=True,
     )
     yield Watcher(job, request)
     assert job.close(PATIENCE)
@@ -92,7 +93,9 @@ def job(watcher: Watcher) -> Job:
 @pytest.fixture(scope="module")
 def api(brain, model_file, slab) -> Segmentation:
     """The same fit without a window."""
-    return segment(brain.scan, model=model_file, iterations=ITERATIONS, mask=slab, align=False)
+    return segment(
+        brain.scan, model=model_file, iterations=ITERATIONS, mask=slab, align=False, force=True
+    )
 
 
 @pytest.fixture(scope="module")

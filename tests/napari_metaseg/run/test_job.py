@@ -17,6 +17,8 @@ from napari_metaseg.run.session import Session
 from napari_metaseg.run.status import State
 from src_core.io.scan import scan_from_array
 from src_core.preparation.alignment import Alignment
+from src_core.preparation.findings import Finding
+from src_core.results import quality
 from tests.helpers.sessions import entropy
 from tests.helpers.watched_job import ITERATIONS, PATIENCE, PLANE
 
@@ -50,7 +52,16 @@ def test_what_should_be_known_of_the_scan_is_told(watcher, job, brain) -> None:
     watcher.start(scan=scan)
     watcher.until_state(State.DONE)
     assert scan.notes
-    assert job.notes == scan.notes
+    assert job.notes[: len(scan.notes)] == scan.notes
+
+
+def test_what_the_result_tells_of_its_quality_follows(watcher, job, monkeypatch) -> None:
+    bad = Finding("psnr_db", 9.0, (16.5, None), "shown badly")
+    monkeypatch.setattr(quality, "check_result", lambda *_: [bad])
+    watcher.start()
+    watcher.until_state(State.DONE)
+    watcher.until(lambda: job.notes[-1:] == ("shown badly",))
+    assert job.notes[:-1] == job.session.prepared.notes
 
 
 def test_no_iterations_at_all_show_the_start(watcher, job) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,9 +49,8 @@ def test_a_sample_gives_nearly_the_exact_volumes_and_overlaps(session) -> None:
 def test_structures_outside_the_brain_count_as_missed(brain, model_file) -> None:
     half = brain.scan.voxels > 0
     half[:20] = False
-    prepared = prepare(
-        Request(brain.scan, model=model_file, mask=half, reference=brain.labels, align=False)
-    )
+    request = Request(brain.scan, model=model_file, mask=half, reference=brain.labels)
+    prepared = prepare(replace(request, align=False, force=True))
     session = Session(prepared, 1, seed=0, budget=2**27)
     do(session.decode(0, WHOLE))
     ids = session.protocol.ids[1:].tolist()
