@@ -62,7 +62,6 @@ def describe(
     psnr = psnr_inside(network, prepared.points, fit.settings.seed)
     iterations = fit.iteration if iteration is None else iteration
     found = (*prepared.findings, *check_result(prepared, volumes, psnr, iterations))
-    versions = {name: metadata.version(name) for name in ("torch", "numpy", "nibabel", "scipy")}
     report: dict[str, Any] = {
         "seconds": dict(prepared.seconds),
         "iterations": iterations,
@@ -83,11 +82,7 @@ def describe(
         "device": str(prepared.device),
         "threads": torch.get_num_threads(),
         "seed": fit.settings.seed,
-        "versions": {
-            "napari-metaseg": __version__,
-            "python": platform.python_version(),
-            **versions,
-        },
+        "versions": _versions(),
         "volumes": by_name,
         "quality": {one.check: one.to_json() for one in found},
         "notes": [*prepared.scan.notes, *messages(found)],
@@ -96,6 +91,12 @@ def describe(
     if prepared.reference is not None:
         report.update(_comparison(labels, prepared.reference, protocol))
     return report
+
+
+def _versions() -> dict[str, str]:
+    """Version of what took part, by name."""
+    ours = {"napari-metaseg": __version__, "python": platform.python_version()}
+    return ours | {name: metadata.version(name) for name in ("torch", "numpy", "nibabel", "scipy")}
 
 
 def _comparison(labels: np.ndarray, truth: np.ndarray, protocol: Protocol) -> dict[str, Any]:
