@@ -273,7 +273,7 @@ class Controller:
         while self in _closing and time.monotonic() < deadline:
             self._tick()
             time.sleep(POLL_MS / 1000)
-        self.abort()
+        self.abort(max(0.0, deadline - time.monotonic()))
 
     def abort(self, timeout: float = 0.0) -> None:
         """End everything at once; wait so many seconds for the step under way."""

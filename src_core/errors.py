@@ -1,5 +1,12 @@
 """Errors, and how to say them to the user."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class InputError(ValueError):
     """The user's input cannot be used; the message is one line: what is wrong, what to do.
@@ -9,8 +16,8 @@ class InputError(ValueError):
     message : str
         In words that hold in the window, in Python and on the command line.
     option : str
-        The option that does what the message ends with, such as "device cpu"; said where options
-        are typed: on the command line.
+        The option that does what the message ends with, such as "device cpu"; the command line and
+        the window add how they spell it.
     """
 
     def __init__(self, message: str, *, option: str = ""):
@@ -18,14 +25,14 @@ class InputError(ValueError):
         self.option = option
 
 
-def explain(error: Exception, *, typed: bool = False) -> str:
+def explain(error: Exception, spell: Callable[[str], str] = "".format) -> str:
     """One line about an error for the user: what is wrong and, where it is known, what to do.
 
     Parameters
     ----------
     error : Exception
-    typed : bool
-        The user types options: the one that helps is named as the command line spells it.
+    spell : callable
+        What the option that helps is called where the user is; empty: it is not named.
     """
     if _out_of_memory(error):
         error = InputError(
@@ -35,7 +42,8 @@ def explain(error: Exception, *, typed: bool = False) -> str:
         )
     text = " ".join(str(error).split())
     if isinstance(error, InputError):
-        return f"{text} (--{error.option})" if typed and error.option else text
+        named = spell(error.option) if error.option else ""
+        return f"{text} ({named})" if named else text
     kind = type(error).__name__
     return f"{kind}: {text}" if text else kind
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from napari_metaseg.run import pace
-from napari_metaseg.run.mailbox import Superseded
+from napari_metaseg.run.mailbox import Superseded, title_of
 from napari_metaseg.run.region import COARSE, PREVIEW_SPACING, Region
 from napari_metaseg.run.session import Session
 from napari_metaseg.run.status import CurvePoint, Progress, State
@@ -132,7 +132,7 @@ class _LivePictures:
             # The fit can do without; it would fail again with every picture.
             self._broken = True
             with suppress(Superseded):
-                self._mailbox.tell_of(self._run, failure=explain(error))
+                self._mailbox.tell_of(self._run, failure=explain(error, title_of))
         self._last = time.perf_counter()
         self._drawn += self._last - now
         return not self._broken

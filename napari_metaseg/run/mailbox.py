@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from napari_metaseg.run.region import COARSE
 from napari_metaseg.run.status import State
 from src_core.errors import explain
+from src_core.options import options_of
+from src_core.request import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,12 @@ if TYPE_CHECKING:
     from napari_metaseg.run.region import Region
     from napari_metaseg.run.session import Session
     from napari_metaseg.run.status import CurvePoint, Progress
+
+
+def title_of(option: str) -> str:
+    """What the panel calls an option, given with or without its value; empty if it has none."""
+    offered = options_of(Request).get(option.split()[0])
+    return offered.title if offered else ""
 
 
 class Superseded(Exception):
@@ -125,7 +133,7 @@ class Mailbox:
 
     def report(self, error: Exception, otherwise: Callable[[], None] | None = None) -> None:
         """Tell what went wrong, and call back if somebody wants to know."""
-        self.tell(failure=explain(error))
+        self.tell(failure=explain(error, title_of))
         if otherwise is not None:
             self.call(otherwise)
 
@@ -145,7 +153,7 @@ class Mailbox:
     def fail(self, run: int, error: Exception) -> None:
         """Tell that a run has ended with an error; what there is is kept."""
         with suppress(Superseded):
-            self.tell_of(run, state=State.FAILED, failure=explain(error))
+            self.tell_of(run, state=State.FAILED, failure=explain(error, title_of))
 
     def tell_step(
         self,

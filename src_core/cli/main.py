@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None, more: Iterable[Command] = ()) -
     except Exception as error:
         if args.debug:
             traceback.print_exc()
-        code, message = BAD_INPUT, explain(error, typed=True)
+        code, message = BAD_INPUT, explain(error, "--{}".format)
         if not isinstance(error, InputError):
             code, message = FAILURE, f"{message} (--debug shows where)"
     else:

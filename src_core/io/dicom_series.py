@@ -185,7 +185,9 @@ def choose_series(found: Sequence[Series], number: int | None = None) -> Series:
     if number is None:
         if len(found) == 1:
             return found[0]
-        raise InputError(f"{folder} holds {len(found)} series: {listed}; choose with --series N")
+        raise InputError(
+            f"{folder} holds {len(found)} series: {listed}; choose one", option="series N"
+        )
     chosen = [series for series in found if series.number == number]
     if not chosen:
         raise InputError(f"there is no series {number} in {folder}; it holds {listed}")

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 Limits = tuple[float | None, float | None]
 """Lowest and highest usual value; None: there is none."""
-_ANYWAY = "to segment it all the same: --force, or Despite faults in the window"
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,9 @@ class Findings(list[Finding]):
         """
         for one in found:
             if one.grave and not self._force:
-                raise InputError(f"{one.message} ({_ANYWAY})")
+                raise InputError(
+                    f"{one.message}; force it to be segmented all the same", option="force"
+                )
             self.append(one)
 
 

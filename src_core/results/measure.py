@@ -231,7 +231,9 @@ def _mask_pairs(
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yield each structure's two masks, cut to the smallest box that holds both."""
     ids = list(ids)
-    boxes = [_boxes(label_map, ids) for label_map in (labels, reference)]
+    boxes = [_boxes(labels, ids)]
+    if reference is not labels:
+        boxes.append(_boxes(reference, ids))
     for label in ids:
         own = [found[label] for found in boxes if label in found]
         # No box at all leaves nothing to cut out.
@@ -253,9 +255,11 @@ def _boxes(label_map: np.ndarray, ids: Sequence[int]) -> dict[int, tuple[slice, 
     names: Iterable[int] = range(1, largest + 1)
     if largest > _MOST_LISTED:
         # The search makes a list as long as the largest id: here ids become their own ranks.
-        listed = np.unique(ids)
-        ranks = np.searchsorted(listed, label_map).clip(max=len(listed) - 1)
-        label_map = np.where(listed[ranks] == label_map, ranks + 1, 0)
+        listed, inside = np.unique(ids), label_map != 0
+        found_ids = label_map[inside]
+        ranks = np.searchsorted(listed, found_ids).clip(max=len(listed) - 1)
+        label_map = np.zeros(label_map.shape, np.int32)
+        label_map[inside] = np.where(listed[ranks] == found_ids, ranks + 1, 0)
         names, largest = listed.tolist(), len(listed)
     found = ndimage.find_objects(label_map, largest)
     return {label: box for label, box in zip(names, found, strict=True) if box}

@@ -293,7 +293,7 @@ def test_when_the_program_ends_during_a_fit_the_labels_are_finished_first(desk) 
     desk.controller.close_now()
     assert isinstance(labels.data, np.ndarray)
     assert labels.editable
-    desk.until(lambda: not desk.job.engine_alive)
+    assert not desk.job.engine_alive
 
 
 def test_who_listens_hears_nothing_after_the_closing(desk) -> None:

@@ -43,9 +43,11 @@ def test_whoever_runs_out_of_memory_the_user_hears_what_to_do(error) -> None:
 def test_an_option_that_helps_is_named_only_where_options_are_typed() -> None:
     error = InputError("a.nii exists; allow it to be replaced", option="overwrite")
     assert explain(error) == str(error) == "a.nii exists; allow it to be replaced"
-    assert explain(error, typed=True) == "a.nii exists; allow it to be replaced (--overwrite)"
-    assert explain(MemoryError(), typed=True).endswith("compute on the CPU (--device cpu)")
-    assert explain(InputError("no scan"), typed=True) == "no scan"
+    typed = "--{}".format
+    assert explain(error, typed) == "a.nii exists; allow it to be replaced (--overwrite)"
+    assert explain(MemoryError(), typed).endswith("compute on the CPU (--device cpu)")
+    assert explain(InputError("no scan"), typed) == "no scan"
+    assert explain(error, "".format) == str(error)
 
 
 def test_torch_itself_is_understood_when_memory_runs_out() -> None:
@@ -76,7 +78,7 @@ def test_no_message_outside_of_the_command_line_names_an_option() -> None:
     typed = [root / "napari_metaseg" / "view.py", *(root / "src_core" / "cli").glob("*.py")]
     for file in set(files) - set(typed):
         for raised in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(raised, ast.Raise):
+            if isinstance(raised, ast.Raise | ast.Assign):
                 words = [part.value for part in ast.walk(raised) if isinstance(part, ast.Constant)]
                 named = [text for text in map(str, words) if re.search(r"--[a-z]", text)]
                 assert not named, f"{file}: {named}; say it as `option` of the InputError"

@@ -295,7 +295,7 @@ def test_closed_during_a_fit_the_layers_are_finished_and_the_thread_ends(
 @pytest.mark.parametrize(
     ("error", "advice"),
     [
-        (RuntimeError("CUDA out of memory."), "or compute on the CPU"),
+        (RuntimeError("CUDA out of memory."), "or compute on the CPU (Device)"),
         (ZeroDivisionError("x"), "ZeroDivision"),
     ],
 )

@@ -6,6 +6,7 @@ import pytest
 
 from napari_metaseg.run.mailbox import Mailbox, Superseded
 from napari_metaseg.run.status import CurvePoint, Progress, State
+from src_core.errors import InputError
 from tests.helpers.watched_job import PATIENCE, note_call
 
 
@@ -27,6 +28,19 @@ def test_only_the_newest_is_told_but_every_point_of_the_curve() -> None:
     assert news.progress == Progress(2, 9)
     assert [point.iteration for point in news.points] == [1, 2]
     assert mailbox.take(0).points == []
+
+
+def test_the_window_calls_the_option_that_helps_by_its_title() -> None:
+    mailbox = Mailbox()
+    for error, said in (
+        (InputError("half a brain; force it", option="force"), "force it (Despite faults)"),
+        (MemoryError(), "or compute on the CPU (Device)"),
+        (InputError("a.nii exists", option="overwrite"), "a.nii exists"),
+    ):
+        mailbox.report(error)
+        failure = mailbox.take(0).failure
+        assert failure is not None
+        assert failure.endswith(said)
 
 
 def test_steps_wait_for_a_rest_and_come_with_whatever_cannot_wait() -> None:

@@ -74,7 +74,7 @@ def test_series_in_folders_below_are_found_in_their_order(tmp_path: Path) -> Non
     assert list(map(str, found)) == ['2 "T1 MPRAGE" (10 files)', '11 "T2 TSE" (10 files)']
     assert choose_series(found, 11) is found[1]
     assert 'holds 2 series: 2 "T1 MPRAGE" (10 files), 11 "T2 TSE"' in refusal(tmp_path)
-    assert refusal(tmp_path).endswith("choose with --series N")
+    assert refusal(tmp_path).endswith("; choose one")
     assert "there is no series 3 in" in refusal(tmp_path, 3)
 
 

@@ -271,8 +271,9 @@ def test_a_mask_says_where_the_brain_is(brain, tiny_model) -> None:
 def test_grave_faults_are_errors_unless_forced(brain, tiny_model) -> None:
     half = brain.labels * (np.arange(brain.labels.shape[0]) > 20)[:, None, None]
     request = Request(brain.scan, model=tiny_model, align=False, mask=half)
-    with pytest.raises(InputError, match=r"flat side of 1\d\d cm2.*--force, or Despite faults"):
+    with pytest.raises(InputError, match=r"flat side of 1\d\d cm2.*; force it") as refused:
         prepare(request)
+    assert refused.value.option == "force"
     prepared = prepare(replace(request, force=True))
     np.testing.assert_array_equal(prepared.mask, half > 0)
     assert any("flat side" in note for note in prepared.notes)
