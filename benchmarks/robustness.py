@@ -99,7 +99,9 @@ class Bench:
 
     def segment(self, scan: Scan, iterations: int | None = None) -> Segmentation:
         """Segment a scan with the model, for so many iterations if they are given."""
-        return segment(scan, model=self.model, iterations=iterations, threads=self.threads)
+        return segment(
+            scan, model=self.model, iterations=iterations, threads=self.threads, force=True
+        )
 
     def dices(self, labels: np.ndarray, scan: Scan, classes: np.ndarray) -> Dices:
         """Dice of each structure."""

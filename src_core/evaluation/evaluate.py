@@ -98,7 +98,8 @@ def _scores(
 ) -> Iterator[Score]:
     """Segment an image and score the iterations asked for, each stored one once."""
     steps: list[Step] = []
-    result = segment(image.scan, mask=image.mask, on_step=steps.append, **options)
+    # Whatever is wrong with a scan shows in its scores.
+    result = segment(image.scan, mask=image.mask, force=True, on_step=steps.append, **options)
     stored = result.iterations
     wanted = {str(asked): nearest(stored, asked) for asked in iterations}
     wanted[LAST] = stored[-1]
