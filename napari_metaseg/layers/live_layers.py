@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.utils import Colormap
 
 from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
@@ -31,8 +32,18 @@ if TYPE_CHECKING:
     from src_core.results.segmentation import Segmentation
 
 _LAZY = {"rgb": False, "multiscale": False, "projection_mode": "none"}
+_FAINTEST = 0.004
+"""Share of the contrast limits from which the reconstruction hides what lies under it."""
 _REST = 2.0
 """Least pause between two refreshes, in units of the time that the window was busy with one."""
+
+
+def _see_through_black() -> Colormap:
+    """Gray, but nothing where there is no brain: the head around it stays to be seen."""
+    black, white = (0, 0, 0, 1), (1, 1, 1, 1)
+    return Colormap(
+        [(0, 0, 0, 0), black, white], controls=[0, _FAINTEST, 1], name="gray on nothing"
+    )
 
 
 class LiveLayers:
@@ -76,6 +87,7 @@ class LiveLayers:
         self.reconstruction: Image | None = viewer.add_image(
             self._array(RECONSTRUCTION),
             name=f"{self.name} reconstruction",
+            colormap=_see_through_black(),
             contrast_limits=tuple(scan_layer.contrast_limits),
             **self._geometry(),
             **_LAZY,

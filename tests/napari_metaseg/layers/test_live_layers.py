@@ -114,6 +114,9 @@ def test_the_reconstruction_is_there_at_once_and_the_labels_at_the_next_tick(scr
 def test_live_layers_look_as_the_user_wishes_and_cannot_be_painted_on(full) -> None:
     reconstruction, labels = full.viewer.layers
     assert tuple(reconstruction.contrast_limits) == (0, 100)
+    outside, inside = reconstruction.colormap.map(np.array([0.0, 0.5]))
+    assert outside[3] == 0  # the scan shows through
+    np.testing.assert_allclose(inside, (0.5, 0.5, 0.5, 1), atol=0.01)
     assert labels.opacity == 0.4
     assert not labels.editable
     names = [structure.name for structure in full.session.protocol.structures]
