@@ -18,11 +18,17 @@ from napari_metaseg.layers.exports import LabelsExport, write_iteration
 from napari_metaseg.layers.geometry import labels_on_grid, scan_of
 from napari_metaseg.layers.live_layers import LiveLayers
 from napari_metaseg.layers.named_labels import NamedLabels
-from napari_metaseg.layers.positions import central_voxel, position_of, voxel_at
+from napari_metaseg.layers.positions import (
+    central_voxel,
+    position_of,
+    region_on_screen,
+    voxel_at,
+)
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, labels_layer
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.readout import LABELS
+from napari_metaseg.run.region import COARSE, Region
 from napari_metaseg.run.request import Request
 from src_core.errors import InputError
 from src_core.io.labels import Structure
@@ -38,6 +44,7 @@ if TYPE_CHECKING:
     from napari_metaseg.layers.maps import Map, OfferedMap
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.session import Session
+    from src_core.io.scan import Scan
     from src_core.results.segmentation import Segmentation
 
 POLL_MS = 20
@@ -129,9 +136,15 @@ class Controller:
                 reference=reference,
                 **choices,
                 history_bytes=load_preferences().history_mb * 2**20,
-            )
+            ),
+            self._looked_at(scan, orientation),
         )
         return True
+
+    def _looked_at(self, scan: Scan, orientation: Orientation) -> Region:
+        if self._viewer is None:
+            return COARSE
+        return region_on_screen(self._viewer.dims, orientation, scan.shape)
 
     def keep(self) -> None:
         """Add the iteration on the screen as an ordinary layer of labels, to be painted on."""

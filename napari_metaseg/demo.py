@@ -17,7 +17,7 @@ from napari import Viewer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_metaseg.run.region import Region
+from napari_metaseg.layers.positions import region_on_screen
 from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
 
@@ -134,11 +134,8 @@ def is_sharp(viewer: Viewer, panel: SegmentPanel) -> bool:
     live, job = panel.controller.live, panel.controller.job
     if live is None or job.shown is None:
         return False
-    hidden = set(range(3)) - set(live.orientation.shown)  # of a single slice
-    axis = live.orientation.axes[hidden.pop() if hidden else viewer.dims.order[0]]
-    to_voxel = live.orientation.voxel_of_index(live.session.scan.shape)
-    voxel = to_voxel @ [*viewer.dims.current_step, 1]
-    return not live.session.lacks(job.shown, Region(axis, int(voxel[axis])))
+    region = region_on_screen(viewer.dims, live.orientation, live.session.scan.shape)
+    return not live.session.lacks(job.shown, region)
 
 
 def _share_done(panel: SegmentPanel) -> float:

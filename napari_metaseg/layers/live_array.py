@@ -30,8 +30,8 @@ class LiveArray:
     readout : str
     orientation : Orientation
         From the scan's voxel order to the axes on the screen.
-    on_coarse : callable
-        Called with a region that was looked at and is not sharp yet.
+    on_read : callable
+        Called with each region that was looked at.
     """
 
     def __init__(
@@ -39,12 +39,12 @@ class LiveArray:
         session: Session,
         readout: str,
         orientation: Orientation,
-        on_coarse: Callable[[Region], None],
+        on_read: Callable[[Region], None],
     ):
         self._session = session
         self._readout = readout
         self._orientation = orientation
-        self._on_coarse = on_coarse
+        self._on_read = on_read
         self._empty = session.readouts[readout].empty
         full = tuple(session.scan.shape[axis] for axis in orientation.axes)
         self.shape = tuple(full[axis] for axis in orientation.shown)
@@ -98,11 +98,9 @@ class LiveArray:
                 extent = slice(size - extent.stop, size - extent.start)
             voxels[self._orientation.axes[display]] = extent
         session = self._session
-        block, sharp = session.pictures.block(session.shown, self._readout, voxels, self._empty)
-        if not sharp:
-            axis = thin_axis(voxels, session.scan.shape)
-            index = 0 if axis is None else voxels[axis].start
-            self._on_coarse(Region(axis, index))
+        block, _ = session.pictures.block(session.shown, self._readout, voxels, self._empty)
+        axis = thin_axis(voxels, session.scan.shape)
+        self._on_read(Region(axis, 0 if axis is None else voxels[axis].start))
         return self._orientation.to_display(block)
 
 

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from napari_metaseg.run.region import WHOLE, Region
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari.components import Dims
     from napari.layers import Layer
 
     from napari_metaseg.layers.orientation import Orientation, Triple
@@ -43,6 +46,27 @@ def position_of(
     to_index = np.linalg.pinv(orientation.voxel_of_index(shape))
     position = layer.data_to_world((to_index @ [*voxel, 1])[:-1])
     return cast("tuple[float, ...]", position)
+
+
+def region_on_screen(dims: Dims, orientation: Orientation, shape: Triple) -> Region:
+    """Return the plane of the scan that the viewer shows; all of it in 3D.
+
+    Parameters
+    ----------
+    dims : Dims
+        The viewer's.
+    orientation, shape
+        As above.
+    """
+    if dims.ndisplay == 3:
+        return WHOLE
+    # Other layers may have given the viewer axes before those of the scan.
+    first = dims.ndim - len(orientation.shown)
+    across = [axis - first for axis in dims.not_displayed if axis >= first]
+    across += set(range(3)) - set(orientation.shown)  # of a single slice
+    axis = orientation.axes[across[0]]
+    step = [*dims.current_step[first:], 1]
+    return Region(axis, int((orientation.voxel_of_index(shape) @ step)[axis]))
 
 
 def central_voxel(voxels: np.ndarray) -> Triple:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_metaseg.run import pace
 from napari_metaseg.run.mailbox import Superseded, title_of
-from napari_metaseg.run.region import COARSE, PREVIEW_SPACING, Region
+from napari_metaseg.run.region import COARSE, in_order
 from napari_metaseg.run.session import Session
 from napari_metaseg.run.status import CurvePoint, Progress, State
 from src_core.errors import explain
@@ -63,7 +63,7 @@ def fit_run(run: int, request: Request, preparer: Preparer, mailbox: Mailbox) ->
     device = describe_device(prepared.device)
     mailbox.tell_of(run, device=device, notes=prepared.notes)
     session = Session(prepared, request.iterations, request.seed, request.history_bytes)
-    yield from session.decode(0, COARSE)
+    yield from _decode_looked_at(session, 0, mailbox)
     mailbox.tell_of(
         run,
         session=session,
@@ -74,9 +74,15 @@ def fit_run(run: int, request: Request, preparer: Preparer, mailbox: Mailbox) ->
     yield
     yield from _fit(run, session, mailbox)
     mailbox.tell_of(run, state=State.FINISHING)
-    yield from session.decode(session.fit.iteration, COARSE)
+    yield from _decode_looked_at(session, session.fit.iteration, mailbox)
     # Every voxel follows in the background: see `Screen.decode_whole_when_rested`.
     mailbox.tell_of(run, decoded=True, state=State.DONE)
+
+
+def _decode_looked_at(session: Session, iteration: int, mailbox: Mailbox) -> Iterator[None]:
+    """Decode what is on the screen of an iteration, and something everywhere else."""
+    for part in in_order(mailbox.followed or COARSE):
+        yield from session.decode(iteration, part)
 
 
 def _fit(run: int, session: Session, mailbox: Mailbox) -> Iterator[None]:
@@ -120,14 +126,14 @@ class _LivePictures:
     def follow(self, step: Step) -> bool:
         """Draw the iteration of a step if one is due; whether it was drawn."""
         self._fitted += step.seconds
-        region, now = self._mailbox.followed, time.perf_counter()
+        followed, now = self._mailbox.followed, time.perf_counter()
         due = self._drawn < pace.LIVE_SHARE * self._fitted and now - self._last > pace.rest(
             self._session
         )
-        if region is None or self._broken or not due:
+        if followed is None or self._broken or not due:
             return False
         try:
-            self._draw(step.iteration, region)
+            self._draw(step.iteration)
         except Exception as error:
             # The fit can do without; it would fail again with every picture.
             self._broken = True
@@ -137,12 +143,8 @@ class _LivePictures:
         self._drawn += self._last - now
         return not self._broken
 
-    def _draw(self, iteration: int, region: Region) -> None:
+    def _draw(self, iteration: int) -> None:
         """Decode a live picture; small enough to be made at once."""
         self._session.history.hold(iteration, "drawn")
-        regions = [COARSE]
-        if region.axis is not None:
-            regions.append(Region(region.axis, region.index, PREVIEW_SPACING))
-        for part in regions:
-            for _ in self._session.decode(iteration, part):
-                pass
+        for _ in _decode_looked_at(self._session, iteration, self._mailbox):
+            pass

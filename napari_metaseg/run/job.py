@@ -97,8 +97,14 @@ class Job(Status):
 
     # ------------------------------------------------------------------ the fit
 
-    def start(self, request: Request) -> None:
+    def start(self, request: Request, looked_at: Region = COARSE) -> None:
         """Segment a scan.
+
+        Parameters
+        ----------
+        request : Request
+        looked_at : Region
+            Plane of the scan that is on the screen: the first picture is sharp there.
 
         Raises
         ------
@@ -108,6 +114,7 @@ class Job(Status):
         if self.state.running:
             raise RuntimeError("a fit is under way; stop it first")
         self._forget()
+        self._screen.expect(looked_at)
         self.change_state(self._first_state())
         self.emit_all()
         run = self._mailbox.run
@@ -174,7 +181,7 @@ class Job(Status):
         self._screen.follow()
 
     def look_at(self, session: Session, region: Region) -> None:
-        """Say which part of the shown iteration is on the screen, and is not sharp yet."""
+        """Say which part of the shown iteration is on the screen."""
         self._screen.look_at(session, region)
 
     def add_readout(self, readout: Readout, then: Callable[[], None]) -> None:

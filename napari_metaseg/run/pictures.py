@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_metaseg.run.region import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region, thin_axis
+from napari_metaseg.run.region import COARSE, FINER, WHOLE, Region, thin_axis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,6 @@ class Pictures:
         self._values: OrderedDict[tuple[int, str, Region], np.ndarray] = OrderedDict()
         self._lock = Lock()
         self._sample = lru_cache(maxsize=4)(regions.sample)
-        self._sample_plane = lru_cache(maxsize=16)(regions.sample_plane)
 
     def numbers(self, region: Region) -> np.ndarray:
         """Numbers of the brain points that must be decoded for a region."""
@@ -51,10 +50,8 @@ class Pictures:
         return self.regions.plane(region.axis, region.index)
 
     def sample(self, region: Region) -> Sample:
-        """The voxels that are decoded for a coarse region, and which of them stands for which."""
-        if region.axis is None:
-            return self._sample(region.spacing)
-        return self._sample_plane(region.axis, region.index, region.spacing)
+        """The voxels that are decoded for a coarse volume, and which of them stands for which."""
+        return self._sample(region.spacing)
 
     def put(self, iteration: int, readout: str, region: Region, values: np.ndarray) -> None:
         """Store values at the `numbers` of a region."""
@@ -88,8 +85,7 @@ class Pictures:
 
         They are in the order of `Regions.plane`.
         """
-        planes = Region(axis, index), Region(axis, index, PREVIEW_SPACING)
-        found = self._first(iteration, readout, (WHOLE, *planes, FINER, COARSE))
+        found = self._first(iteration, readout, (WHOLE, Region(axis, index), FINER, COARSE))
         if found is None:
             return None, False
         region, values = found
@@ -118,9 +114,7 @@ class Pictures:
     def value(self, iteration: int, readout: str, number: int) -> np.ndarray | None:
         """The sharpest value of one brain point, if anything is known of it."""
         planes = [
-            Region(axis, index, spacing)
-            for spacing in (0.0, PREVIEW_SPACING)
-            for axis, index in enumerate(self.regions.indices[number].tolist())
+            Region(axis, index) for axis, index in enumerate(self.regions.indices[number].tolist())
         ]
         found = self._first(iteration, readout, (WHOLE, *planes, FINER, COARSE))
         if found is None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Region:
-    """A part of the brain, sharp or coarse.
+    """A plane of the brain, or all of it, sharp or coarse.
 
     Attributes
     ----------
@@ -20,7 +20,7 @@ class Region:
     index : int
         The plane's number along its axis.
     spacing : float
-        Distance in mm of the voxels that are decoded; 0: every voxel.
+        Distance in mm of the voxels of a volume that are decoded; 0: every voxel.
     """
 
     axis: int | None = None
@@ -38,9 +38,12 @@ def thin_axis(box: Sequence[slice], shape: Sequence[int]) -> int | None:
 
 
 COARSE = Region(spacing=10.0)
-"""Decoded before an iteration is shown, so that there is something to see everywhere."""
+"""Something to see everywhere; the table's first numbers."""
 FINER = Region(spacing=3.0)
 """Volume for the 3D view."""
 WHOLE = Region()
-PREVIEW_SPACING = 2.0
-"""Spacing of the plane on the screen while a fit goes on, mm."""
+
+
+def in_order(looked_at: Region) -> tuple[Region, ...]:
+    """What is decoded before an iteration is shown and after: a plane on the screen goes first."""
+    return (COARSE,) if looked_at.axis is None else (looked_at, COARSE)

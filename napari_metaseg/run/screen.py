@@ -1,4 +1,8 @@
-"""Which iteration is on the screen, and how what is looked at becomes sharp."""
+"""Which iteration is on the screen, and how what is looked at becomes sharp.
+
+A plane on the screen never becomes less sharp: another iteration takes its place when that is
+decoded at all of its voxels.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 from napari_metaseg.run import pace
 from napari_metaseg.run.engine_thread import Urgency
 from napari_metaseg.run.mailbox import Mailbox, Superseded
-from napari_metaseg.run.region import COARSE, FINER, PREVIEW_SPACING, WHOLE, Region
+from napari_metaseg.run.region import COARSE, FINER, WHOLE, Region, in_order
 from napari_metaseg.run.status import State
 from napari_metaseg.run.table import structure_table
 
@@ -44,10 +48,13 @@ class Screen:
     def reset(self) -> None:
         """Look at nothing any more."""
         self.cancel()
-        self._region = COARSE
+        self._region = self._mailbox.followed = COARSE
         self._shown_at = 0.0
         self._before: int | None = None
-        self._mailbox.followed = COARSE
+
+    def expect(self, region: Region) -> None:
+        """Say what a scan's first picture will be looked at, before there is one."""
+        self._region = self._mailbox.followed = region
 
     def cancel(self) -> None:
         """Stop decoding."""
@@ -84,7 +91,7 @@ class Screen:
         self.sharpen()
 
     def look_at(self, session: Session, region: Region) -> None:
-        """Say which part of the shown iteration is on the screen, and is not sharp yet."""
+        """Say which part of the shown iteration is on the screen."""
         if session is self._status.session:
             self._region = region
             self.sharpen()
@@ -136,16 +143,13 @@ class Screen:
 
     def _region_now(self) -> Region:
         """What is looked at, no finer than it can be now."""
-        fitting, region = self._status.state is State.FITTING, self._region
-        if region.axis is None:
-            return COARSE if fitting else FINER
-        if fitting and self._status.following:
-            return Region(region.axis, region.index, PREVIEW_SPACING)
-        return region
+        if self._region.axis is None:
+            return COARSE if self._status.state is State.FITTING else FINER
+        return self._region
 
     def _can_show(self, iteration: int) -> bool:
-        session = self._status.session
-        return session is not None and not session.lacks(iteration, COARSE)
+        session, first = self._status.session, in_order(self._region)[0]
+        return session is not None and not session.lacks(iteration, first)
 
     def _show(self, iteration: int) -> None:
         status, session = self._status, self._status.session
@@ -201,10 +205,10 @@ class _Decoding:
 def _decode_view(
     session: Session, iteration: int, region: Region, mailbox: Mailbox
 ) -> Iterator[None]:
-    """Decode what is on the screen, first so coarsely that there is something everywhere."""
+    """Decode what is on the screen, and something everywhere: first what shows it soonest."""
     if iteration not in session.history.iterations:
         return  # dropped a moment ago: the next news will say so
-    for part in (COARSE, region):
+    for part in dict.fromkeys((*in_order(region), region)):
         if session.lacks(iteration, part):
             yield from session.decode(iteration, part)
             mailbox.tell(decoded=True)

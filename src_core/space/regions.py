@@ -90,17 +90,6 @@ class Regions:
         starts = self._starts[axis]
         return self._order[axis][starts[index] : starts[index + 1]]
 
-    def sample_plane(self, axis: int, index: int, spacing: float) -> Sample:
-        """About one voxel per square of `spacing` mm stands for all in a plane.
-
-        Its parents are in the order of `plane`.
-        """
-        numbers = self.plane(axis, index)
-        steps = self._steps(spacing)
-        steps[axis] = 1
-        sample = _sample(self.indices[numbers], steps, self.shape)
-        return Sample(numbers[sample.numbers], sample.parents)
-
     def sample(self, spacing: float) -> Sample:
         """About one voxel per cube of `spacing` mm stands for all brain points.
 

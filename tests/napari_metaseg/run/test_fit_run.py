@@ -8,7 +8,6 @@ import numpy as np
 
 from napari_metaseg.run import pace
 from napari_metaseg.run.readout import LABELS
-from napari_metaseg.run.region import PREVIEW_SPACING, Region
 from napari_metaseg.run.status import State
 from src_core.io.scan import scan_from_array
 from tests.helpers.watched_job import ITERATIONS, PLANE, fail_at, fail_to_decode
@@ -73,14 +72,27 @@ def test_the_labels_are_those_of_the_api(watcher, job, api) -> None:
     np.testing.assert_array_equal(watcher.session.label_map(ITERATIONS), api.labels)
 
 
-def test_a_live_picture_has_the_plane_on_the_screen_finer(watcher, job, steps) -> None:
-    watcher.start()
-    watcher.until_state(State.FITTING)
-    job.look_at(watcher.session, PLANE)
-    steps.allow()
-    watcher.until(lambda: job.shown == 1)
-    region = Region(PLANE.axis, PLANE.index, PREVIEW_SPACING)
-    assert watcher.session.pictures.has(1, LABELS, region)
+def test_a_plane_on_the_screen_is_never_less_sharp_than_it_was(watcher, job, monkeypatch) -> None:
+    monkeypatch.setattr(pace, "LIVE_SHARE", 1.0)
+    monkeypatch.setattr(pace, "REST_ON_CPU", 0.0)
+    sharp: list[bool] = []
+
+    def look() -> None:
+        if job.shown is not None:
+            sharp.append(watcher.session.pictures.plane(job.shown, LABELS, 1, 20)[1])
+
+    for signal in (job.shown_changed, job.sharpened, job.state_changed):
+        signal.connect(look)
+    job.start(watcher.request, PLANE)
+    watcher.until_state(State.DONE)
+    assert job.shown == ITERATIONS
+    for iteration in (2, 9, 5):
+        job.show(iteration)
+        watcher.until(lambda iteration=iteration: job.shown == iteration)
+    job.follow()
+    watcher.until(lambda: job.shown == ITERATIONS)
+    assert len(sharp) > 5
+    assert all(sharp)
 
 
 # What may go wrong
