@@ -38,18 +38,13 @@ def row_of(head: Head, measured: dict[str, Any]) -> Row:
         return row | {"warnings": f"refused: {measured['refused']}"}
     report = measured["report"]
     scores = measured.get("dice")
-    warnings = [*map(_told, report.get("quality", [])), *report["notes"]]
     return row | {
         "dice": None if scores is None else mean(scores),
         **{name: measured[name] for name in ("seconds", "cpu_seconds", "peak_memory", "brain")},
         "similarity": report["alignment"]["similarity"],
         "mask": report["brain"]["origin"],
-        "warnings": "; ".join(dict.fromkeys(warnings)),
+        "warnings": "; ".join(report["notes"]),
     }
-
-
-def _told(finding: Any) -> str:
-    return str(finding["message"]) if isinstance(finding, dict) else str(finding)
 
 
 def markdown(rows: Sequence[Row]) -> list[str]:

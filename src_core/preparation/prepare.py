@@ -33,6 +33,7 @@ from src_core.preparation.quality import (
     check_place,
     check_scan,
 )
+from src_core.preparation.rim import without_rim
 from src_core.request import BRAIN_WORDS, Request
 from src_core.space.points import BrainPoints, see
 
@@ -143,7 +144,13 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         sight = pool.submit(see, scan, brain.mask, model.rule)
         alignment = _align(scan, brain.mask, model, request.align, given)
         findings.take(check_place(alignment, scan.is_slice))
-        points = sight.result().points(alignment.matrix @ scan.affine).to(device)
+        to_template = alignment.matrix @ scan.affine
+        points = sight.result().points(to_template)
+        mask = without_rim(scan, brain.mask, points, model.template())
+        if mask is not brain.mask:
+            brain = replace(brain, mask=mask)
+            points = see(scan, mask, model.rule).points(to_template)
+        points = points.to(device)
         network.to(device)
     findings.take(check_intensities(points.bias))
     return Preparation(

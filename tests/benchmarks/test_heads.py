@@ -74,7 +74,7 @@ def test_agreement_does_not_ask_for_a_vermis_that_the_reference_lacks() -> None:
 
 
 def measured(dice: float, **report: Any) -> dict[str, Any]:
-    usual = {"alignment": {"similarity": 0.96}, "notes": []}
+    usual = {"alignment": {"similarity": 0.96}, "notes": [], "brain": {"origin": "given"}}
     return {
         "report": usual | report,
         "seconds": 30.0,

@@ -1,0 +1,66 @@
+"""Leave out the rim of fluid and air that a loose brain mask has around the brain.
+
+The models learned from tightly stripped scans. With more fluid than those have, all quantiles of
+the intensity rule slip, and the fit stretches the brain to fill the mask. A mask of any tightness
+holds some dark voxels outside the aligned template's brain, because people differ from it; only
+what goes beyond that usual share is left out, the darkest first. So a tight mask stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from src_core.io.scan import Scan
+    from src_core.space.points import BrainPoints
+    from src_core.space.template import TemplateImage
+
+DARK = 0.5
+"""Of the median intensity of the brain: fluid and air of a T1-weighted scan are darker."""
+USUAL_SHARE = 0.03
+"""Dark voxels outside the template's brain per voxel inside it. Tightly stripped scans have 0.005
+to 0.03, FreeSurfer's brain masks 0.05 to 0.07."""
+OUTLINE = 0.25
+"""Template intensity at the brain's outline."""
+LARGEST_SHARE_OUTSIDE = 0.25
+"""Of the mask; with more outside, the template does not fit and tells nothing."""
+
+
+def without_rim(
+    scan: Scan, mask: np.ndarray, points: BrainPoints, template: TemplateImage
+) -> np.ndarray:
+    """The mask without what its dark rim holds beyond the usual.
+
+    Parameters
+    ----------
+    scan : Scan
+        T1-weighted: where fluid is bright, nothing is found.
+    mask : ndarray of bool, shape (I, J, K)
+        The brain.
+    points : BrainPoints
+        All of the mask.
+    template : TemplateImage
+
+    Returns
+    -------
+    ndarray of bool, shape (I, J, K)
+        The mask itself if nothing is left out, as in a single slice.
+    """
+    if scan.is_slice:
+        return mask
+    positions = points.indices.float() @ points.to_template[:3, :3].T + points.to_template[:3, 3]
+    outside = (template.at(positions)[:, 0] < OUTLINE).numpy()
+    if outside.mean() > LARGEST_SHARE_OUTSIDE:
+        return mask
+    values = scan.voxels[mask] / points.bias.at(points.indices.numpy())
+    rim = np.flatnonzero(outside & (values < DARK * np.median(values)))
+    surplus = len(rim) - int(USUAL_SHARE * np.count_nonzero(~outside))
+    if surplus <= 0:
+        return mask
+    kept = np.ones(len(values), bool)
+    kept[rim[np.argsort(values[rim], kind="stable")[:surplus]]] = False
+    trimmed = np.zeros_like(mask)
+    trimmed[mask] = kept
+    return trimmed
