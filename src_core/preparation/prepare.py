@@ -149,6 +149,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         mask = without_rim(scan, brain.mask, points, model.template())
         if mask is not brain.mask:
             brain = replace(brain, mask=mask)
+            del points, sight  # what is seen of a fine scan fills a gigabyte
             points = see(scan, mask, model.rule).points(to_template)
         points = points.to(device)
         network.to(device)

@@ -3,8 +3,8 @@
 The models learned from tightly stripped scans. With more fluid than those have, all quantiles of
 the intensity rule slip, and the fit stretches the brain to fill the mask. A mask of any tightness
 holds some dark voxels outside the aligned template's brain, because people differ from it; only
-what goes beyond that usual share is left out, the darkest and farthest first. So a tight mask
-stays as it is.
+what goes beyond that usual share is left out, from the farthest on. So a tight mask stays as it is,
+and what is left of a rim is as dark as it was.
 """
 
 from __future__ import annotations
@@ -62,14 +62,13 @@ def without_rim(
     if outside.mean() > LARGEST_SHARE_OUTSIDE:
         return mask
     values = scan.voxels[mask] / points.bias.at(points.indices.numpy())
-    threshold = DARK * np.median(values)
-    rim = np.flatnonzero(outside & (values < threshold))
+    rim = np.flatnonzero(outside & (values < DARK * np.median(values)))
     surplus = len(rim) - int(USUAL_SHARE * np.count_nonzero(~outside))
     if surplus <= 0:
         return mask
-    strangeness = _distance(positions[rim], template) * (threshold - values[rim])
+    away = _distance(positions[rim], template)
     kept = np.ones(len(values), bool)
-    kept[rim[np.argsort(-strangeness, kind="stable")[:surplus]]] = False
+    kept[rim[np.argsort(-away, kind="stable")[:surplus]]] = False
     trimmed = np.zeros_like(mask)
     trimmed[mask] = kept
     return trimmed
