@@ -140,10 +140,24 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
     if np.ptp(scan.voxels[brain.mask]) == 0:
         raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
     findings.take(check_brain(scan, brain.mask))
-    with stage("align"), _one_core() as pool:
-        sight = pool.submit(see, scan, brain.mask, model.rule)
-        alignment = _align(scan, brain.mask, model, request.align, given)
+    with stage("align"):
+        alignment, brain, points = _placed(scan, brain, model, request.align, given)
         findings.take(check_place(alignment, scan.is_slice))
+        points = points.to(device)
+        network.to(device)
+    findings.take(check_intensities(points.bias))
+    return Preparation(
+        scan, brain, reference, model, alignment, network, points, device, tuple(findings), seconds
+    )
+
+
+def _placed(
+    scan: Scan, brain: Brain, model: Model, wanted: bool, transform: np.ndarray | None
+) -> tuple[Alignment, Brain, BrainPoints]:
+    """Align and see the scan; of a loose brain the surplus of its rim is left out."""
+    with _one_core() as pool:
+        sight = pool.submit(see, scan, brain.mask, model.rule)
+        alignment = _align(scan, brain.mask, model, wanted, transform)
         to_template = alignment.matrix @ scan.affine
         points = sight.result().points(to_template)
         mask = without_rim(scan, brain.mask, points, model.template())
@@ -151,12 +165,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
             brain = replace(brain, mask=mask)
             del points, sight  # what is seen of a fine scan fills a gigabyte
             points = see(scan, mask, model.rule).points(to_template)
-        points = points.to(device)
-        network.to(device)
-    findings.take(check_intensities(points.bias))
-    return Preparation(
-        scan, brain, reference, model, alignment, network, points, device, tuple(findings), seconds
-    )
+    return alignment, brain, points
 
 
 @contextmanager
