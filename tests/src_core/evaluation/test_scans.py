@@ -68,7 +68,9 @@ def _corners(image: LabelledImage) -> np.ndarray:
 
 
 def test_a_split_without_scans_is_refused(data_folder: Path) -> None:
-    with pytest.raises(InputError, match="no scan has the split test; choose others, there are: train, val"):
+    with pytest.raises(
+        InputError, match="no scan has the split test; choose others, there are: train, val"
+    ):
         evaluation_scans(DataSettings(data_folder), ["test"])
 
 
