@@ -35,7 +35,7 @@ def test_a_limit_may_be_missing_and_a_value_too(value, limits, unusual) -> None:
 
 
 def test_grave_faults_are_refused_unless_forced() -> None:
-    with pytest.raises(InputError, match=r"far too small \(to segment it all the same: --force"):
+    with pytest.raises(InputError, match="far too small; force it to be segmented all the same"):
         Findings(force=False).take([SMALL, TINY])
     forced = Findings(force=True)
     forced.take([USUAL])
