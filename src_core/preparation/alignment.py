@@ -224,7 +224,8 @@ def _picture(scan: Scan, mask: np.ndarray) -> _Picture:
     values = np.where(mask[box], scan.voxels[box], 0.0)
     # Plain floats: with numpy's float64 the whole box would become float64.
     dark, bright = map(float, np.percentile(values[mask[box]], (1, 99)))
-    values = np.where(mask[box], np.clip((values - dark) / (bright - dark), 0, 1) + 0.1, 0.0)
+    width = (bright - dark) or 1.0  # a mask has but one value
+    values = np.where(mask[box], np.clip((values - dark) / width, 0, 1) + 0.1, 0.0)
     # Where the image ends within the brain nothing is known of what follows: no border there.
     border = np.ceil(MARGIN / size).astype(int)
     before, after = np.where(low == 0, 0, border), np.where(high == shape, 0, border)

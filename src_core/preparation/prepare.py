@@ -18,7 +18,9 @@ from src_core.io.protocols import classes_in
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import Alignment, align, check_transform
+from src_core.preparation.another_contrast import face_contrast
 from src_core.preparation.brain import Brain, NotStripped, brain_mask
+from src_core.preparation.contrast import Contrast, check_contrast
 from src_core.preparation.extraction import (
     DEFAULT_EXTRACTOR,
     EXTRACTORS,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
     from src_core.io.labels import Protocol
     from src_core.networks.base import CoordinateNetwork
+    from src_core.space.slices import SliceRange
+    from src_core.space.template import TemplateImage
 
 Stage = Literal["load", "brain", "align"]
 
@@ -57,6 +61,7 @@ class Preparation:
     reference : ndarray or None
         Label ids on the scan's grid, shape (I, J, K), to compare with.
     model : Model
+    contrast : Contrast
     alignment : Alignment
     network : CoordinateNetwork
         At its start.
@@ -73,6 +78,7 @@ class Preparation:
     brain: Brain
     reference: np.ndarray | None
     model: Model
+    contrast: Contrast
     alignment: Alignment
     network: CoordinateNetwork
     points: BrainPoints
@@ -141,31 +147,38 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
     findings.take(check_brain(scan, brain.mask))
     with stage("align"):
-        alignment, brain, points = _placed(scan, brain, model, request.align, given)
-        findings.take(check_place(alignment, scan.is_slice))
+        contrast, alignment, brain, points = _placed(scan, brain, model, request.align, given)
+        findings.take([check_contrast(contrast), *check_place(alignment, scan.is_slice)])
         points = points.to(device)
         network.to(device)
     findings.take(check_intensities(points.bias))
+    told = tuple(findings)
     return Preparation(
-        scan, brain, reference, model, alignment, network, points, device, tuple(findings), seconds
+        scan, brain, reference, model, contrast, alignment, network, points, device, told, seconds
     )
 
 
 def _placed(
     scan: Scan, brain: Brain, model: Model, wanted: bool, transform: np.ndarray | None
-) -> tuple[Alignment, Brain, BrainPoints]:
+) -> tuple[Contrast, Alignment, Brain, BrainPoints]:
     """Align and see the scan; of a loose brain the surplus of its rim is left out."""
     with _one_core() as pool:
         sight = pool.submit(see, scan, brain.mask, model.rule)
-        alignment = _align(scan, brain.mask, model, wanted, transform)
-        to_template = alignment.matrix @ scan.affine
-        points = sight.result().points(to_template)
-        mask = without_rim(scan, brain.mask, points, model.template())
+        template = model.template()
+        alignment = _align(scan, brain.mask, model.slices, template, wanted, transform)
+        points = sight.result().points(alignment.matrix @ scan.affine)
+        contrast, alignment, points = face_contrast(
+            scan, brain.mask, model, template, alignment, points
+        )
+        # Only in a T1 is what is dark at the rim fluid or air.
+        mask = brain.mask
+        if not contrast.is_mapped:
+            mask = without_rim(scan, mask, points, template)
         if mask is not brain.mask:
             brain = replace(brain, mask=mask)
             del points, sight  # what is seen of a fine scan fills a gigabyte
-            points = see(scan, mask, model.rule).points(to_template)
-    return alignment, brain, points
+            points = see(scan, mask, model.rule).points(alignment.matrix @ scan.affine)
+    return contrast, alignment, brain, points
 
 
 @contextmanager
@@ -249,7 +262,8 @@ def _on_grid(
 def _align(
     scan: Scan,
     brain: np.ndarray,
-    model: Model,
+    slices: SliceRange | None,
+    template: TemplateImage,
     wanted: bool,
     transform: np.ndarray | None,
 ) -> Alignment:
@@ -257,4 +271,4 @@ def _align(
         return Alignment(transform, "given")
     if not wanted:
         return Alignment(np.eye(4), "none")
-    return align(scan, brain, model.template(), model.slices)
+    return align(scan, brain, template, slices)

@@ -56,7 +56,6 @@ def describe(
     dict
     """
     protocol, alignment = prepared.model.protocol, prepared.alignment
-    similarity = alignment.similarity
     volumes = measure.volumes(labels, prepared.scan.affine, protocol.ids[1:])
     by_name = {s.name: round(float(volumes[s.id]), 3) for s in protocol.structures}
     psnr = psnr_inside(network, prepared.points, fit.settings.seed)
@@ -76,8 +75,9 @@ def describe(
         "transform": alignment.matrix.tolist(),
         "alignment": {
             "method": alignment.method,
-            "similarity": None if np.isnan(similarity) else round(similarity, 4),
+            "similarity": _rounded(alignment.similarity),
         },
+        "contrast": prepared.contrast.to_json(),
         "bias_field_removed": round(prepared.points.bias.strength, 3),
         "device": str(prepared.device),
         "threads": torch.get_num_threads(),
@@ -91,6 +91,10 @@ def describe(
     if prepared.reference is not None:
         report.update(_comparison(labels, prepared.reference, protocol))
     return report
+
+
+def _rounded(similarity: float) -> float | None:
+    return None if np.isnan(similarity) else round(similarity, 4)
 
 
 def _versions() -> dict[str, str]:

@@ -13,6 +13,8 @@ LEVELS = (0.02, 0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 """Quantiles that are matched."""
 HIGHEST = 1.5
 """Brighter voxels (vessels, fat) are cut off here."""
+BINS = 24
+"""Between the lowest and the highest normalised intensity, where means of the scan's are taken."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class IntensityScale:
     Attributes
     ----------
     knots : tuple of float
-        The scan's intensities, rising.
+        The scan's intensities, rising; if not, the map leads one way only, to them.
     goals : tuple of float
         Their normalised intensities, rising.
     """
@@ -71,6 +73,35 @@ class IntensityScale:
     def restore(self, values: np.ndarray) -> np.ndarray:
         """Normalised intensities -> the scan's, float32."""
         return _extended(values, self.goals, self.knots).astype(np.float32)
+
+
+def scale_by_means(values: np.ndarray, own: np.ndarray) -> IntensityScale:
+    """The way back to a scan's intensities from others that are no function of them.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,)
+        Normalised intensities.
+    own : ndarray, shape (N,)
+        The scan's intensities of the same voxels.
+
+    Returns
+    -------
+    IntensityScale
+        Its knots are the mean of the scan's intensities about each goal: it can only `restore`.
+    """
+    lowest, highest = np.quantile(values, (0.01, 0.99))
+    edges = np.linspace(lowest, max(highest, lowest + 1e-3), BINS + 1)
+    which = np.clip(np.searchsorted(edges, values) - 1, 0, BINS - 1)
+    counts = np.bincount(which, minlength=BINS)
+    enough = counts > 1e-4 * len(values)
+    means = np.bincount(which, own, BINS)[enough] / counts[enough]
+    goals = ((edges[1:] + edges[:-1]) / 2)[enough]
+    # The same mean twice at both ends, so that nothing goes on beyond them.
+    ends = goals[0] - 1e-3, goals[-1] + 1e-3
+    return IntensityScale(
+        (means[0], *means.tolist(), means[-1]), (ends[0], *goals.tolist(), ends[1])
+    )
 
 
 def _extended(values: np.ndarray, x: tuple[float, ...], y: tuple[float, ...]) -> np.ndarray:

@@ -188,7 +188,37 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
     -------
     Sight
     """
-    indices = np.stack([axis.astype(np.int16) for axis in np.nonzero(mask)], axis=1)
+    values = scan.voxels[mask]
+    indices = _indices(mask)
+    bias = find_bias_field(indices, values)
+    values = values / bias.at(indices)
+    scale = rule.fit(values)
+    return see_normalised(scan, mask, scale.normalise(values), scale, bias)
+
+
+def see_normalised(
+    scan: Scan, mask: np.ndarray, values: np.ndarray, scale: IntensityScale, bias: BiasField
+) -> Sight:
+    """What is seen of a scan at its brain voxels, from normalised intensities.
+
+    Parameters
+    ----------
+    scan : Scan
+        Its grid counts.
+    mask : ndarray of bool, shape (I, J, K)
+        The brain. Voxels outside count as empty.
+    values : ndarray, shape (N,), float32
+        Normalised intensities inside the brain.
+    scale : IntensityScale
+        Leads back from them.
+    bias : BiasField
+        That they were divided by before.
+
+    Returns
+    -------
+    Sight
+    """
+    indices = _indices(mask)
     low, high = indices.min(0), indices.max(0) + 1
     extended = np.array(scan.shape) > 1
     distances = np.array([distance for _, distance in SURROUNDINGS])
@@ -197,11 +227,7 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
     # In C order, whatever the mask's own is, for the strides below.
     border = [(n, n) for n in np.where(extended, steps.max(0), 0)]
     inside = np.ascontiguousarray(np.pad(mask[tuple(map(slice, low, high))], border))
-    values = scan.voxels[mask]
-    bias = find_bias_field(indices, values)
-    values = values / bias.at(indices)
-    scale = rule.fit(values)
-    picture = unmask(scale.normalise(values), inside)
+    picture = unmask(values, inside)
     where = torch.from_numpy(np.flatnonzero(inside))
     strides = np.array(inside.strides) // inside.itemsize
     widths = np.where(extended, 1 / scan.voxel_size, 0)
@@ -219,6 +245,11 @@ def see(scan: Scan, mask: np.ndarray, rule: IntensityRule) -> Sight:
                 blurred[sigma], numbers, (steps[index] * strides).tolist(), extended
             )
     return Sight(indices, seen.numpy(), steps, scale, bias)
+
+
+def _indices(mask: np.ndarray) -> np.ndarray:
+    """Voxel indices (N, 3), int16, of the brain."""
+    return np.stack([axis.astype(np.int16) for axis in np.nonzero(mask)], axis=1)
 
 
 def _blurred(picture: np.ndarray, widths: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from src_core.space.intensity import HIGHEST, IntensityRule
+from src_core.space.intensity import HIGHEST, IntensityRule, scale_by_means
 
 
 @pytest.fixture
@@ -64,3 +64,12 @@ def test_scans_of_few_different_values_can_be_used(rule, values, levels) -> None
     by_value = [np.unique(found[coarse == value]) for value in np.unique(coarse)]
     assert all(len(same) == 1 for same in by_value)
     assert (np.diff(np.concatenate(by_value)) > 0).all()
+
+
+def test_means_lead_back_where_two_intensities_became_one() -> None:
+    values = np.linspace(0, 1, 2000)
+    own = np.where(np.arange(2000) % 2, 300, 100) + 50 * np.abs(values - 0.5)
+    scale = scale_by_means(values, own)
+    middles = scale.restore(np.array([0.1, 0.5, 0.9]))
+    np.testing.assert_allclose(middles, [220, 200, 220], atol=2)
+    np.testing.assert_allclose(scale.restore(np.array([-1.0, 2.0])), 224, atol=3)
