@@ -9,7 +9,6 @@ import dask.array
 import nibabel as nib
 import numpy as np
 import pytest
-import torch
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from napari.utils.notifications import Notification, notification_manager
@@ -23,7 +22,6 @@ from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.status import State
 from src_core.preparation import extraction
 from src_core.preparation.alignment import Alignment
-from src_core.space.template import TemplateImage
 from tests.helpers.extractors import FakeExtractor, whole_head
 
 if TYPE_CHECKING:
@@ -81,8 +79,6 @@ class Desk:
 
 @pytest.fixture
 def desk(qtbot, brain, model_file, monkeypatch) -> Iterator[Desk]:
-    blank = TemplateImage(torch.zeros(1, 2, 2, 2), (0.0, 0.0, 0.0), 4.0)
-    monkeypatch.setattr("src_core.models.model.template_image", lambda network: blank)
     monkeypatch.setattr(
         "src_core.preparation.prepare.align", lambda *_: Alignment(np.eye(4), "none", np.nan)
     )

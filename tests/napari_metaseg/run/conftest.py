@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 
 from napari_metaseg.run import pace
 from napari_metaseg.run.job import Job
@@ -15,7 +14,6 @@ from napari_metaseg.run.request import Request
 from src_core.fitting.fit import Fit
 from src_core.preparation.alignment import Alignment
 from src_core.segment import segment
-from src_core.space.template import TemplateImage
 from tests.helpers.watched_job import ITERATIONS, PATIENCE, Steps, Watcher
 
 if TYPE_CHECKING:
@@ -28,8 +26,6 @@ if TYPE_CHECKING:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The phantom lies where the template is; nothing waits, for a user or for other programs."""
     monkeypatch.setattr("napari_metaseg.run.engine_thread._lower_priority", lambda: None)
-    blank = TemplateImage(torch.zeros(1, 2, 2, 2), (0.0, 0.0, 0.0), 4.0)
-    monkeypatch.setattr("src_core.models.model.template_image", lambda network: blank)
     monkeypatch.setattr(
         "src_core.preparation.prepare.align", lambda *_: Alignment(np.eye(4), "none", np.nan)
     )
