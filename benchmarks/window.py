@@ -146,14 +146,12 @@ class Window:
         live = self.panel.controller.live
         return [] if live is None else live.layers
 
-    def show(self, iteration: int) -> tuple[float, float]:
-        """Scrub to an iteration; seconds until it is drawn at all, and at every voxel."""
+    def show(self, iteration: int) -> float:
+        """Scrub to an iteration; seconds until it is drawn, at every voxel of the plane."""
         started = time.perf_counter()
         self.job.show(iteration)
-        self.wait(lambda: self.drawn[0] == iteration)
-        coarse = time.perf_counter() - started
         self.wait(lambda: self.drawn == (iteration, True))
-        return coarse, time.perf_counter() - started
+        return time.perf_counter() - started
 
     def click(self, title: str) -> None:
         """Click on a button of the panel."""
