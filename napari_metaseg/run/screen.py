@@ -1,7 +1,7 @@
 """Which iteration is on the screen, and how what is looked at becomes sharp.
 
 A plane on the screen never becomes less sharp: another iteration takes its place when that is
-decoded at all of its voxels.
+decoded at all of its voxels, and coarsely everywhere else.
 """
 
 from __future__ import annotations
@@ -148,8 +148,11 @@ class Screen:
         return self._region
 
     def _can_show(self, iteration: int) -> bool:
-        session, first = self._status.session, in_order(self._region)[0]
-        return session is not None and not session.lacks(iteration, first)
+        """Whether it is sharp on the screen, and nowhere blank."""
+        session = self._status.session
+        return session is not None and not any(
+            session.lacks(iteration, part) for part in in_order(self._region)
+        )
 
     def _show(self, iteration: int) -> None:
         status, session = self._status, self._status.session
