@@ -327,7 +327,8 @@ def _make_usable(voxels: np.ndarray, affine: np.ndarray, what: str) -> list[str]
             f"{what} is empty: every voxel is {lowest:g}; check that the right file was given"
         )
     sizes = nib.affines.voxel_sizes(affine)
-    if sizes[in_plane].max() > _THICKEST_VALIDATED_MM:
+    # Headers round: 3.0000012 mm are 3 mm.
+    if sizes[in_plane].max() > _THICKEST_VALIDATED_MM + 0.01:
         notes.append(
             f"voxels of {listed_sizes(sizes)} mm: results above {_THICKEST_VALIDATED_MM:g} mm are"
             " not validated"
