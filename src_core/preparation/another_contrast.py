@@ -63,6 +63,8 @@ def face_contrast(
     contrast = measure_contrast(scan, points, template)
     if contrast.name in ("T1", "not measured"):
         return contrast, alignment, points
+    if contrast.name == "T1Gd":
+        return contrast, alignment, _helped(scan, mask, template, alignment, points)
     found, moved = alignment, points
     if alignment.similarity < MISLED:
         outline = replace(template, values=(template.values > 0).float())
@@ -86,6 +88,20 @@ def face_contrast(
     scale = scale_by_means(normalised, points.scale.restore(values))
     sight = see_normalised(scan, mask, normalised, scale, points.bias)
     return contrast, found, sight.points(found.matrix @ scan.affine)
+
+
+def _helped(
+    scan: Scan,
+    mask: np.ndarray,
+    template: TemplateImage,
+    alignment: Alignment,
+    points: BrainPoints,
+) -> BrainPoints:
+    """The points as seen half in the scan's intensities, half in those that its mixture expects."""
+    values, shown = points.seen[:, 0].float().numpy(), _shown(points, template)
+    expected = _mixture(values, shown).template_like(values, shown)
+    sight = see_normalised(scan, mask, (values + expected) / 2, points.scale, points.bias)
+    return sight.points(alignment.matrix @ scan.affine)
 
 
 def _moved(points: BrainPoints, alignment: Alignment, scan: Scan) -> BrainPoints:

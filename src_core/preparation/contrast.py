@@ -27,6 +27,9 @@ no tissues. In whole brains they are above 0.13, 0.25 and 0.03."""
 # T1-weighted scans of a dozen sources have steps of 0.2 to 0.31 and of 0.11 to 0.21; noise 0.01.
 LEAST_T1 = (0.1, 0.05)
 """Of white minus grey and grey minus fluid in a T1-weighted scan."""
+MOST_T1GD = (0.205, 0.13)
+"""Of white minus grey and grey minus fluid in a T1-weighted scan with contrast agent; others have
+0.22 and 0.16 or more, or one of the two much larger."""
 LEAST_FLAIR = 0.1
 """Of grey minus fluid in a FLAIR, where white and grey matter are nearly alike."""
 MOST_T2 = (-0.05, -0.02)
@@ -45,7 +48,7 @@ class Contrast:
 
     Attributes
     ----------
-    name : {"T1", "T2", "FLAIR", "unknown", "not measured"}
+    name : {"T1", "T1Gd", "T2", "FLAIR", "unknown", "not measured"}
         The contrast that it is most like.
     white_minus_grey : float
         Step of the normalised intensities between the tissues; nan if it can't be measured.
@@ -59,6 +62,11 @@ class Contrast:
     white_minus_grey: float = np.nan
     grey_minus_fluid: float = np.nan
     doubt: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the scan is seen in its own intensities alone."""
+        return self.name != "T1Gd" and not self.is_mapped
 
     @property
     def is_mapped(self) -> bool:
@@ -115,8 +123,13 @@ def measure_contrast(scan: Scan, points: BrainPoints, template: TemplateImage) -
 
 
 def check_contrast(contrast: Contrast) -> Finding:
-    """What is wrong with the contrast of a scan: any but that of a T1 is told."""
+    """What is wrong with the contrast of a scan: any but that of a plain T1 is told."""
     message = contrast.doubt
+    if contrast.name == "T1Gd":
+        message = (
+            "the scan looks T1-weighted with contrast agent: where the template shows which tissue"
+            " helps to tell them apart; check the labels"
+        )
     if contrast.is_mapped:
         message = (
             f"the scan looks like {contrast.name}, not T1-weighted: a mixture of tissues turned its"
@@ -133,7 +146,10 @@ def check_contrast(contrast: Contrast) -> Finding:
 
 def _name(white_minus_grey: float, grey_minus_fluid: float) -> str:
     if white_minus_grey > LEAST_T1[0]:
-        return "T1" if grey_minus_fluid > LEAST_T1[1] else "unknown"
+        if grey_minus_fluid <= LEAST_T1[1]:
+            return "unknown"
+        weak = white_minus_grey < MOST_T1GD[0] and grey_minus_fluid < MOST_T1GD[1]
+        return "T1Gd" if weak else "T1"
     if grey_minus_fluid > LEAST_FLAIR:
         return "FLAIR"
     t2 = white_minus_grey < MOST_T2[0] and grey_minus_fluid < MOST_T2[1]

@@ -170,9 +170,9 @@ def _placed(
         contrast, alignment, points = face_contrast(
             scan, brain.mask, model, template, alignment, points
         )
-        # Only in a T1 is what is dark at the rim fluid or air.
+        # Only in a plain T1 is what is dark at the rim surely fluid or air.
         mask = brain.mask
-        if not contrast.is_mapped:
+        if contrast.is_plain:
             mask = without_rim(scan, mask, points, template)
         if mask is not brain.mask:
             brain = replace(brain, mask=mask)

@@ -84,6 +84,17 @@ def test_another_contrast_is_placed_seen_and_told(brain, model, tissues, name) -
     assert restored.max() <= own.max()
 
 
+def test_a_t1_with_contrast_agent_is_told_and_seen_with_the_template_s_help(brain, model) -> None:
+    bright = repainted(brain, (65, 75, 100), noise=0.6)
+    found = placed(bright, model, brain=brain.mask, align=False)
+    assert found.contrast.name == "T1Gd"
+    assert "contrast agent" in " ".join(found.notes)
+    clean = brain_points(brain.scan, brain.mask, np.eye(4), model.rule).seen[:, 0].float()
+    alone = brain_points(bright, brain.mask, np.eye(4), model.rule).seen[:, 0].float()
+    helped = found.points.seen[:, 0].float()
+    assert np.corrcoef(helped, clean)[0, 1] > np.corrcoef(alone, clean)[0, 1] + 0.05
+
+
 def test_a_given_place_stays(brain, model) -> None:
     found = placed(repainted(brain, T2), model, transform=np.eye(4))
     assert found.contrast.name == "T2"
