@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from src_core.io.scan import Scan
     from src_core.models.model import Model
     from src_core.space.points import BrainPoints
+    from src_core.space.slices import SliceRange
     from src_core.space.template import TemplateImage
 
 MISLED = 0.93
@@ -67,9 +68,7 @@ def face_contrast(
         return contrast, alignment, _helped(scan, mask, template, alignment, points)
     found, moved = alignment, points
     if alignment.similarity < MISLED:
-        outline = replace(template, values=(template.values > 0).float())
-        flat = replace(scan, voxels=mask.astype(np.float32))
-        found = align(flat, mask, outline, model.slices)
+        found = _align_outline(scan, mask, template, model.slices)
         moved = _moved(points, found, scan)
         contrast = measure_contrast(scan, moved, template)
     if not contrast.is_mapped:
@@ -88,6 +87,13 @@ def face_contrast(
     scale = scale_by_means(normalised, points.scale.restore(values))
     sight = see_normalised(scan, mask, normalised, scale, points.bias)
     return contrast, found, sight.points(found.matrix @ scan.affine)
+
+
+def _align_outline(
+    scan: Scan, mask: np.ndarray, template: TemplateImage, slices: SliceRange | None
+) -> Alignment:
+    outline = replace(template, values=(template.values > 0).float())
+    return align(replace(scan, voxels=mask.astype(np.float32)), mask, outline, slices)
 
 
 def _helped(
