@@ -27,9 +27,8 @@ no tissues. In whole brains they are above 0.13, 0.25 and 0.03."""
 # T1-weighted scans of a dozen sources have steps of 0.2 to 0.31 and of 0.11 to 0.21; noise 0.01.
 LEAST_T1 = (0.1, 0.05)
 """Of white minus grey and grey minus fluid in a T1-weighted scan."""
-MOST_T1GD = (0.205, 0.13)
-"""Of white minus grey and grey minus fluid in a T1-weighted scan with contrast agent; others have
-0.22 and 0.16 or more, or one of the two much larger."""
+MOST_T1GD = 0.34
+"""Of white minus fluid in a T1-weighted scan with contrast agent; others have 0.38 or more."""
 LEAST_FLAIR = 0.1
 """Of grey minus fluid in a FLAIR, where white and grey matter are nearly alike."""
 MOST_T2 = (-0.05, -0.02)
@@ -148,8 +147,7 @@ def _name(white_minus_grey: float, grey_minus_fluid: float) -> str:
     if white_minus_grey > LEAST_T1[0]:
         if grey_minus_fluid <= LEAST_T1[1]:
             return "unknown"
-        weak = white_minus_grey < MOST_T1GD[0] and grey_minus_fluid < MOST_T1GD[1]
-        return "T1Gd" if weak else "T1"
+        return "T1Gd" if white_minus_grey + grey_minus_fluid < MOST_T1GD else "T1"
     if grey_minus_fluid > LEAST_FLAIR:
         return "FLAIR"
     t2 = white_minus_grey < MOST_T2[0] and grey_minus_fluid < MOST_T2[1]
