@@ -25,7 +25,6 @@ each structure, 0 for background.
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -120,19 +119,15 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 """Those of the package, by name."""
 
 
-def _merged(fine: str, coarse: str) -> np.ndarray | None:
-    """Class of the coarse protocol for each class of the fine one; None without a column."""
-    rows = read_table(_BUNDLED / f"{fine}.tsv", ["index"])
-    if coarse not in rows[0]:
-        return None
-    return PROTOCOLS[coarse].to_classes(np.array([0, *(int(row[coarse]) for row in rows)]))
-
-
 MERGED: Mapping[tuple[str, str], np.ndarray] = MappingProxyType(
     {
-        (fine, coarse): merged
-        for fine, coarse in itertools.permutations(PROTOCOLS, 2)
-        if (merged := _merged(fine, coarse)) is not None
+        (fine, coarse): PROTOCOLS[coarse].to_classes(
+            np.array([0, *(int(row[coarse]) for row in rows)])
+        )
+        for fine in PROTOCOLS
+        for rows in (read_table(_BUNDLED / f"{fine}.tsv", ["index"]),)
+        for coarse in PROTOCOLS
+        if coarse in rows[0]
     }
 )
 """Class in a coarser protocol for each class of a finer one, (K + 1,), by both names."""

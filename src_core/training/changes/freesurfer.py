@@ -8,7 +8,7 @@ import numpy as np
 
 from src_core.datasets.mapping import IGNORED
 from src_core.errors import InputError
-from src_core.io.protocols import protocol
+from src_core.io.protocols import MERGED, protocol
 
 if TYPE_CHECKING:
     from src_core.io.labels import Protocol
@@ -56,16 +56,16 @@ def freesurfer_classes(target: Protocol) -> np.ndarray:
     numbers = {
         structure.name: number for number, structure in enumerate(target.structures, start=1)
     }
-    tissues = target.name == "tissue4"
-    if not tissues and not numbers.keys() & set(_STRUCTURES.values()):
+    merged = MERGED.get(("fs32", target.name))
+    if merged is None and not numbers.keys() & set(_STRUCTURES.values()):
         raise InputError(
             f"protocol {target.name} has no structure with a FreeSurfer name; "
             "train it without synthetic scans"
         )
     table = np.full(1000, IGNORED, np.uint8)
     table[list(_UNLABELLED)] = 0
-    for label, name in _STRUCTURES.items():
-        table[label] = numbers.get(_tissue(name) if tissues else name, 0)
+    for number, (label, name) in enumerate(_STRUCTURES.items(), start=1):
+        table[label] = numbers.get(name, 0) if merged is None else merged[number]
     for label, other in _COUNTS_AS.items():
         table[label] = table[other]
     for label, name in _WITHOUT_SIDE.items():
@@ -73,14 +73,3 @@ def freesurfer_classes(target: Protocol) -> np.ndarray:
     if "Vermis" in numbers:
         table[VERMIS] = IGNORED
     return table
-
-
-def _tissue(name: str) -> str:
-    """Name in tissue4 of a FreeSurfer structure."""
-    if "Cerebral-Cortex" in name:
-        return "Cortex"
-    if "White-Matter" in name or name == "Brain-Stem" or name.endswith("VentralDC"):
-        return "White-Matter"
-    if "Ventricle" in name or name.endswith("Vent"):
-        return "CSF"
-    return "Subcortical-Gray-Matter"
