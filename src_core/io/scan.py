@@ -19,6 +19,7 @@ from src_core.io.labels import check_ids
 
 if TYPE_CHECKING:
     from src_core.io.dicom_series import Series
+    from src_core.io.image_file import StoredImage
 
 _FEWEST_VOXELS = 8
 _THICKEST_VALIDATED_MM = 3.0
@@ -119,9 +120,7 @@ def read_scan(path: str | Path, series: int | None = None) -> Scan:
         return read_series(choose_series(find_series(path), series))
     if series is not None:
         raise InputError(f"{path} has no series {series}, for it is not DICOM; leave that out")
-    image = read_image(path)
-    notes = image.notes + _make_usable(image.values, image.affine, str(path))
-    return Scan(image.values, image.affine, image.header, path, tuple(notes))
+    return _scan_of(read_image(path), path)
 
 
 def read_series(series: Series) -> Scan:
@@ -142,8 +141,7 @@ def read_series(series: Series) -> Scan:
     """
     with converted(series) as file:
         image = read_image(file)
-    notes = image.notes + _make_usable(image.values, image.affine, str(series.folder))
-    return Scan(image.values, image.affine, image.header, series.folder, tuple(notes))
+    return _scan_of(image, series.folder)
 
 
 def scan_from_array(voxels: np.ndarray, affine: np.ndarray, what: str = "the array") -> Scan:
@@ -294,6 +292,12 @@ def read_on_grid(path: str | Path, scan: Scan, what: str) -> np.ndarray:
             f"{what} {path} does not hold whole numbers; give a label map, not an image"
         )
     return labels.astype(np.int32)
+
+
+def _scan_of(image: StoredImage, path: Path) -> Scan:
+    """What was read, made usable, under the name by which the user knows it."""
+    notes = image.notes + _make_usable(image.values, image.affine, str(path))
+    return Scan(image.values, image.affine, image.header, path, tuple(notes))
 
 
 def _make_usable(voxels: np.ndarray, affine: np.ndarray, what: str) -> list[str]:
