@@ -118,8 +118,7 @@ def _moved(points: BrainPoints, alignment: Alignment, scan: Scan) -> BrainPoints
 
 def _shown(points: BrainPoints, template: TemplateImage) -> np.ndarray:
     """What the template shows at all points."""
-    positions = points.take(slice(None)).positions
-    return template.at(positions)[:, 0].numpy()
+    return template.at(points.positions())[:, 0].numpy()
 
 
 def _mixture(values: np.ndarray, shown: np.ndarray) -> TissueMixture:

@@ -57,7 +57,7 @@ def without_rim(
     """
     if scan.is_slice:
         return mask
-    positions = points.indices.float() @ points.to_template[:3, :3].T + points.to_template[:3, 3]
+    positions = points.positions()
     outside = (template.at(positions)[:, 0] < OUTLINE).numpy()
     if outside.mean() > LARGEST_SHARE_OUTSIDE:
         return mask

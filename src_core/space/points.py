@@ -73,9 +73,12 @@ class BrainPoints:
 
     def take(self, which: Tensor | slice) -> Points:
         """The points with the given numbers, shape (n,), or in a slice of them."""
+        return Points(self.positions(which), self.seen[which].float())
+
+    def positions(self, which: Tensor | slice = slice(None)) -> Tensor:
+        """Template mm of some points, shape (n, 3), without what is seen there."""
         index = self.indices[which].float()
-        positions = index @ self.to_template[:3, :3].T + self.to_template[:3, 3]
-        return Points(positions, self.seen[which].float())
+        return index @ self.to_template[:3, :3].T + self.to_template[:3, 3]
 
     def restore(
         self, values: np.ndarray, which: Tensor | np.ndarray | slice = slice(None)
