@@ -16,6 +16,7 @@ from napari_metaseg.layers.scan_layers import LayerData, labels_layer, scan_laye
 from src_core.errors import InputError
 from src_core.io.dicom_series import DICOM_ENDINGS, is_dicom
 from src_core.io.export import companion, image_stem
+from src_core.io.files import IMAGE_ENDINGS
 from src_core.io.image_file import declares_labels
 from src_core.io.scan import read_label_map, read_scan
 
@@ -26,7 +27,7 @@ PathLike = str | os.PathLike[str]
 Opened = list[LayerData] | list[tuple[None]]
 """Layers; or what tells napari that there is nothing to show."""
 
-_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh", *DICOM_ENDINGS)
+_ENDINGS = (*IMAGE_ENDINGS, *DICOM_ENDINGS)
 _LABEL_STEMS = ("_dseg", "_seg", "_labels", "aseg")
 
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src_core.io.files import IMAGE_ENDINGS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -54,7 +56,7 @@ def _add_option(
 
 def image_file(text: str) -> Path:
     """Name of an image file to write."""
-    return _with_suffix(text, (".nii", ".nii.gz", ".mgz", ".mgh"))
+    return _with_suffix(text, IMAGE_ENDINGS)
 
 
 def nifti_file(text: str) -> Path:

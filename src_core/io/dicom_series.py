@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src_core.errors import InputError
+from src_core.io.files import IMAGE_ENDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 DICOM_ENDINGS = (".dcm", ".ima")
 _PREAMBLE_BYTES, _MAGIC = 128, b"DICM"
-_OTHER_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh")
 NEEDS = 'DICOM files need dcm2niix and pydicom: run pip install "napari-metaseg[dicom]"'
 """What is said where one of the two is not installed."""
 # Nothing else is read, so that no name of a patient ever gets into memory.
@@ -211,7 +211,7 @@ def _is_dicom_file(path: Path) -> bool:
 def _without_images(path: Path, files: Iterable[Path]) -> str:
     if path.is_file():
         return f"{path} holds no image; give a DICOM file of the scan, or its folder"
-    images = [file for file in files if file.name.lower().endswith(_OTHER_ENDINGS)]
+    images = [file for file in files if file.name.lower().endswith(IMAGE_ENDINGS)]
     if images:
         return f"{path} holds no DICOM files; give a file, such as {images[0]}"
     return f"{path} holds no DICOM images; give the folder of one series"

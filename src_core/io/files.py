@@ -15,6 +15,8 @@ from src_core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+IMAGE_ENDINGS = (".nii", ".nii.gz", ".mgz", ".mgh")
+"""Of the images that are read and written."""
 _unfinished: set[Path] = set()
 """Temporary files of this process."""
 
