@@ -80,9 +80,9 @@ class Controller:
         self._scan_layer: Image | None = None
         self._mask_layer: Labels | None = None
         self._orientation: Orientation | None = None
+        self._told: tuple[str, ...] = ()
         # The application owns it: whoever lets go of the controller last, maybe the engine's
         # thread, must not delete a timer of the window's.
-        self._told: tuple[str, ...] = ()
         self._timer = QTimer(QApplication.instance())
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._tick)
