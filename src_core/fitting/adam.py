@@ -11,6 +11,11 @@ import torch
 from torch import Tensor
 
 
+def can_move(rate: float | Tensor) -> bool:
+    """Whether a step size moves anything; those in a tensor are learned, and above zero."""
+    return isinstance(rate, Tensor) or rate > 0
+
+
 class Adam:
     """Adam with one step size per tensor.
 
@@ -41,19 +46,18 @@ class Adam:
         Parameters
         ----------
         rates : float or sequence of (float or Tensor)
-            Step sizes: one for all, or one per tensor, which is a number or has the tensor's
-            shape.
+            Step sizes: one for all, or one per tensor, which is a number or, where it is learned,
+            a tensor on the same device, of one number or of the tensor's shape.
         """
         if isinstance(rates, (int, float)):
             rates = [rates] * len(self.parameters)
-        sizes = [torch.as_tensor(rate) for rate in rates]
         self.count += 1
         first, second = self.betas
         correction = (1 - second**self.count) ** 0.5 / (1 - first**self.count)
         moving = [
             index
             for index, parameter in enumerate(self.parameters)
-            if parameter.grad is not None and (sizes[index] > 0).any()
+            if parameter.grad is not None and can_move(rates[index])
         ]
         if not moving:
             return
@@ -66,9 +70,12 @@ class Adam:
         spread = torch._foreach_sqrt(squares)
         torch._foreach_add_(spread, 1e-8)
         moves = torch._foreach_div(means, spread)
-        torch._foreach_mul_(moves, -correction)
-        torch._foreach_mul_(moves, [sizes[index].to(moves[0]) for index in moving])
-        torch._foreach_add_([self.parameters[index] for index in moving], moves)
+        for index, move in zip(moving, moves, strict=True):
+            parameter, rate = self.parameters[index], rates[index]
+            if isinstance(rate, Tensor):
+                parameter.addcmul_(move, rate.to(move.dtype), value=-correction)
+            else:
+                parameter.add_(move, alpha=-correction * rate)
 
     def state(self) -> dict[str, object]:
         """What a checkpoint needs to go on to the same result."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from src_core.fitting.adam import Adam
+from src_core.fitting.adam import Adam, can_move
 from src_core.fitting.settings import FitSettings
 from src_core.fitting.workers import Workers
 from src_core.networks.base import CoordinateNetwork
@@ -113,33 +113,30 @@ class Fit(Iterator[Step]):
         rates = self.network.rates(iteration)
         # A weight that stands still needs no gradient: that halves the early steps' work.
         for parameter, rate in zip(self._parameters, rates, strict=True):
-            parameter.requires_grad_(bool((torch.as_tensor(rate) > 0).any()))
+            parameter.requires_grad_(can_move(rate))
         moving = [parameter for parameter in self._parameters if parameter.requires_grad]
 
-        def descend(piece: Points) -> tuple[float, float, tuple[torch.Tensor, ...]]:
+        def descend(piece: Points) -> list[torch.Tensor]:
             error = self.network.error(piece, iteration)
-            share = len(piece) / len(batch)
-            gradients = torch.autograd.grad(share * error.loss, moving)
-            return share * error.loss.item(), share * error.squared_error.item(), gradients
+            loss = len(piece) / len(batch) * error.loss
+            squared_error = len(piece) / len(batch) * error.squared_error
+            return [loss.detach(), squared_error, *torch.autograd.grad(loss, moving)]
 
-        loss = squared_error = 0.0
-        total: tuple[torch.Tensor, ...] | None = None
         # Summed in the order of the pieces, so that the number of threads changes nothing.
-        for part, part_squared, gradients in self._workers.map(descend, batch.split(CHUNK)):
-            loss += part
-            squared_error += part_squared
-            if total is None:
-                total = gradients
-            else:
-                torch._foreach_add_(total, gradients)
-        for parameter, gradient in zip(moving, total or (), strict=True):
+        first, *others = self._workers.map(descend, batch.split(CHUNK))
+        for part in others:
+            torch._foreach_add_(first, part)
+        loss, squared_error, *gradients = first
+        for parameter, gradient in zip(moving, gradients, strict=True):
             parameter.grad = gradient
         penalty = self.network.penalty()
         if penalty is not None:
             penalty.backward()
-            loss += penalty.item()
+            loss = loss + penalty.detach()
         self._adam.step(rates)
-        return loss, squared_error
+        # The only time that another device is waited for.
+        told = torch.stack([loss, squared_error]).tolist()
+        return told[0], told[1]
 
     @torch.no_grad()
     def _look(self) -> float:

@@ -49,16 +49,18 @@ class SirenNetwork(CoordinateNetwork):
     def fitted_parameters(self) -> list[nn.Parameter]:
         return [*self.sine.parameters(), *self.intensity.parameters()]
 
-    @override
-    def step_sizes(self) -> list[Tensor]:
+    def _sizes_in_settings(self) -> list[float]:
+        """Step sizes of the fitted parameters, as they are before any is learned."""
         settings = self.settings
         layers = settings.layer_rates or (1.0,) * settings.depth
         shares = [*layers, *layers, 1.0, 1.0]  # weights, biases, and those of the intensity
-        sizes = [
-            torch.tensor(settings.weight_rate * share, dtype=torch.float64) for share in shares
-        ]
-        if settings.learned_rates == "none":
-            return sizes
+        return [settings.weight_rate * share for share in shares]
+
+    @override
+    def step_sizes(self) -> list[Tensor]:
+        sizes = self._sizes_in_settings()
+        if self.settings.learned_rates == "none":
+            return [torch.tensor(size, dtype=torch.float64) for size in sizes]
         return [size * rate.exp() for size, rate in zip(sizes, self.log_rates, strict=True)]
 
     @override
@@ -68,8 +70,9 @@ class SirenNetwork(CoordinateNetwork):
     @override
     def rates(self, iteration: int) -> list[float | Tensor]:
         falling = min(1.0, (self.settings.settled / iteration) ** 2)
-        sizes = [falling * size.detach() for size in self.step_sizes()]
-        return [size if size.ndim else size.item() for size in sizes]
+        if self.settings.learned_rates == "none":
+            return [falling * size for size in self._sizes_in_settings()]
+        return [falling * size.detach() for size in self.step_sizes()]
 
     @override
     def error(self, points: Points, iteration: int) -> FitError:

@@ -77,10 +77,10 @@ class WarpedNetwork(CoordinateNetwork):
         own = self.appearance(points.seen[:, : len(BLURS)], points.positions)
         errors = (template - own).square().mean(0)
         progress = iteration / self.settings.warp_iterations
-        weights = errors.new_tensor(
-            [min(max((progress - first) / _FADE_IN, 0.0), 1.0) for first in FIRST_SEEN]
-        )
-        return FitError((weights * errors).sum() / weights.sum(), errors[0].detach())
+        weights = [min(max((progress - first) / _FADE_IN, 0.0), 1.0) for first in FIRST_SEEN]
+        shares = (weight / sum(weights) for weight in weights)
+        loss = torch.stack([share * error for share, error in zip(shares, errors, strict=True)])
+        return FitError(loss.sum(), errors[0].detach())
 
     @override
     def penalty(self) -> Tensor:

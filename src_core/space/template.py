@@ -26,9 +26,15 @@ def sample_grid(values: "Tensor", coordinates: "Tensor", padding: str = "zeros")
     -------
     Tensor, shape (N, C)
     """
-    last = coordinates.new_tensor([size - 1 for size in values.shape[1:]])
-    # grid_sample wants -1..1 and the last axis of the volume first.
-    where = (coordinates * (2.0 / last) - 1.0).flip(-1).view(1, -1, 1, 1, 3)
+    # grid_sample wants -1..1 and the last axis of the volume first. Numbers per axis, not a tensor
+    # of them, which another device would wait for.
+    where = torch.stack(
+        [
+            column * (2.0 / max(size - 1, 1)) - 1.0
+            for column, size in zip(coordinates.unbind(-1), values.shape[1:], strict=True)
+        ][::-1],
+        -1,
+    ).view(1, -1, 1, 1, 3)
     found = functional.grid_sample(values[None], where, padding_mode=padding, align_corners=True)
     return found.view(values.shape[0], -1).T
 
@@ -64,8 +70,9 @@ class TemplateImage:
         Tensor, shape (N, C)
             Zero outside the grid.
         """
-        origin = positions.new_tensor(self.origin)
-        return sample_grid(self.values, (positions - origin) / self.spacing)
+        columns = zip(positions.unbind(-1), self.origin, strict=True)
+        offset = torch.stack([column - start for column, start in columns], -1)
+        return sample_grid(self.values, offset / self.spacing)
 
     def positions(self) -> "Tensor":
         """Template mm of every voxel centre, shape (X * Y * Z, 3)."""
