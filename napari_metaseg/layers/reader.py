@@ -137,6 +137,6 @@ def _details(path: Path) -> dict[str, Any]:
     """Return what the description beside a label map says of how it was made."""
     try:
         details = json.loads(companion(path, ".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, RecursionError, ValueError):
         return {}
     return details if isinstance(details, dict) else {}

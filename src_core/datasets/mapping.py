@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,8 @@ UNKNOWN = 254
 
 _MAPPING_COLUMNS = {"tissue4": "tissue4", "fs32": "freesurfer_id", "fs24-2d": "neurite_seg24"}
 _LARGEST_ID = 32767
+_MOST_DIGITS = 20
+"""Of a number that is read at all."""
 
 
 def read_mapping(data: DataSettings, protocol: Protocol) -> np.ndarray:
@@ -157,6 +160,6 @@ def _pairs_of_table(
 
 
 def _whole(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise InputError(f"{what} is {text!r}, not a whole number from 0 on")
+    if not (text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS):
+        raise InputError(f"{what} is {shortened(text)}, not a whole number from 0 on")
     return int(text)

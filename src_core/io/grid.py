@@ -12,6 +12,7 @@ from src_core.errors import InputError
 
 SAME_GRID_VOXELS = 0.01
 """Two grids are the same if no voxel lies further off than this, in edges of the smallest voxel."""
+_FARTHEST_MM = 1e9
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,10 +82,12 @@ def check_affine(affine: np.ndarray, what: str) -> None:
     Raises
     ------
     InputError
-        If it is no such matrix, or singular.
+        If it is no such matrix, singular, or leads a thousand kilometres away.
     """
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise InputError(f"the affine of {what} is not a 4x4 matrix of finite numbers; correct it")
+    if np.abs(affine).max() > _FARTHEST_MM:
+        raise InputError(f"the affine of {what} leads out of the world; correct its header")
     lengths = voxel_sizes(affine)
     # The determinant of the axis directions does not depend on the voxel size.
     if not lengths.all() or abs(np.linalg.det(affine[:3, :3] / lengths)) < 1e-3:

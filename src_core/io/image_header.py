@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 
 from src_core.errors import InputError
 from src_core.io.grid import Grid, check_affine, listed_sizes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 CODE_ALIGNED = 2
 """Code of a NIfTI form whose side and origin are not those of a scanner."""
 _CODE_SCANNER = 1
+_LAST_OFFSET = 2**31
 _FORMS_AGREE_MM = 0.1
 _SIZES_AGREE = 0.01
 _MM_PER_UNIT = {"meter": 1e3, "micron": 1e-3}
@@ -44,6 +46,8 @@ def read_header(file: BinaryIO, path: Path) -> nib.Nifti1Header | MGHHeader:
     ------
     InputError
         The file is of another kind.
+    EOFError
+        It ends within its header.
     """
     block = file.read(nib.Nifti2Header.sizeof_hdr)
     for kind in (nib.Nifti1Header, nib.Nifti2Header):
@@ -55,13 +59,17 @@ def read_header(file: BinaryIO, path: Path) -> nib.Nifti1Header | MGHHeader:
                 )
             return header
     if path.suffix.lower() in (".mgh", ".mgz") and block[:4] == b"\0\0\0\1":
-        mgh_header = MGHHeader(block, check=False)
+        try:
+            mgh_header = MGHHeader(block, check=False)
+        except WrapStructError as error:
+            raise EOFError("it ends within its header") from error
         # nibabel fills in a default grid and forgets that the file has none.
-        mgh_header["goodRASFlag"] = int.from_bytes(block[28:30], "big")
+        mgh_header["goodRASFlag"] = int.from_bytes(block[28:30], "big", signed=True)
         return mgh_header
     raise InputError(f"{path} is not a NIfTI or MGH file; convert the scan to .nii.gz")
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def grid_of_header(
     source: nib.Nifti1Header | MGHHeader, stored_shape: tuple[int, ...], path: Path
 ) -> tuple[nib.Nifti1Header, np.ndarray, list[str]]:
@@ -136,9 +144,19 @@ def header_of_grid(
         Code of both forms.
     kind : type
         Of NIfTI header.
+
+    Raises
+    ------
+    InputError
+        An axis is longer than such a header can tell.
     """
     header = kind()
-    header.set_data_shape(stored_shape)
+    try:
+        header.set_data_shape(stored_shape)
+    except HeaderDataError as error:
+        raise InputError(
+            f"a NIfTI file cannot hold {' x '.join(map(str, stored_shape))} voxels; crop the image"
+        ) from error
     header.set_sform(affine, code)
     header.set_qform(affine, code)
     return header
@@ -206,14 +224,15 @@ def check_data_offset(source: nib.Nifti1Header | MGHHeader, path: Path) -> None:
     Raises
     ------
     InputError
-        It is within the header.
+        It is within the header, or no place in a file.
     """
     if isinstance(source, MGHHeader):
         return
-    offset, least = source.get_data_offset(), source.single_vox_offset
-    if offset < least:
+    # nibabel cannot turn every number that may be stored into a whole one.
+    offset, least = float(source["vox_offset"]), source.single_vox_offset
+    if not least <= offset <= _LAST_OFFSET:
         raise InputError(
-            f"{path}: its voxels cannot begin at byte {offset}, within the header; export it again"
+            f"{path}: its voxels cannot begin at byte {offset:.0f}; export it again"
             f" or set vox_offset to {least}"
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from reprlib import repr as shortened
 from typing import Any
 
 import numpy as np
@@ -50,10 +51,7 @@ class Structure:
     bids_mapping: int | None = None
 
     def __post_init__(self) -> None:
-        if not _is_int(self.id, 1, LARGEST_ID):
-            raise InputError(
-                f"structure id {self.id!r} is not a whole number from 1 to {LARGEST_ID}"
-            )
+        check_structure_id(self.id)
         if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
             raise InputError(f"structure {self.id} needs a name without line breaks or tabs")
         if not isinstance(self.abbreviation, str) or not self.abbreviation.isprintable():
@@ -181,6 +179,20 @@ class Protocol:
                 )
             structures.append(Structure(**{**entry, "color": tuple(entry["color"])}))
         return cls(fields["name"], tuple(structures))
+
+
+def check_structure_id(value: object) -> None:
+    """Refuse what is no id of a structure.
+
+    Raises
+    ------
+    InputError
+        It is no whole number from 1 to 2147483647.
+    """
+    if not _is_int(value, 1, LARGEST_ID):
+        raise InputError(
+            f"structure id {shortened(value)} is not a whole number from 1 to {LARGEST_ID}"
+        )
 
 
 def check_ids(label_map: np.ndarray, what: str) -> None:

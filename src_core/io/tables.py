@@ -6,10 +6,11 @@ import colorsys
 import csv
 import re
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
 from src_core.errors import InputError
-from src_core.io.labels import Structure
+from src_core.io.labels import Structure, check_structure_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -105,6 +106,7 @@ def read_structures(
         for number, row in enumerate(rows):
             label = _whole(row[index or "index"], f"the {index} of {_cell(row, 'name')!r}")
             if label:
+                check_structure_id(label)  # there are colours for ids only
                 color = _color(_cell(row, "color"), strict)
                 color = color or (default_color or _color_of_row)(number, label)
                 structures.append(_structure(row, label, color, strict))
@@ -143,7 +145,7 @@ def _whole(text: str, what: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise InputError(f"{what} is {text!r}, not a whole number") from None
+        raise InputError(f"{what} is {shortened(text)}, not a whole number") from None
 
 
 def _color(text: str, strict: bool) -> Color | None:

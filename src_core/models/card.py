@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
+from reprlib import repr as shortened
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from src_core.errors import InputError
@@ -34,6 +35,8 @@ _KINDS = {
 }
 _RECOMMENDED = ("iterations", "points", "earliest_stop")
 """Settings of the fit that every card says; of the others only those that are unusual."""
+_LARGEST = 2**63 - 1
+"""Number."""
 _Settings = TypeVar("_Settings")
 
 
@@ -82,7 +85,7 @@ class Card:
 
     def __post_init__(self) -> None:
         goals = self.rule.goals
-        if len(goals) != len(LEVELS) or any(b <= a for a, b in pairwise(goals)):
+        if len(goals) != len(LEVELS) or not all(a < b for a, b in pairwise(goals)):
             raise InputError(f"intensity_goals must be {len(LEVELS)} rising numbers")
         if self.fit.iterations < 0 or self.fit.points < 1:
             raise InputError("its fit needs iterations of 0 or more and points of 1 or more")
@@ -117,7 +120,7 @@ class Card:
     def mean_dice(self) -> float | None:
         """Mean over the structures, as measured when the model was made; None if it was not."""
         value = self.scores.get("mean_foreground")
-        return float(value) if isinstance(value, int | float) else None
+        return float(value) if isinstance(value, int | float) and 0 <= value <= 1 else None
 
     @classmethod
     def from_json(cls, values: Any) -> Card:
@@ -215,7 +218,7 @@ def architecture_of(family: str, values: dict[str, Any]) -> Architecture:
 def _numbers(values: list[Any]) -> tuple[float, ...]:
     try:
         return tuple(map(float, values))
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise InputError(f"intensity_goals must be {len(LEVELS)} rising numbers") from error
 
 
@@ -227,7 +230,7 @@ def _settings(kind: type[_Settings], values: Any, what: str) -> _Settings:
     hints = get_type_hints(kind)
     for name, value in values.items():
         if name not in hints or not _is_of_type(value, hints[name]):
-            raise InputError(f"its {what} has no valid field {name!r}: {value!r}")
+            raise InputError(f"its {what} has no valid field {name!r}: {shortened(value)}")
     try:
         return kind(**values)
     except TypeError as error:
@@ -242,4 +245,7 @@ def _is_of_type(value: Any, hint: Any) -> bool:
         if kinds[-1] is Ellipsis:
             kinds = kinds[:1] * len(value)
         return len(value) == len(kinds) and all(map(_is_of_type, value, kinds))
-    return isinstance(value, int | float if hint is float else hint)
+    if hint in (int, float):
+        # Neither nan nor infinite, which JSON can hold, too.
+        return isinstance(value, int | hint) and abs(value) <= _LARGEST
+    return isinstance(value, hint)

@@ -68,7 +68,7 @@ def read_model_file(path: Path) -> ModelFile:
         fields = json.loads(metadata["card"])
         card = Card.from_json(fields)
         check_weights(card, weights)
-    except (InputError, KeyError, TypeError, ValueError) as error:
+    except (InputError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a model of this program: {error}") from error
     return ModelFile(card, fields, weights, path)
 

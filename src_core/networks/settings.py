@@ -1,5 +1,6 @@
 """Architectures of the families of networks, as they stand in a model's card; needs no torch."""
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,6 +11,12 @@ from src_core.space.seen import BLURS, SEEN
 
 Shapes = dict[str, tuple[int, ...]]
 """Shape of each weight by its name."""
+_LARGEST_SIZE = 10_000
+"""Units of a layer, layers, classes."""
+_FARTHEST = 500.0
+"""Corner of a template box, mm."""
+_MOST_NODES = 10_000_000
+"""Of a warp."""
 
 
 class Architecture:
@@ -58,10 +65,13 @@ class Architecture:
     """Iterations of a fit after which the warp stands still, or nearly so."""
 
     def __post_init__(self) -> None:
-        if min(self.classes, self.width, self.depth, *self.hidden) < 1:
-            raise ValueError("classes, width, depth and hidden must be 1 or more")
+        sizes = (self.classes, self.width, self.depth, *self.hidden)
+        if not 1 <= min(sizes) <= max(sizes) <= _LARGEST_SIZE:
+            raise ValueError(f"classes, width, depth and hidden must be 1 to {_LARGEST_SIZE}")
         if any(low > high for low, high in zip(*self.box, strict=True)):
             raise ValueError("box_low lies above box_high")
+        if max(map(abs, (*self.box_low, *self.box_high))) > _FARTHEST:
+            raise ValueError(f"box_low and box_high must be within {_FARTHEST:g} mm")
 
     def to_json(self) -> dict[str, Any]:
         """All fields by name, as they stand in a card."""
@@ -136,7 +146,7 @@ class WarpedSettings(Architecture):
     Raises
     ------
     ValueError
-        A size is below 1, a wavelength or spacing is not positive, or the box is turned round.
+        A number is out of range, or the box is turned round.
     """
 
     classes: int
@@ -170,6 +180,13 @@ class WarpedSettings(Architecture):
             raise ValueError("wavelengths must be positive")
         if min(self.spacings, default=1.0) <= 0:
             raise ValueError("spacings must be positive")
+        # An estimate, because the exact number may be too large to be told.
+        nodes = (
+            math.prod((high - low) / spacing + 1 for low, high in zip(*self.box, strict=True))
+            for spacing in self.spacings
+        )
+        if sum(nodes) > _MOST_NODES:
+            raise ValueError("spacings must be larger: the warp has too many nodes")
 
     @property
     def wavelengths(self) -> tuple[float, ...]:
@@ -222,8 +239,8 @@ class SirenSettings(Architecture):
     Raises
     ------
     ValueError
-        A size is below 1, the box is turned round, `learned_rates` is none of the words it may be,
-        or `layer_rates` is not one per layer.
+        A number is out of range, the box is turned round, `learned_rates` is none of the words it
+        may be, or `layer_rates` is not one per layer.
     """
 
     classes: int

@@ -97,7 +97,7 @@ def read_transform(path: str | Path) -> np.ndarray:
         except json.JSONDecodeError:
             rows = [line.split() for line in text.splitlines() if line.strip()]
         matrix = np.array(rows, dtype=float)
-    except (OSError, UnicodeDecodeError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise InputError(
             f"{path}: can't be read as a transform ({error}); give 4 rows of 4 numbers or a report"
         ) from error

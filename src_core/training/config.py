@@ -31,6 +31,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+_LARGEST = 2**63 - 1
+"""Whole number; TOML promises no larger ones."""
 _NAMES: dict[Any, str] = {
     bool: "true or false",
     int: "a whole number",
@@ -94,7 +96,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not a valid TOML file: {error}") from error
 
 
@@ -168,9 +170,11 @@ def _fits(kind: Any, value: Any) -> bool:
         return isinstance(value, list) and (inner[1:] == (...,) or len(value) == len(inner))
     if origin is dict or _is_section(kind):
         return isinstance(value, dict)
-    if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
     # type(), because True is an int to isinstance()
+    if kind is float and type(value) is float:
+        return math.isfinite(value)
+    if kind in (int, float):
+        return type(value) is int and -_LARGEST <= value <= _LARGEST
     return type(value) is (str if kind is Path else kind)
 
 

@@ -83,7 +83,11 @@ def test_a_short_table_is_enough(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a\tb\n1\t2\n", "index\tname\nx\ty\n", "index\tname\tcolor\n1\ty\tred\n", "\x00"]
+    "text",
+    [
+        *("", "a\tb\n1\t2\n", "index\tname\nx\ty\n", "index\tname\tcolor\n1\ty\tred\n", "\x00"),
+        *(f"index\tname\n{label}\ty\n" for label in (-3, 2**31, 10**30)),
+    ],
 )
 def test_other_tables_are_refused(tmp_path: Path, text: str) -> None:
     (path := tmp_path / "a.tsv").write_text(text)

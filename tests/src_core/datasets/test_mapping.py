@@ -69,6 +69,7 @@ def test_the_mapping_beside_a_table_of_files_is_found(tmp_path: Path) -> None:
         ("id,tissue4\n-3,1\n", "the label id is '-3', not a whole number"),
         ("id,tissue4\n3,1\n3,2\n", "the label id 3 is listed twice"),
         ("id,tissue4\n614454277,1\n", "is above 32767; renumber it"),
+        (f"id,tissue4\n{'9' * 5000},1\n", "99', not a whole number"),
     ],
 )
 def test_a_mapping_that_cannot_be_used_is_refused(tmp_path: Path, text: str, said: str) -> None:

@@ -93,8 +93,8 @@ def test_impossible_voxel_size(image: nib.Nifti1Image, tmp_path: Path, size: flo
 
 
 @pytest.mark.parametrize(("kind", "least"), [(nib.Nifti1Image, 352), (nib.Nifti2Image, 544)])
-@pytest.mark.parametrize("offset", [0, 100])
-def test_voxels_that_begin_within_the_header(
+@pytest.mark.parametrize("offset", [0, 100, 2**40])
+def test_voxels_that_begin_within_the_header_or_nowhere(
     scan: Scan, tmp_path: Path, kind: type, least: int, offset: int
 ) -> None:
     kind(scan.voxels, scan.affine).to_filename(path := tmp_path / "scan.nii")
@@ -107,7 +107,56 @@ def test_voxels_that_begin_within_the_header(
     assert f"set vox_offset to {least}" in message
 
 
-@pytest.mark.parametrize("row", [(0, 0, 0, 0), (np.nan, 0, 0, 0), (1, 1, 1, np.inf)])
+@pytest.mark.parametrize("offset", [np.nan, np.inf])
+def test_voxels_that_begin_at_no_number(
+    image: nib.Nifti1Image, tmp_path: Path, offset: float
+) -> None:
+    image.to_filename(path := tmp_path / "scan.nii")
+    content = bytearray(path.read_bytes())
+    content[108:112] = np.float32(offset).tobytes()
+    path.write_bytes(content)
+    assert f"cannot begin at byte {offset}" in refusal(path)
+
+
+def test_an_mgh_file_that_ends_within_its_header(
+    voxels: np.ndarray, affine: np.ndarray, tmp_path: Path
+) -> None:
+    nib.MGHImage(voxels, affine).to_filename(path := tmp_path / "scan.mgh")
+    path.write_bytes(path.read_bytes()[:60])
+    assert "truncated or corrupt (it ends within its header)" in refusal(path)
+    with pytest.raises(InputError, match="truncated or corrupt"):
+        declares_labels(path)
+
+
+def test_an_mgh_file_whose_flag_of_orientation_is_no_1_is_read(
+    voxels: np.ndarray, affine: np.ndarray, tmp_path: Path
+) -> None:
+    nib.MGHImage(voxels, affine).to_filename(path := tmp_path / "scan.mgh")
+    content = bytearray(path.read_bytes())
+    content[28:30] = b"\xff\xff"
+    path.write_bytes(content)
+    np.testing.assert_allclose(read_image(path).affine, affine, atol=1e-5)
+
+
+def test_an_axis_longer_than_nifti_holds(affine: np.ndarray, tmp_path: Path) -> None:
+    image = nib.MGHImage(np.zeros((2, 2, 40_000), np.uint8), affine)
+    image.to_filename(path := tmp_path / "scan.mgz")
+    assert "cannot hold 2 x 2 x 40000 voxels" in refusal(path)
+
+
+def test_a_centre_of_an_mgh_file_out_of_the_world(
+    voxels: np.ndarray, affine: np.ndarray, tmp_path: Path
+) -> None:
+    nib.MGHImage(voxels, affine).to_filename(path := tmp_path / "scan.mgh")
+    content = bytearray(path.read_bytes())
+    content[78:82] = np.array(3e38, ">f4").tobytes()
+    path.write_bytes(content)
+    assert "affine" in refusal(path)
+
+
+@pytest.mark.parametrize(
+    "row", [(0, 0, 0, 0), (np.nan, 0, 0, 0), (1, 1, 1, np.inf), (1, 1, 1, 1e30)]
+)
 def test_impossible_affine_in_a_file(
     image: nib.Nifti1Image, tmp_path: Path, row: tuple[float, ...]
 ) -> None:

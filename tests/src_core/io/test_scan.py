@@ -103,6 +103,11 @@ def test_slice_without_thickness_in_its_header(
     assert capfd.readouterr().err == ""
 
 
+def test_an_affine_beyond_all_numbers_is_refused(voxels: np.ndarray) -> None:
+    with pytest.raises(InputError, match="out of the world"):
+        scan_from_array(voxels, np.diag([1e200, 1, 1, 1]))
+
+
 def test_slice_may_lie_in_any_plane(voxels: np.ndarray, affine: np.ndarray) -> None:
     scan = scan_from_array(voxels[:, 10:11, :], affine)
     assert scan.shape == (20, 1, 24)

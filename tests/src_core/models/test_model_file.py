@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -86,6 +87,11 @@ def test_weights_without_a_card_are_refused(content: Content, tmp_path: Path) ->
     assert "not a model of this program" in refusal(path)
 
 
+def test_a_card_nested_without_end_is_refused(content: Content, tmp_path: Path) -> None:
+    save_file(content[1], path := tmp_path / "deep.safetensors", metadata={"card": "[" * 100_000})
+    assert "not a model of this program" in refusal(path)
+
+
 DAMAGES: dict[str, tuple[Any, str]] = {
     "no object": (lambda card: [1], "no object"),
     "no name": (lambda card: card.pop("name"), "'name'"),
@@ -98,6 +104,13 @@ DAMAGES: dict[str, tuple[Any, str]] = {
     "scale is a word": (lambda card: card["architecture"].update(scale="large"), "scale"),
     "rate is a list": (lambda card: card["architecture"].update(warp_rate=[1]), "warp_rate"),
     "box of two": (lambda card: card["architecture"].update(box_low=[0, 0]), "box_low"),
+    "far box": (lambda card: card["architecture"].update(box_high=[1e9] * 3), "within 500 mm"),
+    "no end": (lambda card: card["architecture"].update(depth=2**31), "must be 1 to 10000"),
+    "a fine warp": (lambda card: card["architecture"].update(spacings=[5e-324]), "too many nodes"),
+    "scale of nan": (lambda card: card["architecture"].update(scale=math.nan), "'scale': nan"),
+    "scale of 400 digits": (lambda card: card["architecture"].update(scale=10**400), "'scale'"),
+    "goals of 400 digits": (lambda card: card.update(intensity_goals=[10**400]), "rising numbers"),
+    "goals of nan": (lambda card: card.update(intensity_goals=[math.nan] * 7), "rising numbers"),
     "another width": (lambda card: card["architecture"].update(width=20), "shape"),
     "other classes": (lambda card: card["architecture"].update(classes=9), "number of classes"),
     "no ids": (lambda card: card["protocol"]["structures"][0].pop("id"), "id"),

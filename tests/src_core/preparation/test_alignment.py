@@ -248,6 +248,7 @@ def test_a_transform_is_read_from_text_json_or_a_report(tmp_path: Path, text: st
         ("one two\n", "can't be read as a transform"),
         ("{}", "can't be read as a transform"),
         ("", "4 rows of 4 numbers"),
+        ("[" * 100_000, "can't be read as a transform"),
         ("3", "4 rows of 4 numbers"),
         ('{"transform": null}', "4 rows of 4 numbers"),
         ("1 0 0 0\n0 1 0 0\n0 0 0 0\n0 0 0 1\n", "can't be inverted"),

@@ -1,0 +1,1 @@
+"""Damaged files for all that reads files of users."""
