@@ -65,6 +65,13 @@ class Request:
         title="Model",
         remembered=True,
     )
+    labels: str | None = option(
+        None,
+        kind=str,
+        help="Protocol of the labels, of those that the model knows; by default its finest.",
+        short="protocol of the labels, such as tissue4; default: the model's finest",
+        metavar="PROTOCOL",
+    )
     iterations: int | None = option(
         None,
         kind=int,

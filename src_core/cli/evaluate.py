@@ -57,7 +57,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--leave-out", type=listed, default=[], metavar="A,B", help="structures not in the means")
     add("--slices", action="store_true", help="coronal slices through the thalamus, +-10 mm")
     options = options_of(Request)
-    add_options(parser, [options["device"], options["threads"], options["seed"]])
+    add_options(parser, [options[name] for name in ("labels", "device", "threads", "seed")])
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -66,6 +66,8 @@ def _run(args: argparse.Namespace) -> None:
     from src_core.models.model import load_model
 
     models = [load_model(name) for name in args.models]
+    if args.labels is not None:
+        models = [model.in_protocol(args.labels) for model in models]
     known = {structure.name for model in models for structure in model.protocol.structures}
     if unknown := sorted(set(args.leave_out) - known):
         raise InputError(f"no structure is called {', '.join(unknown)}; napari-metaseg models NAME")

@@ -34,13 +34,14 @@ def _print_all() -> None:
 
 
 def _print_one(name: str) -> None:
+    from src_core.io.protocols import granularities
     from src_core.models.bundled import model_path
     from src_core.models.model_file import read_model_file
 
     file = read_model_file(model_path(name))
     shown = {key: value for key, value in file.fields.items() if key not in ("format", "protocol")}
     print_tree({**shown, "weights": file.card.size, "sha256": file.sha256})
-    print(f"protocol: {file.card.protocol.name}")
+    print(f"protocol: {', or merged '.join(granularities(file.card.protocol))}")
     print_table([[f"  {s.name}", f"{s.id}"] for s in file.card.protocol.structures])
 
 

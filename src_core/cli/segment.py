@@ -163,8 +163,15 @@ def _write(result: Segmentation, args: argparse.Namespace, output: Path) -> list
         )
         written.append(args.warp)
     if args.volumes:
+        others = [name for name in result.model.protocols if name != protocol.name]
+        label_maps = result.labels_in(*others) if others else {}
         export.write_volumes_csv(
-            result.labels, result.scan, args.volumes, protocol=protocol, overwrite=overwrite
+            result.labels,
+            result.scan,
+            args.volumes,
+            protocol=protocol,
+            others=[(result.model.in_protocol(n).protocol, m) for n, m in label_maps.items()],
+            overwrite=overwrite,
         )
         written.append(args.volumes)
     if args.save_mask:

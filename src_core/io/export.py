@@ -201,12 +201,13 @@ def write_volumes_csv(
     path: str | Path,
     *,
     protocol: Protocol | Sequence[Structure],
-    soft_volumes: Mapping[int, float] | None = None,
+    others: Sequence[tuple[Protocol, np.ndarray]] = (),
     overwrite: bool = False,
 ) -> None:
     """Write the volume of every structure as a CSV table.
 
-    Columns: ``index``, ``name``, ``n_voxels``, ``volume_mm3`` and, if given, ``soft_volume_mm3``.
+    Columns: ``index``, ``name``, ``n_voxels``, ``volume_mm3`` and, of several protocols,
+    ``protocol``.
 
     Parameters
     ----------
@@ -215,8 +216,8 @@ def write_volumes_csv(
         Gives the volume of a voxel.
     path : str or Path
     protocol : Protocol
-    soft_volumes : mapping, optional
-        Sum of probabilities times voxel volume, in mm3, by label id.
+    others : sequence of (Protocol, ndarray of int, shape (I, J, K))
+        Label maps of the same scan in other protocols.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -227,14 +228,15 @@ def write_volumes_csv(
     """
     header = ["index", "name", "n_voxels", "volume_mm3"]
     rows: list[list[Any]] = []
-    for structure in _structures(protocol):
-        n_voxels = np.count_nonzero(label_map == structure.id)
-        volume = f"{n_voxels * scan.voxel_volume:.3f}"
-        rows.append([structure.id, structure.name, n_voxels, volume])
-        if soft_volumes is not None:
-            rows[-1].append(f"{soft_volumes[structure.id]:.3f}")
-    if soft_volumes is not None:
-        header.append("soft_volume_mm3")
+    for one, labels in ((protocol, label_map), *others):
+        for structure in _structures(one):
+            n_voxels = np.count_nonzero(labels == structure.id)
+            volume = f"{n_voxels * scan.voxel_volume:.3f}"
+            rows.append([structure.id, structure.name, n_voxels, volume])
+            if others and isinstance(one, Protocol):
+                rows[-1].append(one.name)
+    if others:
+        header.append("protocol")
     with complete_files([Path(path)], overwrite, _source(scan)) as (table,):
         _save_text(_delimited([header, *rows], ","), table)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from reprlib import repr as shortened
 from typing import Any
@@ -37,6 +37,8 @@ class Structure:
     bids_mapping : int, optional
         Id of the standard class of the BIDS imaging derivatives that the structure belongs to
         (1 GM, 2 WM, 3 CSF, 8 cortical GM, 9 subcortical GM, 10 brain stem, 11 cerebellum).
+    group : str
+        What it is listed under, such as a lobe; may be empty. It does not tell structures apart.
 
     Raises
     ------
@@ -49,13 +51,16 @@ class Structure:
     color: Color
     abbreviation: str = ""
     bids_mapping: int | None = None
+    group: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         check_structure_id(self.id)
         if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
             raise InputError(f"structure {self.id} needs a name without line breaks or tabs")
-        if not isinstance(self.abbreviation, str) or not self.abbreviation.isprintable():
-            raise InputError(f"structure {self.id}: the abbreviation is not one line of text")
+        for what in ("abbreviation", "group"):
+            text = getattr(self, what)
+            if not isinstance(text, str) or not text.isprintable():
+                raise InputError(f"structure {self.id}: the {what} is not one line of text")
         if len(self.color) != 3 or not all(_is_int(value, 0, 255) for value in self.color):
             raise InputError(
                 f"structure {self.id}: colour {self.color!r} is not three values 0 to 255"
@@ -86,10 +91,10 @@ class Protocol:
             raise InputError("a protocol needs a name of one line")
         if not 1 <= len(self.structures) <= _MOST_STRUCTURES:
             raise InputError(f"protocol {self.name} needs 1 to {_MOST_STRUCTURES} structures")
-        for field in ("id", "name"):
-            values = [getattr(structure, field) for structure in self.structures]
+        for what in ("id", "name"):
+            values = [getattr(structure, what) for structure in self.structures]
             if len(set(values)) < len(values):
-                raise InputError(f"protocol {self.name} has two structures with the same {field}")
+                raise InputError(f"protocol {self.name} has two structures with the same {what}")
         largest = max(structure.id for structure in self.structures)
         if largest > _LARGEST_TRAINED:
             raise InputError(
@@ -151,6 +156,7 @@ class Protocol:
                     "color": list(structure.color),
                     "abbreviation": structure.abbreviation,
                     "bids_mapping": structure.bids_mapping,
+                    **({"group": structure.group} if structure.group else {}),
                 }
                 for structure in self.structures
             ],
@@ -171,7 +177,10 @@ class Protocol:
         structures = []
         for entry in fields["structures"]:
             entry = _fields(
-                entry, {"id", "name", "color"}, {"abbreviation", "bids_mapping"}, "structure"
+                entry,
+                {"id", "name", "color"},
+                {"abbreviation", "bids_mapping", "group"},
+                "structure",
             )
             if not isinstance(entry["color"], list):
                 raise InputError(

@@ -110,6 +110,31 @@ def classes_in(label_map: np.ndarray, wanted: Protocol) -> np.ndarray:
         raise
 
 
+def as_known(told: Protocol) -> Protocol:
+    """The same protocol of the package, which knows its groups, if it is one."""
+    known = PROTOCOLS.get(told.name)
+    return known if known == told else told
+
+
+def granularities(own: Protocol) -> dict[str, np.ndarray]:
+    """All protocols that labels of one can be told in, the finest, its own, first.
+
+    Parameters
+    ----------
+    own : Protocol
+
+    Returns
+    -------
+    dict of ndarray, shape (K + 1,)
+        Class there for each of its own classes, by the name of the protocol.
+    """
+    found = {own.name: np.arange(len(own.ids))}
+    if own == PROTOCOLS.get(own.name):
+        coarser = {name: merged for (fine, name), merged in MERGED.items() if fine == own.name}
+        found |= dict(sorted(coarser.items(), key=lambda one: one[1].max(), reverse=True))
+    return found
+
+
 PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     {
         name: read_protocol(_BUNDLED / f"{name}.tsv", name)

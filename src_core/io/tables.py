@@ -80,7 +80,7 @@ def read_structures(
     ----------
     path : str or Path
         TSV or CSV with the columns id (or index) and name and, if wanted, color (``#rrggbb``),
-        abbreviation and mapping (id of a standard class of BIDS).
+        abbreviation, mapping (id of a standard class of BIDS) and group.
     strict : bool
         As in `read_table`; otherwise the ids are in the column index, structures without a name
         are called by number, and colours may lack their ``#``.
@@ -138,6 +138,7 @@ def _structure(row: Mapping[str, str], label: int, color: Color, strict: bool) -
         color,
         _cell(row, "abbreviation"),
         _whole(mapping, f"structure {label}: the BIDS mapping") if mapping else None,
+        _cell(row, "group"),
     )
 
 

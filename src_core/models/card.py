@@ -11,6 +11,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from src_core.errors import InputError
 from src_core.fitting.settings import FitSettings
 from src_core.io.labels import Protocol
+from src_core.io.protocols import as_known
 from src_core.networks.settings import FAMILIES, Architecture
 from src_core.space.intensity import LEVELS, IntensityRule
 from src_core.space.slices import SliceRange
@@ -152,7 +153,7 @@ class Card:
             name=values["name"],
             description=values["description"],
             architecture=architecture_of(values["family"], values["architecture"]),
-            protocol=Protocol.from_json(values["protocol"]),
+            protocol=as_known(Protocol.from_json(values["protocol"])),
             rule=IntensityRule(_numbers(values["intensity_goals"])),
             fit=_settings(FitSettings, values["fit"], "fit"),
             training=values["training"],

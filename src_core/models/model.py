@@ -12,7 +12,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from src_core.errors import InputError
 from src_core.io.files import complete_files
+from src_core.io.protocols import granularities, protocol
 from src_core.models.bundled import model_path
 from src_core.models.model_file import check_weights, read_model_file
 from src_core.networks.settings import Architecture, SirenSettings, WarpedSettings
@@ -49,11 +51,14 @@ class Model:
         Shared weights by name, float32.
     sha256 : str
         Checksum of the file.
+    coarser : Protocol or None
+        That its classes are merged to; None: they are told as they are.
     """
 
     card: Card
     weights: dict[str, Tensor]
     sha256: str
+    coarser: Protocol | None = None
 
     @property
     def name(self) -> str:
@@ -62,8 +67,13 @@ class Model:
 
     @property
     def protocol(self) -> Protocol:
-        """What its classes are."""
-        return self.card.protocol
+        """What its labels are."""
+        return self.coarser or self.card.protocol
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """Names of all protocols that it can tell its labels in, the finest first."""
+        return tuple(granularities(self.card.protocol))
 
     @property
     def rule(self) -> IntensityRule:
@@ -89,7 +99,29 @@ class Model:
         """A new network at its start, on the CPU."""
         network = build_network(self.card.architecture)
         network.load_state_dict(self.weights, strict=False)
+        if self.coarser is not None:
+            network.head.merge(self.sums(self.coarser.name))
         return network
+
+    def sums(self, name: str) -> Tensor:
+        """What merges its own classes to those of one of `protocols`; see `merged_scores`."""
+        merged = torch.from_numpy(granularities(self.card.protocol)[name])
+        return torch.nn.functional.one_hot(merged.long()).float()
+
+    def in_protocol(self, name: str) -> Model:
+        """The same model with its labels told in another protocol.
+
+        Raises
+        ------
+        InputError
+            Its classes can't be merged to that.
+        """
+        if name not in self.protocols:
+            raise InputError(
+                f"{self.name} has no labels of {name!r}; it has {', '.join(self.protocols)}"
+            )
+        own = name == self.card.protocol.name
+        return dataclasses.replace(self, coarser=None if own else protocol(name))
 
     def template(self) -> TemplateImage:
         """The template that scans are aligned to.

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 
@@ -15,8 +16,10 @@ class Head(nn.Module):
     hidden : tuple of int
         Units of the hidden layers.
     classes : int
-        Scores given per point.
+        Scores given per point, unless they are merged.
     """
+
+    sums: Tensor | None
 
     def __init__(self, inputs: int, hidden: tuple[int, ...], classes: int):
         super().__init__()
@@ -24,8 +27,30 @@ class Head(nn.Module):
         for before, after in pairwise((inputs, *hidden)):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.01, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], classes))
+        self.register_buffer("sums", None, persistent=False)
+
+    def merge(self, sums: Tensor) -> None:
+        """Give the scores of coarser classes from now on; see `merged_scores`."""
+        self.sums = sums
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Class scores (N, classes) of the numbers read (N, inputs)."""
         scores: Tensor = self.layers(inputs)
-        return scores
+        return scores if self.sums is None else merged_scores(scores, self.sums)
+
+
+def merged_scores(scores: Tensor, sums: Tensor) -> Tensor:
+    """Scores of coarser classes, whose probabilities are the sums of those of the finer ones.
+
+    Parameters
+    ----------
+    scores : Tensor, shape (N, classes)
+    sums : Tensor, shape (classes, coarser classes)
+        1 where a class is part of a coarser one, else 0.
+
+    Returns
+    -------
+    Tensor, shape (N, coarser classes)
+    """
+    shares = (scores - scores.amax(1, keepdim=True)).exp_()
+    return torch.log(shares @ sums)

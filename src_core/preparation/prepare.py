@@ -131,7 +131,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
 
     with stage("load"):
         device = choose_device(request.device)
-        model = request.model if isinstance(request.model, Model) else load_model(request.model)
+        model = _model(request)
         scan = _scan(request)
         findings.take(check_scan(scan))
         given = None if request.transform is None else check_transform(request.transform)
@@ -215,6 +215,11 @@ def _reference(
     """The reference on the scan's grid, with the protocol's ids only; finer ones are merged."""
     truth = _on_grid(reference, scan, "reference")
     return None if truth is None else protocol.ids[classes_in(truth, protocol)]
+
+
+def _model(request: Request) -> Model:
+    model = request.model if isinstance(request.model, Model) else load_model(request.model)
+    return model if request.labels is None else model.in_protocol(request.labels)
 
 
 def _scan(request: Request) -> Scan:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from src_core.fitting import warp_products
-from src_core.fitting.decode import Quantity, decode
+from src_core.fitting.decode import Quantity, decode, decode_all
 from src_core.io import export
+from src_core.networks.head import merged_scores
 from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
@@ -103,6 +104,39 @@ class Segmentation:
         """
         with self.history.at(iteration):
             return self.protocol.to_ids(unmask(self._decode("classes"), self.mask))
+
+    def labels_in(self, *protocols: str) -> dict[str, np.ndarray]:
+        """Label maps of the same fit in protocols that the model knows.
+
+        Parameters
+        ----------
+        *protocols : str
+            Names; all that the model knows by default.
+
+        Returns
+        -------
+        dict of ndarray, shape (I, J, K)
+            Label ids by the name of the protocol.
+
+        Raises
+        ------
+        InputError
+            The model does not know one of them.
+        """
+        models = {name: self.model.in_protocol(name) for name in protocols or self.model.protocols}
+        finest = self.model.in_protocol(self.model.protocols[0]).network()
+        finest.load_state_dict(self.network.state_dict())
+        finest.to(self.points.indices.device)
+        all_sums = {name: self.model.sums(name).to(self.points.indices.device) for name in models}
+        reads = {
+            name: lambda values, sums=sums: merged_scores(values.logits, sums).argmax(1)
+            for name, sums in all_sums.items()
+        }
+        found = decode_all(finest, self.points, reads)
+        return {
+            name: models[name].protocol.to_ids(unmask(classes.astype(np.uint8), self.mask))
+            for name, classes in found.items()
+        }
 
     def reconstruction(self, iteration: int | None = None) -> np.ndarray:
         """The scan as the network knows it, in the scan's own intensities.

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 GOALS = tuple((i + 1) / len(LEVELS) for i in range(len(LEVELS)))
 
 
-def write_small_model(network: WarpedNetwork, iterations: int, path: Path) -> Path:
-    """Write a network for the protocol tissue4 that takes so many iterations of 256 points."""
+def write_small_model(
+    network: WarpedNetwork, iterations: int, path: Path, name: str = "tissue4"
+) -> Path:
+    """Write a network for a protocol that takes so many iterations of 256 points."""
     card = Card(
         name=path.stem,
         description="for tests",
         architecture=network.settings,
-        protocol=protocol("tissue4"),
+        protocol=protocol(name),
         rule=IntensityRule(GOALS),
         fit=FitSettings(iterations, points=256),
         training={},

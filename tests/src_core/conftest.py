@@ -92,17 +92,26 @@ def points(brain: Brain, rule: IntensityRule) -> BrainPoints:
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Model file of a small random network for the protocol tissue4: quick, and knows nothing."""
+    return _small_model("tissue4", tmp_path_factory.mktemp("models") / "tiny.safetensors")
+
+
+@pytest.fixture(scope="session")
+def structures_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for the protocol fs32, whose structures can be merged to tissues."""
+    return _small_model("fs32", tmp_path_factory.mktemp("models") / "structures.safetensors")
+
+
+def _small_model(name: str, path: Path) -> Path:
     torch.manual_seed(0)
     settings = WarpedSettings(
-        classes=len(protocol("tissue4").ids),
+        classes=len(protocol(name).ids),
         width=16,
         depth=2,
         hidden=(16,),
         spacings=(48.0,),
         warp_iterations=4,
     )
-    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
-    return write_small_model(WarpedNetwork(settings), 6, path)
+    return write_small_model(WarpedNetwork(settings), 6, path, name)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -264,3 +265,26 @@ def test_segment_names_the_command_that_installs_what_reads_dicom_files(
     monkeypatch.setitem(sys.modules, package, None)
     assert segment(study / "T1", tiny_model) == 2
     assert error_line(capsys).endswith('run pip install "napari-metaseg[dicom]"')
+
+
+def test_labels_and_volumes_in_other_protocols(
+    scan_file: Path, structures_model: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "volumes.csv"
+    labels = tmp_path / "labels.nii.gz"
+    words = ("--labels", "tissue4", "--volumes", table, "--output", labels)
+    assert segment(scan_file, structures_model, *words) == 0
+    assert set(np.unique(nib.load(labels).dataobj)) <= {0, 1, 2, 3, 4}
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    named = [row["protocol"] for row in rows]
+    assert named == ["tissue4"] * 4 + ["fs32"] * 32
+    counted = np.count_nonzero(np.asarray(nib.load(labels).dataobj) == 3)
+    assert int(rows[2]["n_voxels"]) == counted
+
+
+def test_labels_that_a_model_does_not_have(
+    scan_file: Path, structures_model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segment(scan_file, structures_model, "--labels", "nm134") == 2
+    assert "no labels of 'nm134'; it has fs32, tissue4" in capsys.readouterr().err

@@ -238,18 +238,26 @@ def test_displacement_field_is_an_itk_field(scan: Scan, tmp_path: Path) -> None:
 
 
 def test_volumes(scan: Scan, label_map: np.ndarray, tmp_path: Path) -> None:
-    soft = {structure.id: 10.0 * structure.id for structure in TISSUE4.structures}
-    export.write_volumes_csv(
-        label_map, scan, path := tmp_path / "v.csv", protocol=TISSUE4, soft_volumes=soft
-    )
+    export.write_volumes_csv(label_map, scan, path := tmp_path / "v.csv", protocol=TISSUE4)
     with path.open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["index", "name", "n_voxels", "volume_mm3", "soft_volume_mm3"]
+    assert list(rows[0]) == ["index", "name", "n_voxels", "volume_mm3"]
     n_cortex = np.count_nonzero(label_map == 1)
     assert rows[0]["name"] == "Cortex"
     assert int(rows[0]["n_voxels"]) == n_cortex
     assert float(rows[0]["volume_mm3"]) == pytest.approx(n_cortex * 0.8 * 0.9 * 2, abs=1e-3)
-    assert float(rows[3]["soft_volume_mm3"]) == 40
+
+
+def test_volumes_in_several_protocols(scan: Scan, label_map: np.ndarray, tmp_path: Path) -> None:
+    fs32 = protocol("fs32")
+    cortex = np.where(label_map == 1, 3, 0)
+    path = tmp_path / "v.csv"
+    export.write_volumes_csv(label_map, scan, path, protocol=TISSUE4, others=[(fs32, cortex)])
+    with path.open() as file:
+        rows = {(row["protocol"], row["index"]): row for row in csv.DictReader(file)}
+    assert len(rows) == 4 + 32
+    assert rows["fs32", "3"]["n_voxels"] == rows["tissue4", "1"]["n_voxels"] != "0"
+    assert rows["fs32", "42"]["n_voxels"] == "0"
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)

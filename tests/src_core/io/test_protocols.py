@@ -11,14 +11,19 @@ import pytest
 
 from src_core.errors import InputError
 from src_core.io.export import companion, write_labels
-from src_core.io.protocols import PROTOCOLS, classes_in, protocol, read_protocol
+from src_core.io.labels import Protocol
+from src_core.io.protocols import (
+    PROTOCOLS,
+    classes_in,
+    granularities,
+    protocol,
+    read_protocol,
+)
 from src_core.models.bundled import bundled_models
 from src_core.models.model import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from src_core.io.labels import Protocol
 
 
 def test_each_protocol_has_its_structures() -> None:
@@ -132,3 +137,23 @@ def test_a_table_of_structures_that_cannot_be_used_is_refused(
     with pytest.raises(InputError, match=re.escape(said)) as refusal:
         read_protocol(table, "own")
     assert str(table) in str(refusal.value)
+
+
+def test_what_labels_can_be_told_in_comes_finest_first() -> None:
+    assert list(granularities(protocol("nm134"))) == ["nm134", "fs32", "tissue4"]
+    assert list(granularities(protocol("fs32"))) == ["fs32", "tissue4"]
+    assert list(granularities(protocol("tissue4"))) == ["tissue4"]
+    merged = granularities(protocol("fs32"))["tissue4"]
+    assert merged[protocol("fs32").ids.tolist().index(17)] == 2  # hippocampus: subcortical grey
+
+
+def test_a_protocol_that_only_has_the_name_is_not_merged() -> None:
+    own = Protocol("fs32", protocol("fs32").structures[:5])
+    assert list(granularities(own)) == ["fs32"]
+
+
+def test_structures_have_groups() -> None:
+    groups = {s.name: s.group for name in ("fs32", "nm134") for s in protocol(name).structures}
+    assert groups["Left-Hippocampus"] == "deep grey matter"
+    assert groups["Right-Superior-Frontal-Gyrus"] == "frontal"
+    assert all(groups.values())

@@ -8,6 +8,8 @@ import pytest
 from nibabel.affines import apply_affine
 
 from src_core.errors import InputError
+from src_core.io.protocols import classes_in, granularities, protocol
+from src_core.segment import segment
 
 
 def test_past_iterations_can_be_looked_at(brain, result) -> None:
@@ -55,3 +57,30 @@ def test_saving_writes_the_label_map_and_its_companions_once(result, tmp_path) -
     with pytest.raises(InputError, match="replaced"):
         result.save(path)
     result.save(path, overwrite=True)
+
+
+def test_one_fit_gives_labels_in_coarser_protocols(brain, structures_model) -> None:
+    own = segment(brain.scan, model=structures_model, align=False)
+    merged = segment(brain.scan, model=structures_model, align=False, labels="tissue4")
+    assert own.protocol.name == own.report["protocol"] == "fs32"
+    assert merged.protocol.name == merged.report["protocol"] == "tissue4"
+    assert set(merged.report["volumes"]) == {s.name for s in protocol("tissue4").structures}
+
+    probabilities = own.probabilities()
+    classes = granularities(protocol("fs32"))["tissue4"]
+    sums = np.stack([probabilities[..., classes == c].sum(-1) for c in range(5)], -1)
+    np.testing.assert_array_equal(merged.labels, sums.argmax(-1))
+    np.testing.assert_allclose(merged.probabilities(), sums, atol=1e-5)
+    # not the same as merging the labels
+    assert not np.array_equal(merged.labels, classes_in(own.labels, protocol("tissue4")))
+
+    for result in (own, merged):
+        everything = result.labels_in()
+        assert list(everything) == ["fs32", "tissue4"]
+        np.testing.assert_array_equal(everything["fs32"], own.labels)
+        np.testing.assert_array_equal(everything["tissue4"], merged.labels)
+
+
+def test_a_protocol_that_the_model_does_not_know_is_refused(brain, structures_model) -> None:
+    with pytest.raises(InputError, match=r"no labels of 'nm134'; it has fs32, tissue4"):
+        segment(brain.scan, model=structures_model, labels="nm134")
