@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from src_core.errors import InputError
 
@@ -303,6 +302,8 @@ def _surface_distances(
     across = tuple(axis for axis in range(a.ndim) if axis not in axes)
     points_a, areas_a = _surface(a.squeeze(across), affine[:3, axes])
     points_b, areas_b = _surface(b.squeeze(across), affine[:3, axes])
+    from scipy.spatial import cKDTree  # takes 0.1 s, and few need it
+
     from_a, _ = cKDTree(points_b).query(points_a)
     from_b, _ = cKDTree(points_a).query(points_b)
     total = from_a @ areas_a + from_b @ areas_b
