@@ -1,9 +1,12 @@
 """Time and memory of a whole segmentation, beside the paper's plain recipe.
 
 Run ``python -m benchmarks.segment [SCAN]``; without a scan, the MNI152 sample (1 mm) is used. Each
-segmentation runs in a fresh process, which tells its own peak memory. The plain recipe (sine
-network of 5 x 256, full batch over every voxel of the volume, 100 steps) would take hours: one step
-on a part of the voxels is measured before each segmentation and extrapolated.
+segmentation runs in a fresh process, which tells its own peak memory. With ``--against FOLDER``, a
+checkout of another commit segments the same scan in turn with this one. The machine's rate of
+single-precision matrix products (sgemm) is measured before each segmentation.
+
+The plain recipe (sine network of 5 x 256, full batch over every voxel of the volume, 100 steps)
+would take hours: one step on a part of the voxels is measured in each round and extrapolated.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import write_sample
-from benchmarks.fit_step import PLAIN_POINTS, PlainFit
+from benchmarks.fit_step import MATRIX, PLAIN_POINTS, PlainFit
 from src_core.io.scan import Scan, read_scan
 from src_core.models.bundled import DEFAULT_MODEL
 from src_core.segment import segment
@@ -48,13 +51,29 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def measure(path: Path, model: str, threads: int) -> dict[str, Any]:
-    """`measure_here` in a fresh process."""
-    words = [str(path), "--child", "--model", model, "--threads", str(threads)]
+def measure(path: Path, model: str, threads: int, checkout: Path) -> dict[str, Any]:
+    """`measure_here` of a checkout in a fresh process, and the seconds of the whole process."""
+    words = [str(path.resolve()), "--child", "--model", model, "--threads", str(threads)]
     command = [sys.executable, "-m", "benchmarks.segment", *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    started = time.perf_counter()
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, text=True, check=True, cwd=checkout, env=environment
+    )
+    seconds = time.perf_counter() - started
     measured: dict[str, Any] = json.loads(done.stdout)
-    return measured
+    return {**measured, "process": seconds}
+
+
+def product_rate() -> float:
+    """Rate of single-precision matrix products, GFLOP/s: the best of some."""
+    matrix = torch.rand(MATRIX, MATRIX)
+    seconds = []
+    for _ in range(20):
+        started = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - started)
+    return 2e-9 * MATRIX**3 / min(seconds)
 
 
 def plain_seconds(scan: Scan, plain: PlainFit) -> float:
@@ -72,6 +91,7 @@ def main() -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--against", type=Path, help="checkout of another commit")
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.child:
@@ -79,40 +99,64 @@ def main() -> None:
         return
 
     torch.set_num_threads(args.threads)
+    checkouts = {"this": Path(__file__).parents[1]}
+    if args.against:
+        checkouts["other"] = args.against.resolve()
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in checkouts}
     with TemporaryDirectory() as folder:
         path = args.scan or write_sample(Path(folder))
         scan = read_scan(path)
         plain = PlainFit(PLAIN_POINTS)
         plain.step()
-        rounds, recipe = [], []
         for _ in range(args.rounds):
-            recipe.append(plain_seconds(scan, plain))
-            rounds.append(measure(path, args.model, args.threads))
-    _print_table(scan, args, rounds, recipe)
+            recipe = plain_seconds(scan, plain)
+            for name, checkout in checkouts.items():
+                rate = product_rate()
+                measured = measure(path, args.model, args.threads, checkout)
+                rounds[name].append({**measured, "rate": rate, "recipe": recipe})
+    _print_table(scan, args, {name: _rows(measured) for name, measured in rounds.items()})
+
+
+def _rows(rounds: list[dict[str, Any]]) -> dict[str, list[float]]:
+    """What was measured of a checkout in each round, by its name in the table."""
+    seconds = [one["report"]["seconds"] for one in rounds]
+    totals = [sum(of_round[stage] for stage in STAGES) for of_round in seconds]
+    recipe = [one["recipe"] for one in rounds]
+    return {
+        **{f"{stage}, s": [of_round[stage] for of_round in seconds] for stage in STAGES},
+        "whole segmentation, s": totals,
+        "with start and end of the program, s": [one["process"] for one in rounds],
+        "matrix product, GFLOP/s": [one["rate"] for one in rounds],
+        "operations of that rate in that time, TFLOP": [
+            one["process"] * one["rate"] / 1000 for one in rounds
+        ],
+        "plain recipe (extrapolated), s": recipe,
+        "plain recipe / whole segmentation": [
+            plain / own for plain, own in zip(recipe, totals, strict=True)
+        ],
+        "iterations": [one["report"]["iterations"] for one in rounds],
+        "peak memory, MB": [one["peak"] for one in rounds],
+    }
 
 
 def _print_table(
-    scan: Scan, args: argparse.Namespace, rounds: list[dict[str, Any]], recipe: list[float]
+    scan: Scan, args: argparse.Namespace, rows: dict[str, dict[str, list[float]]]
 ) -> None:
-    reports = [r["report"] for r in rounds]
     size, voxel = scan.shape, scan.voxel_size.round(3).tolist()
-    print(f"{size} voxels of {voxel} mm, {args.model}, {reports[0]['iterations']} iterations;")
+    print(f"{size} voxels of {voxel} mm, {args.model};")
     print(f"{args.threads} threads, {args.rounds} rounds, torch {torch.__version__}\n")
-    rows: dict[str, list[float]] = {
-        f"{stage}, s": [report["seconds"][stage] for report in reports] for stage in STAGES
-    }
-    totals = [sum(values) for values in zip(*rows.values(), strict=True)]
-    rows["whole segmentation, s"] = totals
-    rows["plain recipe (extrapolated), s"] = recipe
-    rows["plain recipe / whole segmentation"] = [
-        plain / own for plain, own in zip(recipe, totals, strict=True)
-    ]
-    rows["peak memory, MB"] = [r["peak"] for r in rounds]
-    print("| | min | median |")
-    print("|---|---:|---:|")
-    for name, values in rows.items():
-        digits = 1 if max(values) < 100 else 0
-        print(f"| {name} | {min(values):.{digits}f} | {median(values):.{digits}f} |")
+    compared = len(rows) > 1
+    heads = [f"{name}, {which}" for name in rows for which in ("min", "median")]
+    print(f"| | {' | '.join(heads)} |" + (" this / other |" if compared else ""))
+    print("|---" + "|---:" * (len(heads) + compared) + "|")
+    for quantity in rows["this"]:
+        columns = [own[quantity] for own in rows.values()]
+        digits = 1 if max(map(max, columns)) < 100 else 0
+        cells = [f"{pick(column):.{digits}f}" for column in columns for pick in (min, median)]
+        if compared:
+            this, other = columns
+            cells.append(f"{median(a / b for a, b in zip(this, other, strict=True)):.2f}")
+        print(f"| {quantity} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
