@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from src_core.fitting import warp_products
+from src_core.fitting.cascade import decode_classes
 from src_core.fitting.decode import Quantity, decode, decode_all
 from src_core.io import export
 from src_core.networks.head import merged_scores
@@ -103,7 +104,8 @@ class Segmentation:
             The iteration is not stored.
         """
         with self.history.at(iteration):
-            return self.protocol.to_ids(unmask(self._decode("classes"), self.mask))
+            classes = decode_classes(self.network, self.points)
+        return self.protocol.to_ids(unmask(classes, self.mask))
 
     def labels_in(self, *protocols: str) -> dict[str, np.ndarray]:
         """Label maps of the same fit in protocols that the model knows.

@@ -1,0 +1,172 @@
+"""The class of every brain voxel, from small students where they are sure, else from the network.
+
+Most voxels lie amid a structure and need no large head. So the network is asked about a sample of
+each part of the brain, and a small student learns its answers (distillation: Hinton, Vinyals and
+Dean 2015). The student then answers for the rest of its part where it is sure, and the network
+where it is not (a cascade: Viola and Jones 2001). Voxels of the sample that no student learned
+from tell whether the sure ones may be trusted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from src_core.fitting.adam import Adam
+from src_core.fitting.decode import PointValues, decode
+from src_core.fitting.workers import Workers
+from src_core.networks.fourier import fourier_code
+from src_core.networks.sine import CHUNK
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from src_core.networks.base import CoordinateNetwork
+    from src_core.space.points import BrainPoints, Points
+
+PART = 300_000
+"""Voxels that share a student, at least; where there are fewer, the network is asked about all."""
+SURE = 0.98
+"""How probable a student must hold its answer to be trusted: with less, small structures lose."""
+DISAGREEMENT = 2e-4
+"""Share of the trusted answers that may differ from the network's; else more sureness is asked."""
+
+_LEARNT, _HELD_OUT = 24_000, 6_000
+"""Voxels of a part that its student learns from, and others that it is checked on."""
+_WAVELENGTHS = (256.0, 128.0, 64.0, 32.0, 16.0)
+_HIDDEN = 64
+_EPOCHS = 6
+_BATCH = 256
+_RATE = 0.02
+
+
+class Student:
+    """A network of one small hidden layer that reads where a voxel lies and what is seen there.
+
+    Parameters
+    ----------
+    inputs : Tensor, shape (N, C)
+        As from `student_inputs`.
+    targets : Tensor, shape (N, classes)
+        Probabilities that it learns, in an order drawn by the generator.
+    generator : torch.Generator
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, generator: torch.Generator):
+        count, columns = inputs.shape
+        mean, spread = inputs.mean(0), inputs.std(0)
+        mean[-1] = 0  # The last column is the constant, which carries the biases.
+        spread[spread == 0] = 1
+        normalised = (inputs - mean) / spread
+        first = torch.randn(columns, _HIDDEN, generator=generator) / columns**0.5
+        second = torch.zeros(_HIDDEN, targets.shape[1])
+        adam = Adam([first, second])
+        batches = count // _BATCH
+        for epoch in range(_EPOCHS):
+            order = torch.randperm(count, generator=generator)[: batches * _BATCH]
+            for number, which in enumerate(order.view(batches, _BATCH)):
+                read = normalised[which]
+                hidden = (read @ first).relu_()
+                errors = (hidden @ second).softmax(1).sub_(targets[which]).div_(_BATCH)
+                first.grad = read.T @ (errors @ second.T).mul_(hidden > 0)
+                second.grad = hidden.T @ errors
+                done = (epoch + number / batches) / _EPOCHS
+                adam.step(_RATE * (1 - done))
+        self._first = first / spread[:, None]
+        self._first[-1] -= mean @ self._first
+        self._second = second
+
+    def __call__(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Classes (N,), uint8, and the logarithms of their probabilities (N,)."""
+        scores = (inputs @ self._first).relu_() @ self._second
+        best, classes = scores.max(1)
+        return classes.to(torch.uint8), best - scores.logsumexp(1)
+
+
+class _Answers(NamedTuple):
+    """What is known of a part without asking the network about all of it.
+
+    Attributes
+    ----------
+    classes : Tensor, shape (N,), uint8
+        The network's where it was asked, else the student's.
+    sureness : Tensor, shape (N,)
+        Logarithms of the probabilities of the classes; 0 where the network was asked.
+    checked : Tensor, shape (M,)
+        Sureness of the student at voxels that it did not learn from.
+    right : Tensor of bool, shape (M,)
+        Whether it gave these the network's class.
+    """
+
+    classes: Tensor
+    sureness: Tensor
+    checked: Tensor
+    right: Tensor
+
+
+def decode_classes(network: CoordinateNetwork, points: BrainPoints) -> np.ndarray:
+    """The class of every brain voxel, sooner than by asking the network about each.
+
+    Up to about `DISAGREEMENT` of them may differ from what ``decode(network, points, "classes")``
+    gives. The same network and points always give the same classes.
+
+    Parameters
+    ----------
+    network : CoordinateNetwork
+    points : BrainPoints
+        On the network's device.
+
+    Returns
+    -------
+    ndarray, shape (N,), uint8
+    """
+    device, parts = points.indices.device, len(points) // PART
+    if device.type != "cpu" or parts == 0:
+        return decode(network, points, "classes")
+    numbers = torch.arange(len(points)).tensor_split(parts)
+    answers = list(Workers(device).map(lambda part: _ask_student(network, points, part), numbers))
+    classes, sureness = (torch.cat([part[i] for part in answers]) for i in (0, 1))
+    limit = _least_sureness(
+        torch.cat([part.checked for part in answers]), torch.cat([part.right for part in answers])
+    )
+    unsure = (~(sureness > limit)).nonzero()[:, 0]
+    found: np.ndarray = classes.numpy()
+    found[unsure.numpy()] = decode(network, points, "classes", unsure)
+    return found
+
+
+@torch.no_grad()
+def _ask_student(network: CoordinateNetwork, points: BrainPoints, numbers: Tensor) -> _Answers:
+    """Teach a student some of the voxels with the given numbers, and ask it about all of them."""
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randperm(len(numbers), generator=generator)[: _LEARNT + _HELD_OUT]
+    taken = [points.take(numbers[piece]) for piece in sample.split(CHUNK)]
+    probabilities = torch.cat([PointValues(network, piece).probabilities for piece in taken])
+    inputs = torch.cat([student_inputs(piece) for piece in taken])
+    student = Student(inputs[:_LEARNT], probabilities[:_LEARNT], generator)
+    answers = [student(student_inputs(points.take(piece))) for piece in numbers.split(CHUNK)]
+    classes, sureness = (torch.cat(column) for column in zip(*answers, strict=True))
+    asked = probabilities.argmax(1).to(torch.uint8)
+    held_out = sample[_LEARNT:]
+    checked, right = sureness[held_out], classes[held_out] == asked[_LEARNT:]
+    classes[sample], sureness[sample] = asked, 0.0
+    return _Answers(classes, sureness, checked, right)
+
+
+def student_inputs(points: Points) -> Tensor:
+    """What a student reads at points: codes of the positions, what is seen, and a constant."""
+    code = fourier_code(points.positions, _WAVELENGTHS)
+    return torch.cat([code, points.seen, torch.ones(len(points), 1)], 1)
+
+
+def _least_sureness(sureness: Tensor, right: Tensor) -> Tensor:
+    """Sureness, not below `SURE`, above which at most `DISAGREEMENT` of the answers are wrong."""
+    falling, order = sureness.sort(descending=True)
+    wrong = (~right[order]).cumsum(0)
+    allowed = DISAGREEMENT * torch.arange(1, len(order) + 1)
+    few = (wrong <= allowed).nonzero()[:, 0]
+    count = 0 if len(few) == 0 else int(few[-1]) + 1
+    least = falling.new_tensor(SURE).log()
+    return falling[count].maximum(least) if count < len(falling) else least
