@@ -34,7 +34,7 @@ def explain(error: Exception, spell: Callable[[str], str] = "".format) -> str:
     spell : callable
         What the option that helps is called where the user is; empty: it is not named.
     """
-    if _out_of_memory(error):
+    if is_out_of_memory(error):
         error = InputError(
             "out of memory: close other programs, give a smaller scan (crop the background away),"
             " or compute on the CPU",
@@ -48,7 +48,8 @@ def explain(error: Exception, spell: Callable[[str], str] = "".format) -> str:
     return f"{kind}: {text}" if text else kind
 
 
-def _out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the memory of the machine or of a graphics card was not enough."""
     # torch says so with a RuntimeError of its own, whose type differs between its versions; its CPU
     # allocator and the C++ runtime with nothing but the text.
     text = str(error).lower()

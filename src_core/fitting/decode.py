@@ -10,7 +10,6 @@ from torch import Tensor
 
 from src_core.fitting.workers import Workers
 from src_core.networks.base import CoordinateNetwork
-from src_core.networks.sine import CHUNK
 from src_core.networks.warp import local_volume
 from src_core.space.points import BrainPoints, Points
 
@@ -147,8 +146,9 @@ def decode_all(
     dict
         An array per quantity, shape (N,) or (N, columns).
     """
-    numbers = torch.arange(len(points)) if which is None else which
-    workers = workers or Workers(points.indices.device)
+    device = points.indices.device
+    numbers = torch.arange(len(points), device=device) if which is None else which
+    workers = workers or Workers(device)
 
     @torch.no_grad()  # holds for one thread only
     def read(piece: Tensor) -> dict[Key, Tensor]:
@@ -161,13 +161,17 @@ def decode_all(
         key: torch.empty(len(numbers), *values.shape[1:], dtype=values.dtype)
         for key, values in read(numbers[:1]).items()
     }
-    # As many pieces as keep all workers busy to the end.
-    rounds = math.ceil(len(numbers) / (CHUNK * workers.count))
-    size = math.ceil(len(numbers) / max(1, rounds * workers.count))
 
-    def fill(start: int) -> None:
-        for key, values in read(numbers[start : start + size]).items():
-            found[key][start : start + size] = values
+    def fill_all(most: int) -> None:
+        # As many pieces as keep all workers busy to the end.
+        rounds = math.ceil(len(numbers) / (most * workers.count))
+        size = math.ceil(len(numbers) / max(1, rounds * workers.count))
 
-    list(workers.map(fill, range(0, len(numbers), max(1, size))))
+        def fill(start: int) -> None:
+            for key, values in read(numbers[start : start + size]).items():
+                found[key][start : start + size] = values
+
+        list(workers.map(fill, range(0, len(numbers), max(1, size))))
+
+    workers.in_pieces(fill_all)
     return {key: values.numpy() for key, values in found.items()}

@@ -122,11 +122,14 @@ class Fit(Iterator[Step]):
             squared_error = len(piece) / len(batch) * error.squared_error
             return [loss.detach(), squared_error, *torch.autograd.grad(loss, moving)]
 
-        # Summed in the order of the pieces, so that the number of threads changes nothing.
-        first, *others = self._workers.map(descend, batch.split(CHUNK))
-        for part in others:
-            torch._foreach_add_(first, part)
-        loss, squared_error, *gradients = first
+        def descend_in_pieces(size: int) -> list[torch.Tensor]:
+            # Summed in the order of the pieces, so that the number of threads changes nothing.
+            first, *others = self._workers.map(descend, batch.split(size))
+            for part in others:
+                torch._foreach_add_(first, part)
+            return first
+
+        loss, squared_error, *gradients = self._workers.in_pieces(descend_in_pieces)
         for parameter, gradient in zip(moving, gradients, strict=True):
             parameter.grad = gradient
         penalty = self.network.penalty()

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
+from src_core.errors import InputError, is_out_of_memory
+from src_core.networks.sine import CHUNK
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+LARGE_PIECE = 65536
+"""Points per call on a graphics card: enough to keep it busy."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -35,6 +41,8 @@ class Workers:
     """
 
     def __init__(self, device: torch.device):
+        self._device = device
+        self._piece = CHUNK if device.type == "cpu" else LARGE_PIECE
         self.count = count = torch.get_num_threads() if device.type == "cpu" else 1
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
@@ -47,6 +55,39 @@ class Workers:
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
         """Results of a function, in the order of the items; errors are raised as they come."""
         return map(function, items) if self._pool is None else self._pool.map(function, items)
+
+    def in_pieces(self, work: Callable[[int], Result]) -> Result:
+        """Do some work in pieces as large as suits the device.
+
+        Where they do not fit into the memory of a graphics card the work is done once more in small
+        ones, and so is all that follows.
+
+        Parameters
+        ----------
+        work : callable
+            Takes the most points of a piece; done twice it must be as if done once.
+
+        Raises
+        ------
+        InputError
+            Small pieces do not fit into the memory of a graphics card either.
+        """
+        try:
+            return work(self._piece)
+        except RuntimeError as error:
+            if self._device.type == "cpu" or not is_out_of_memory(error):
+                raise
+            if self._piece == CHUNK:
+                raise InputError(
+                    "the memory of the graphics card is full: close other programs that use it,"
+                    " give a smaller scan (crop the background away), or compute on the CPU",
+                    option="device cpu",
+                ) from error
+        # Outside of the except clause, so that nothing of the first attempt is kept.
+        self._piece = CHUNK
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return self.in_pieces(work)
 
 
 def _use_one_core() -> None:

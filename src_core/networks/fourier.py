@@ -26,6 +26,7 @@ def fourier_code(positions: Tensor, wavelengths: Sequence[float]) -> Tensor:
     Tancik et al., Fourier Features Let Networks Learn High Frequency Functions in Low
     Dimensional Domains, NeurIPS 2020.
     """
-    turns = positions[:, :, None] * (2 * math.pi / positions.new_tensor(wavelengths))
-    turns = turns.flatten(1)
+    # Numbers of Python go along with a call; a tensor of them would be sent to a graphics card.
+    waves = [positions * (2 * math.pi / wavelength) for wavelength in wavelengths]
+    turns = torch.stack(waves, 2).flatten(1) if waves else positions[:, :0]
     return torch.cat([turns.sin(), turns.cos()], 1)
