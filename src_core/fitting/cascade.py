@@ -9,7 +9,7 @@ from tell whether the sure ones may be trusted.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -59,7 +59,6 @@ class Student:
         mean, spread = inputs.mean(0), inputs.std(0)
         mean[-1] = 0  # The last column is the constant, which carries the biases.
         spread[spread == 0] = 1
-        normalised = (inputs - mean) / spread
         first = torch.randn(columns, _HIDDEN, generator=generator) / columns**0.5
         second = torch.zeros(_HIDDEN, targets.shape[1])
         adam = Adam([first, second])
@@ -67,7 +66,7 @@ class Student:
         for epoch in range(_EPOCHS):
             order = torch.randperm(count, generator=generator)[: batches * _BATCH]
             for number, which in enumerate(order.view(batches, _BATCH)):
-                read = normalised[which]
+                read = (inputs[which] - mean) / spread
                 hidden = (read @ first).relu_()
                 errors = (hidden @ second).softmax(1).sub_(targets[which]).div_(_BATCH)
                 first.grad = read.T @ (errors @ second.T).mul_(hidden > 0)
@@ -83,27 +82,6 @@ class Student:
         scores = (inputs @ self._first).relu_() @ self._second
         best, classes = scores.max(1)
         return classes.to(torch.uint8), best - scores.logsumexp(1)
-
-
-class _Answers(NamedTuple):
-    """What is known of a part without asking the network about all of it.
-
-    Attributes
-    ----------
-    classes : Tensor, shape (N,), uint8
-        The network's where it was asked, else the student's.
-    sureness : Tensor, shape (N,)
-        Logarithms of the probabilities of the classes; 0 where the network was asked.
-    checked : Tensor, shape (M,)
-        Sureness of the student at voxels that it did not learn from.
-    right : Tensor of bool, shape (M,)
-        Whether it gave these the network's class.
-    """
-
-    classes: Tensor
-    sureness: Tensor
-    checked: Tensor
-    right: Tensor
 
 
 def decode_classes(network: CoordinateNetwork, points: BrainPoints) -> np.ndarray:
@@ -125,34 +103,49 @@ def decode_classes(network: CoordinateNetwork, points: BrainPoints) -> np.ndarra
     device, parts = points.indices.device, len(points) // PART
     if device.type != "cpu" or parts == 0:
         return decode(network, points, "classes")
-    numbers = torch.arange(len(points)).tensor_split(parts)
-    answers = list(Workers(device).map(lambda part: _ask_student(network, points, part), numbers))
-    classes, sureness = (torch.cat([part[i] for part in answers]) for i in (0, 1))
-    limit = _least_sureness(
-        torch.cat([part.checked for part in answers]), torch.cat([part.right for part in answers])
+    numbers = torch.arange(len(points))
+    # Filled in place: kept pieces between short-lived ones would fragment the memory.
+    classes, sureness = torch.empty(len(points), dtype=torch.uint8), torch.empty(len(points))
+    split = zip(
+        *(values.tensor_split(parts) for values in (numbers, classes, sureness)), strict=True
     )
-    unsure = (~(sureness > limit)).nonzero()[:, 0]
+    checks = Workers(device).map(lambda part: _fill(network, points, *part), split)
+    checked, right = (torch.cat(column) for column in zip(*checks, strict=True))
+    unsure = numbers[~(sureness > _least_sureness(checked, right))]
     found: np.ndarray = classes.numpy()
     found[unsure.numpy()] = decode(network, points, "classes", unsure)
     return found
 
 
 @torch.no_grad()
-def _ask_student(network: CoordinateNetwork, points: BrainPoints, numbers: Tensor) -> _Answers:
-    """Teach a student some of the voxels with the given numbers, and ask it about all of them."""
+def _fill(
+    network: CoordinateNetwork,
+    points: BrainPoints,
+    numbers: Tensor,
+    classes: Tensor,
+    sureness: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Teach a student some of the voxels with the given numbers, and ask it about the others.
+
+    Fills in the classes, and the logarithms of their probabilities: 0 where the network was asked.
+    Returns how sure the student was of voxels that it had not learned, and whether rightly so.
+    """
     generator = torch.Generator().manual_seed(0)
     sample = torch.randperm(len(numbers), generator=generator)[: _LEARNT + _HELD_OUT]
-    taken = [points.take(numbers[piece]) for piece in sample.split(CHUNK)]
-    probabilities = torch.cat([PointValues(network, piece).probabilities for piece in taken])
-    inputs = torch.cat([student_inputs(piece) for piece in taken])
+    lessons = []
+    for piece in sample.split(CHUNK):
+        taken = points.take(numbers[piece])
+        lessons.append((student_inputs(taken), PointValues(network, taken).probabilities))
+    inputs, probabilities = (torch.cat(column) for column in zip(*lessons, strict=True))
+    del lessons
     student = Student(inputs[:_LEARNT], probabilities[:_LEARNT], generator)
-    answers = [student(student_inputs(points.take(piece))) for piece in numbers.split(CHUNK)]
-    classes, sureness = (torch.cat(column) for column in zip(*answers, strict=True))
-    asked = probabilities.argmax(1).to(torch.uint8)
-    held_out = sample[_LEARNT:]
-    checked, right = sureness[held_out], classes[held_out] == asked[_LEARNT:]
-    classes[sample], sureness[sample] = asked, 0.0
-    return _Answers(classes, sureness, checked, right)
+    for start in range(0, len(numbers), CHUNK):
+        piece = slice(start, start + CHUNK)
+        classes[piece], sureness[piece] = student(student_inputs(points.take(numbers[piece])))
+    held_out, told = sample[_LEARNT:], probabilities.argmax(1).to(torch.uint8)
+    checked, right = sureness[held_out], classes[held_out] == told[_LEARNT:]
+    classes[sample], sureness[sample] = told, 0.0
+    return checked, right
 
 
 def student_inputs(points: Points) -> Tensor:
