@@ -202,4 +202,4 @@ class Window:
     def _on_loaded(self) -> None:
         from napari_metaseg.demo import is_sharp
 
-        self._loaded = (self.job.shown, is_sharp(self.viewer, self.panel))
+        self._loaded = (self.job.shown, is_sharp(self.panel))

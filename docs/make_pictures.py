@@ -58,7 +58,7 @@ def main() -> None:
 
     def show(iteration: int) -> None:
         job.show(iteration)
-        wait("sharp picture", lambda: job.shown == iteration and is_sharp(viewer, panel))
+        wait("sharp picture", lambda: job.shown == iteration and is_sharp(panel))
         rest(0.3)  # the layers are drawn a little later
 
     wait("device", lambda: bool(job.device))
@@ -85,7 +85,7 @@ def main() -> None:
     before = len(viewer.layers)
     (entropy,) = (offered for offered in MAPS if offered.title == "Entropy")
     panel.maps.map_requested.emit(entropy, None)
-    wait("map", lambda: len(viewer.layers) > before and is_sharp(viewer, panel))
+    wait("map", lambda: len(viewer.layers) > before and is_sharp(panel))
     save("6_entropy")
     close(viewer, panel)
 

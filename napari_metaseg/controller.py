@@ -21,14 +21,13 @@ from napari_metaseg.layers.named_labels import NamedLabels
 from napari_metaseg.layers.positions import (
     central_voxel,
     position_of,
-    region_on_screen,
     voxel_at,
 )
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, labels_layer
+from napari_metaseg.layers.views import Views
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.readout import LABELS
-from napari_metaseg.run.region import COARSE, Region
 from napari_metaseg.run.request import Request
 from src_core.errors import InputError
 from src_core.io.labels import Structure
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from napari_metaseg.layers.maps import Map, OfferedMap
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.session import Session
-    from src_core.io.scan import Scan
     from src_core.results.segmentation import Segmentation
 
 POLL_MS = 20
@@ -67,6 +65,8 @@ class Controller:
     Attributes
     ----------
     job : Job
+    views : Views
+        The viewer, and its other planes.
     brain_found : Signal
         With the scan's layer and a new layer of its brain.
     """
@@ -75,6 +75,7 @@ class Controller:
 
     def __init__(self, viewer: ViewerModel):
         self.job = Job()
+        self.views = Views(viewer)
         self._viewer: ViewerModel | None = viewer
         self._live: LiveLayers | None = None
         self._scan_layer: Image | None = None
@@ -137,14 +138,9 @@ class Controller:
                 **choices,
                 history_bytes=load_preferences().history_mb * 2**20,
             ),
-            self._looked_at(scan, orientation),
+            *self.views.regions(scan_layer, orientation, scan.shape),
         )
         return True
-
-    def _looked_at(self, scan: Scan, orientation: Orientation) -> Region:
-        if self._viewer is None:
-            return COARSE
-        return region_on_screen(self._viewer.dims, orientation, scan.shape)
 
     def keep(self) -> None:
         """Add the iteration on the screen as an ordinary layer of labels, to be painted on."""
@@ -250,16 +246,25 @@ class Controller:
             labels.selected_label = label
         labels.show_selected_label = label is not None
 
+    def show_planes(self, shown: bool) -> None:
+        """Show the two other planes beside the viewer's, or that one only."""
+        if shown:
+            self.views.open_others()
+        else:
+            self.views.close_others()
+        if self._live is not None:
+            self._live.look()
+
     def cursor_state(self) -> tuple[object, ...]:
         """Equal as long as `describe_cursor` would say the same."""
-        table, viewer = self.job.table, self._viewer
-        position = None if viewer is None else (viewer.cursor.position, viewer.dims.ndisplay)
+        table, viewer = self.job.table, self.views.under_mouse()
+        position = viewer.cursor.position, viewer.dims.ndisplay
         return position, self.job.shown, table is not None and table.exact
 
     def describe_cursor(self) -> str:
         """Structure and MNI position under the mouse; empty outside the brain."""
-        live, viewer = self._live, self._viewer
-        if live is None or live.main is None or viewer is None or viewer.dims.ndisplay != 2:
+        live, viewer = self._live, self.views.under_mouse()
+        if live is None or live.main is None or viewer.dims.ndisplay != 2:
             return ""
         session = live.session
         voxel = voxel_at(viewer.cursor.position, live.main, live.orientation, session.scan.shape)
@@ -321,7 +326,7 @@ class Controller:
         if session.prepared.brain.found and self._mask_layer is None:
             self._show_brain(session, self._viewer, self._scan_layer, self._orientation)
         self._live = LiveLayers(
-            self._viewer,
+            self.views,
             self.job,
             session,
             self._orientation,

@@ -17,7 +17,6 @@ from napari import Viewer
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_metaseg.layers.positions import region_on_screen
 from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
 
@@ -97,7 +96,7 @@ def run(viewer: Viewer, scan: Path, folder: Path) -> list[Path]:
 
     def scrub(iteration: int) -> None:
         job.show(iteration)
-        wait(f"iteration {iteration}", lambda: job.shown == iteration and is_sharp(viewer, panel))
+        wait(f"iteration {iteration}", lambda: job.shown == iteration and is_sharp(panel))
 
     save("opened")
     panel.segment()
@@ -105,7 +104,7 @@ def run(viewer: Viewer, scan: Path, folder: Path) -> list[Path]:
     save("first_picture")
     wait("half of the iterations", lambda: _share_done(panel) >= 0.5)
     save("half_way")
-    wait("end of the fit", lambda: job.state is State.DONE and is_sharp(viewer, panel))
+    wait("end of the fit", lambda: job.state is State.DONE and is_sharp(panel))
     save("done")
     scrub(job.iterations[len(job.iterations) // 2])
     scrub(job.iterations[len(job.iterations) // 10])
@@ -129,13 +128,14 @@ def wait_until(what: str, condition: Callable[[], bool], seconds: float) -> None
         time.sleep(0.01)
 
 
-def is_sharp(viewer: Viewer, panel: SegmentPanel) -> bool:
-    """Whether the plane on the screen is decoded at every voxel."""
+def is_sharp(panel: SegmentPanel) -> bool:
+    """Whether what is on the screen is decoded at every voxel."""
     live, job = panel.controller.live, panel.controller.job
-    if live is None or job.shown is None:
+    if live is None or live.main is None or job.shown is None:
         return False
-    region = region_on_screen(viewer.dims, live.orientation, live.session.scan.shape)
-    return not live.session.lacks(job.shown, region)
+    shape = live.session.scan.shape
+    regions = panel.controller.views.regions(live.main, live.orientation, shape)
+    return not any(live.session.lacks(job.shown, region) for region in regions)
 
 
 def _share_done(panel: SegmentPanel) -> float:

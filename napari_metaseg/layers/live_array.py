@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_metaseg.run.region import Region, thin_axis
 from src_core.errors import InputError
 from src_core.space.regions import unmask
 
@@ -31,7 +30,7 @@ class LiveArray:
     orientation : Orientation
         From the scan's voxel order to the axes on the screen.
     on_read : callable
-        Called with each region that was looked at.
+        Called whenever some of it was looked at.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class LiveArray:
         session: Session,
         readout: str,
         orientation: Orientation,
-        on_read: Callable[[Region], None],
+        on_read: Callable[[], None],
     ):
         self._session = session
         self._readout = readout
@@ -99,8 +98,7 @@ class LiveArray:
             voxels[self._orientation.axes[display]] = extent
         session = self._session
         block, _ = session.pictures.block(session.shown, self._readout, voxels, self._empty)
-        axis = thin_axis(voxels, session.scan.shape)
-        self._on_read(Region(axis, 0 if axis is None else voxels[axis].start))
+        self._on_read()
         return self._orientation.to_display(block)
 
 

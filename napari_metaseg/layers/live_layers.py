@@ -22,11 +22,11 @@ from napari_metaseg.run.readout import LABELS, RECONSTRUCTION
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari.components import ViewerModel
     from napari.layers import Image, Labels, Layer
 
     from napari_metaseg.layers.maps import Map
     from napari_metaseg.layers.orientation import Orientation
+    from napari_metaseg.layers.views import Views
     from napari_metaseg.run.job import Job
     from napari_metaseg.run.session import Session
     from src_core.results.segmentation import Segmentation
@@ -51,7 +51,8 @@ class LiveLayers:
 
     Parameters
     ----------
-    viewer : ViewerModel
+    views : Views
+        Where they are shown.
     job : Job
     session : Session
     orientation : Orientation
@@ -66,7 +67,7 @@ class LiveLayers:
 
     def __init__(
         self,
-        viewer: ViewerModel,
+        views: Views,
         job: Job,
         session: Session,
         orientation: Orientation,
@@ -77,14 +78,18 @@ class LiveLayers:
         self.session = session
         self.orientation = orientation
         self.name = scan_layer.name
-        self._viewer = viewer
+        self._views = views
+        self._viewer = viewer = views.main
         self._job = job
         self._on_gone = on_gone
         self._maps: dict[str, Layer] = {}
         self._dirty = False
         self._refreshed = self._ticked = time.perf_counter()
         self._busy = 0.0
-        self.reconstruction: Image | None = viewer.add_image(
+        # A new layer costs napari about 0.1 s: the labels wait for the next tick.
+        self.labels: Labels | None = None
+        self.reconstruction: Image | None = None  # is read before it is added
+        self.reconstruction = viewer.add_image(
             self._array(RECONSTRUCTION),
             name=f"{self.name} reconstruction",
             colormap=_see_through_black(),
@@ -92,8 +97,6 @@ class LiveLayers:
             **self._geometry(),
             **_LAZY,
         )
-        # A new layer costs napari about 0.1 s: the labels wait for the next tick.
-        self.labels: Labels | None = None
         self._opacity: float | None = opacity
         viewer.layers.events.removed.connect(self._on_removed)
         job.shown_changed.connect(self.refresh)
@@ -116,6 +119,13 @@ class LiveLayers:
         if name in self._maps or name in self.session.readouts:
             return
         self._job.add_readout(shown.readout, partial(self._add_map_layer, shown))
+
+    def look(self) -> None:
+        """Have what is on the screen decoded there."""
+        if self.main is not None:
+            shape = self.session.scan.shape
+            regions = self._views.regions(self.main, self.orientation, shape)
+            self._job.look_at(self.session, *regions)
 
     def refresh(self) -> None:
         """Read what is on the screen again, now or when the window has had a rest."""
@@ -187,10 +197,7 @@ class LiveLayers:
         self.labels.editable = False
 
     def _array(self, readout: str) -> LiveArray:
-        session = self.session
-        return LiveArray(
-            session, readout, self.orientation, lambda region: self._job.look_at(session, region)
-        )
+        return LiveArray(self.session, readout, self.orientation, self.look)
 
     def _geometry(self) -> dict[str, Any]:
         return placed(self.orientation) | {"metadata": {LIVE: True}}

@@ -48,25 +48,25 @@ def position_of(
     return cast("tuple[float, ...]", position)
 
 
-def region_on_screen(dims: Dims, orientation: Orientation, shape: Triple) -> Region:
-    """Return the plane of the scan that the viewer shows; all of it in 3D.
+def region_on_screen(dims: Dims, layer: Layer, orientation: Orientation, shape: Triple) -> Region:
+    """Return the plane of the scan that a viewer shows, or the nearest one; all of it in 3D.
 
     Parameters
     ----------
     dims : Dims
         The viewer's.
-    orientation, shape
+    layer, orientation, shape
         As above.
     """
     if dims.ndisplay == 3:
         return WHOLE
     # Other layers may have given the viewer axes before those of the scan.
-    first = dims.ndim - len(orientation.shown)
-    across = [axis - first for axis in dims.not_displayed if axis >= first]
-    across += set(range(3)) - set(orientation.shown)  # of a single slice
+    first = dims.ndim - layer.ndim
+    across = sorted(set(range(3)) - set(orientation.shown))  # of a single slice
+    across += [orientation.shown[axis - first] for axis in dims.not_displayed if axis >= first]
     axis = orientation.axes[across[0]]
-    step = [*dims.current_step[first:], 1]
-    return Region(axis, int((orientation.voxel_of_index(shape) @ step)[axis]))
+    index = np.clip(np.rint(layer.world_to_data(dims.point)), 0, np.array(layer.data.shape) - 1)
+    return Region(axis, int((orientation.voxel_of_index(shape) @ [*index, 1])[axis]))
 
 
 def central_voxel(voxels: np.ndarray) -> Triple:

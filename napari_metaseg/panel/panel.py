@@ -14,6 +14,7 @@ from napari_metaseg.panel.curves import Curves
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.panel.inputs import Inputs
 from napari_metaseg.panel.maps_menu import MapsMenu
+from napari_metaseg.panel.planes import PlanesButton
 from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.panel.timeline import Timeline
@@ -60,6 +61,7 @@ class SegmentPanel(QWidget):
         self.timeline = Timeline(job)
         self.structures = Structures(job)
         self.maps = MapsMenu(job)
+        self.planes = PlanesButton(self.controller, napari_viewer)
         self.export_menu = ExportMenu(job)
         self._cursor = QLabel()
         self._cursor.setToolTip("What lies under the mouse, and where in the MNI template.")
@@ -81,7 +83,7 @@ class SegmentPanel(QWidget):
         for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
             column.addWidget(widget)
         column.addWidget(self.structures, stretch=100)
-        for widget in (self._cursor, self.maps, self.export_menu, notice):
+        for widget in (self._cursor, self.planes, self.maps, self.export_menu, notice):
             column.addWidget(widget)
         column.addStretch(1)  # what the table does not need
 

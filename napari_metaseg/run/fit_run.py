@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from napari_metaseg.run import pace
 from napari_metaseg.run.mailbox import Superseded, title_of
-from napari_metaseg.run.region import COARSE, in_order
+from napari_metaseg.run.region import in_order
 from napari_metaseg.run.session import Session
 from napari_metaseg.run.status import CurvePoint, Progress, State
 from src_core.errors import explain
@@ -81,7 +81,7 @@ def fit_run(run: int, request: Request, preparer: Preparer, mailbox: Mailbox) ->
 
 def _decode_looked_at(session: Session, iteration: int, mailbox: Mailbox) -> Iterator[None]:
     """Decode what is on the screen of an iteration, and something everywhere else."""
-    for part in in_order(mailbox.followed or COARSE):
+    for part in in_order(mailbox.followed or ()):
         yield from session.decode(iteration, part)
 
 
@@ -127,10 +127,11 @@ class _LivePictures:
         """Draw the iteration of a step if one is due; whether it was drawn."""
         self._fitted += step.seconds
         followed, now = self._mailbox.followed, time.perf_counter()
-        due = self._drawn < pace.LIVE_SHARE * self._fitted and now - self._last > pace.rest(
-            self._session
-        )
-        if followed is None or self._broken or not due:
+        if followed is None or self._broken:
+            return False
+        share = pace.LIVE_SHARE * max(1, len(followed))
+        rested = now - self._last > pace.rest(self._session)
+        if not rested or self._drawn >= share * self._fitted:
             return False
         try:
             self._draw(step.iteration)

@@ -97,14 +97,14 @@ class Job(Status):
 
     # ------------------------------------------------------------------ the fit
 
-    def start(self, request: Request, looked_at: Region = COARSE) -> None:
+    def start(self, request: Request, *looked_at: Region) -> None:
         """Segment a scan.
 
         Parameters
         ----------
         request : Request
-        looked_at : Region
-            Plane of the scan that is on the screen: the first picture is sharp there.
+        *looked_at : Region
+            Planes of the scan that are on the screen: the first picture is sharp there.
 
         Raises
         ------
@@ -180,9 +180,9 @@ class Job(Status):
         """Show the newest iteration, now and from now on."""
         self._screen.follow()
 
-    def look_at(self, session: Session, region: Region) -> None:
-        """Say which part of the shown iteration is on the screen."""
-        self._screen.look_at(session, region)
+    def look_at(self, session: Session, *regions: Region) -> None:
+        """Say which parts of the shown iteration are on the screen, the most important first."""
+        self._screen.look_at(session, regions)
 
     def add_readout(self, readout: Readout, then: Callable[[], None]) -> None:
         """Decode something more from now on; call back once there is something to see of it."""

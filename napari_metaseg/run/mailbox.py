@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from napari_metaseg.run.region import COARSE
 from napari_metaseg.run.status import State
 from src_core.errors import explain
 from src_core.options import options_of
@@ -64,13 +63,13 @@ class Mailbox:
     ----------
     run : int
         Number of the newest run.
-    followed : Region or None
+    followed : tuple of Region or None
         What the window wants to see of the newest iteration; None: it looks at another one.
     """
 
     def __init__(self) -> None:
         self.run = 0
-        self.followed: Region | None = COARSE
+        self.followed: tuple[Region, ...] | None = ()
         self._stopped = False
         self._news = News()
         self._taken = 0.0

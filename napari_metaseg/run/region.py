@@ -44,6 +44,6 @@ FINER = Region(spacing=3.0)
 WHOLE = Region()
 
 
-def in_order(looked_at: Region) -> tuple[Region, ...]:
-    """What is decoded before an iteration is shown and after: a plane on the screen goes first."""
-    return (COARSE,) if looked_at.axis is None else (looked_at, COARSE)
+def in_order(looked_at: Sequence[Region]) -> tuple[Region, ...]:
+    """What is decoded before an iteration is shown: the planes on the screen go first."""
+    return (*dict.fromkeys(region for region in looked_at if region.axis is not None), COARSE)

@@ -1,7 +1,7 @@
 """Which iteration is on the screen, and how what is looked at becomes sharp.
 
 A plane on the screen never becomes less sharp: another iteration takes its place when that is
-decoded at all of its voxels, and coarsely everywhere else.
+decoded at all of its voxels, and coarsely everywhere else. So it is with several planes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from napari_metaseg.run import pace
 from napari_metaseg.run.engine_thread import Urgency
 from napari_metaseg.run.mailbox import Mailbox, Superseded
-from napari_metaseg.run.region import COARSE, FINER, WHOLE, Region, in_order
+from napari_metaseg.run.region import FINER, WHOLE, Region, in_order
 from napari_metaseg.run.status import State
 from napari_metaseg.run.table import structure_table
 
@@ -48,13 +48,13 @@ class Screen:
     def reset(self) -> None:
         """Look at nothing any more."""
         self.cancel()
-        self._region = self._mailbox.followed = COARSE
+        self.expect(())
         self._shown_at = 0.0
         self._before: int | None = None
 
-    def expect(self, region: Region) -> None:
-        """Say what a scan's first picture will be looked at, before there is one."""
-        self._region = self._mailbox.followed = region
+    def expect(self, regions: tuple[Region, ...]) -> None:
+        """Say where a scan's first picture will be looked at, before there is one."""
+        self._regions = self._mailbox.followed = regions
 
     def cancel(self) -> None:
         """Stop decoding."""
@@ -90,10 +90,10 @@ class Screen:
         self.take_decoded()
         self.sharpen()
 
-    def look_at(self, session: Session, region: Region) -> None:
-        """Say which part of the shown iteration is on the screen."""
+    def look_at(self, session: Session, regions: tuple[Region, ...]) -> None:
+        """Say which parts of the shown iteration are on the screen, the first one first."""
         if session is self._status.session:
-            self._region = region
+            self._regions = regions
             self.sharpen()
 
     def take_decoded(self) -> None:
@@ -113,7 +113,7 @@ class Screen:
     def sharpen(self) -> None:
         """Have the engine decode what is wanted and on the screen, and nothing else."""
         status = self._status
-        self._mailbox.followed = self._region if status.following else None
+        self._mailbox.followed = self._regions if status.following else None
         session, shown = status.session, status.shown
         if session is None or shown is None:
             return
@@ -123,12 +123,12 @@ class Screen:
             iteration = shown if status.state is State.FITTING else status.iterations[-1]
         if iteration is None:
             return
-        region = self._region_now()
-        if self._view.serves(iteration, region):
+        parts = self._parts()
+        if self._view.serves(iteration, parts):
             return
-        if session.lacks(iteration, COARSE) or session.lacks(iteration, region):
-            steps = _decode_view(session, iteration, region, self._mailbox)
-            self._view.start(iteration, region, steps)
+        if any(session.lacks(iteration, part) for part in parts):
+            steps = _decode_view(session, iteration, parts, self._mailbox)
+            self._view.start(iteration, parts, steps)
 
     def decode_whole_when_rested(self) -> None:
         """Decode every voxel of what stays on the screen, while there is nothing better to do."""
@@ -138,20 +138,20 @@ class Screen:
             return
         if time.perf_counter() - self._shown_at < pace.REST_BEFORE_WHOLE:
             return
-        if not self._whole.serves(shown, WHOLE) and session.lacks(shown, WHOLE):
-            self._whole.start(shown, WHOLE, _decode_whole(session, shown, self._mailbox))
+        if not self._whole.serves(shown, (WHOLE,)) and session.lacks(shown, WHOLE):
+            self._whole.start(shown, (WHOLE,), _decode_whole(session, shown, self._mailbox))
 
-    def _region_now(self) -> Region:
-        """What is looked at, no finer than it can be now."""
-        if self._region.axis is None:
-            return COARSE if self._status.state is State.FITTING else FINER
-        return self._region
+    def _parts(self) -> tuple[Region, ...]:
+        """What is to be decoded of an iteration, a volume no finer than it can be now."""
+        in_volume = any(region.axis is None for region in self._regions)
+        finer = in_volume and self._status.state is not State.FITTING
+        return (*in_order(self._regions), FINER) if finer else in_order(self._regions)
 
     def _can_show(self, iteration: int) -> bool:
         """Whether it is sharp on the screen, and nowhere blank."""
         session = self._status.session
         return session is not None and not any(
-            session.lacks(iteration, part) for part in in_order(self._region)
+            session.lacks(iteration, part) for part in in_order(self._regions)
         )
 
     def _show(self, iteration: int) -> None:
@@ -183,19 +183,19 @@ class _Decoding:
         self._mailbox = mailbox
         self._urgency = urgency
         self._task: Task | None = None
-        self._of: tuple[int, Region] | None = None
+        self._of: tuple[int, tuple[Region, ...]] | None = None
 
-    def serves(self, iteration: int, region: Region) -> bool:
-        """Whether a region is on its way, or has failed and would fail again."""
+    def serves(self, iteration: int, parts: tuple[Region, ...]) -> bool:
+        """Whether these parts are on their way, or have failed and would fail again."""
         task = self._task
         return (
-            task is not None and self._of == (iteration, region) and (task.failed or not task.over)
+            task is not None and self._of == (iteration, parts) and (task.failed or not task.over)
         )
 
-    def start(self, iteration: int, region: Region, steps: Iterator[None]) -> None:
-        """Decode a region of an iteration, and nothing else any more."""
+    def start(self, iteration: int, parts: tuple[Region, ...], steps: Iterator[None]) -> None:
+        """Decode parts of an iteration, and nothing else any more."""
         self.cancel()
-        self._of = iteration, region
+        self._of = iteration, parts
         self._task = self._engine.submit(steps, self._urgency, self._mailbox.report)
 
     def cancel(self) -> None:
@@ -206,12 +206,12 @@ class _Decoding:
 
 
 def _decode_view(
-    session: Session, iteration: int, region: Region, mailbox: Mailbox
+    session: Session, iteration: int, parts: tuple[Region, ...], mailbox: Mailbox
 ) -> Iterator[None]:
     """Decode what is on the screen, and something everywhere: first what shows it soonest."""
     if iteration not in session.history.iterations:
         return  # dropped a moment ago: the next news will say so
-    for part in dict.fromkeys((*in_order(region), region)):
+    for part in parts:
         if session.lacks(iteration, part):
             yield from session.decode(iteration, part)
             mailbox.tell(decoded=True)

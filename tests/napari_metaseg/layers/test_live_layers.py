@@ -15,6 +15,7 @@ from napari_metaseg.layers.live_layers import LiveLayers
 from napari_metaseg.layers.maps import MAPS
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY
+from napari_metaseg.layers.views import Views
 from napari_metaseg.run.region import COARSE, WHOLE
 from napari_metaseg.run.status import Status
 from tests.helpers.sessions import do, fit
@@ -38,8 +39,9 @@ class DoneAtOnce(Status):
         super().__init__()
         self.session = session
 
-    def look_at(self, session: Session, region: Region) -> None:
-        do(session.decode(session.shown, region))
+    def look_at(self, session: Session, *regions: Region) -> None:
+        for region in regions:
+            do(session.decode(session.shown, region))
 
     def add_readout(self, readout: Readout, then: Callable[[], None]) -> None:
         self.session.readouts[readout.name] = readout
@@ -70,7 +72,7 @@ class Screen:
         self.gone = 0
         self.orientation = orientation_of(session.scan.affine, session.scan.shape)
         self.live = LiveLayers(
-            self.viewer,
+            Views(self.viewer),
             self.job,  # type: ignore[arg-type]
             session,
             self.orientation,

@@ -61,7 +61,7 @@ def test_on_the_screen_is_the_plane_whose_values_are_on_the_screen(order, more_a
     viewer.dims.order = order
     viewer.dims.set_current_step(order[-3], 7)
     orientation = layer.metadata["napari-metaseg"]["orientation"]
-    region = region_on_screen(viewer.dims, orientation, scan.shape)
+    region = region_on_screen(viewer.dims, layer, orientation, scan.shape)
     plane = scan.voxels.take(region.index, region.axis)
     shown = layer.data.take(7, order[-3] - more_axes)
     np.testing.assert_array_equal(np.sort(plane, None), np.sort(shown, None))
@@ -72,7 +72,7 @@ def test_on_the_screen_in_3d_is_everything() -> None:
     viewer = ViewerModel(ndisplay=3)
     layer = viewer.add_layer(Layer.create(*scan_layer(scan, "scan")))
     orientation = layer.metadata["napari-metaseg"]["orientation"]
-    assert region_on_screen(viewer.dims, orientation, scan.shape) == WHOLE
+    assert region_on_screen(viewer.dims, layer, orientation, scan.shape) == WHOLE
 
 
 def test_on_the_screen_of_a_slice_is_the_slice() -> None:
@@ -80,4 +80,4 @@ def test_on_the_screen_of_a_slice_is_the_slice() -> None:
     viewer = ViewerModel()
     layer = viewer.add_layer(Layer.create(*scan_layer(scan, "slice")))
     orientation = layer.metadata["napari-metaseg"]["orientation"]
-    assert region_on_screen(viewer.dims, orientation, scan.shape) == Region(1, 0)
+    assert region_on_screen(viewer.dims, layer, orientation, scan.shape) == Region(1, 0)

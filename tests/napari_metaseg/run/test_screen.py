@@ -75,7 +75,7 @@ def test_never_is_another_iteration_on_the_screen_than_the_one_that_is_told(
             session,
             LABELS,
             orientation_of(session.scan.affine, session.scan.shape),
-            lambda region: None,
+            lambda: None,
         )
         values = np.asarray(array[...])
         sample = tuple(session.pictures.regions.indices[session.pictures.numbers(COARSE)].T)

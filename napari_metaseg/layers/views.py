@@ -1,0 +1,83 @@
+"""The viewer, and the views beside it that show its layers in other planes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_metaseg.layers.plane_view import PlaneView
+from napari_metaseg.layers.positions import region_on_screen
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+    from napari_metaseg.layers.orientation import Orientation, Triple
+    from napari_metaseg.run.region import Region
+
+
+class Views:
+    """All views of the layers of a viewer.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+
+    Attributes
+    ----------
+    main : ViewerModel
+        The viewer.
+    others : tuple of PlaneView
+        Two other planes while they are open.
+    """
+
+    def __init__(self, viewer: ViewerModel):
+        self.main = viewer
+        self.others: tuple[PlaneView, ...] = ()
+
+    def open_others(self) -> None:
+        """Show the two other planes too."""
+        if not self.others:
+            self.others = (PlaneView(self.main, 0), PlaneView(self.main, 1))
+            for model in self._models:
+                model.mouse_drag_callbacks.append(self._cut_here)
+
+    def close_others(self) -> None:
+        """Show one plane."""
+        if self.others:
+            for model in self._models:
+                model.mouse_drag_callbacks.remove(self._cut_here)
+        for view in self.others:
+            view.close()
+        self.others = ()
+
+    def regions(
+        self, layer: Layer, orientation: Orientation, shape: Triple
+    ) -> tuple[Region, ...]:
+        """The parts of a scan that are on the screen, that of the viewer first.
+
+        Parameters
+        ----------
+        layer : Layer
+            Lies over the scan.
+        orientation : Orientation
+            How the scan is laid out in the layer.
+        shape : tuple of int
+            Numbers of voxels of the scan.
+        """
+        return tuple(
+            region_on_screen(model.dims, layer, orientation, shape) for model in self._models
+        )
+
+    def under_mouse(self) -> ViewerModel:
+        """The one that the mouse is over, or else the viewer."""
+        over = (view.model for view in self.others if view.model.mouse_over_canvas)
+        return next(over, self.main)
+
+    @property
+    def _models(self) -> tuple[ViewerModel, ...]:
+        return (self.main, *(view.model for view in self.others))
+
+    def _cut_here(self, model: ViewerModel, event: Any) -> None:
+        """Cut the planes at the place under the mouse, if Shift is held."""
+        if "Shift" in event.modifiers and model.dims.ndisplay == 2:
+            self.main.dims.point = event.position

@@ -1,0 +1,121 @@
+"""Three planes: a button, and the two other planes in a dock below the viewer's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.qt import QtViewer
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QWidget
+from typing_extensions import override
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+
+    from napari_metaseg.controller import Controller
+
+_HEIGHT = 300
+
+
+class PlanesButton(QPushButton):
+    """Shows the two other planes while it is pressed.
+
+    Parameters
+    ----------
+    controller : Controller
+    viewer : Viewer
+        Without a window, as a `ViewerModel` is, it has no place for them.
+    """
+
+    def __init__(self, controller: Controller, viewer: ViewerModel) -> None:
+        super().__init__("Three planes")
+        self._controller = controller
+        self._window: Any = getattr(viewer, "window", None)
+        self._dock: PlanesDock | None = None
+        self.setCheckable(True)
+        self.setEnabled(self._window is not None)
+        self.setToolTip(
+            "Show the two other planes below this one. Shift-click on a place in any of them to "
+            "cut the others there."
+        )
+        self.toggled.connect(self._show_or_hide)
+
+    def _show_or_hide(self, shown: bool) -> None:
+        if shown:
+            self._controller.show_planes(True)
+            self._dock = PlanesDock([view.model for view in self._controller.views.others])
+            self._dock.closed.connect(self._on_closed)
+            self._window.add_dock_widget(self._dock, name="Planes", area="bottom")
+        elif self._dock is not None:
+            self._window.remove_dock_widget(self._dock)
+
+    def _on_closed(self) -> None:
+        self._dock = None
+        self._controller.show_planes(False)
+        self.setChecked(False)
+
+
+class PlanesDock(QWidget):
+    """Canvases beside each other; ends with the dock or the window that it is in.
+
+    Parameters
+    ----------
+    models : sequence of ViewerModel
+
+    Attributes
+    ----------
+    closed : Signal()
+    canvases : list of QtViewer
+    """
+
+    closed = Signal()
+
+    def __init__(self, models: Sequence[ViewerModel]) -> None:
+        super().__init__()
+        self.canvases = [QtViewer(model) for model in models]
+        self._window: QWidget | None = None
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        for canvas in self.canvases:
+            canvas.setAcceptDrops(False)  # a file is opened in the viewer
+            splitter.addWidget(canvas)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(splitter)
+        self.setMinimumHeight(_HEIGHT)
+
+    @override
+    def event(self, event: QEvent | None) -> bool:
+        """Notice that the dock was closed: napari then takes this out of it."""
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is None:
+                self._end()
+            elif self._window is None:
+                self._window = self.window()
+                self._window.installEventFilter(self)
+                # How large they are is known once they are laid out.
+                QTimer.singleShot(0, self._fit_views)
+        return bool(super().event(event))
+
+    @override
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
+        """Notice that the window is about to close."""
+        if watched is self._window and event is not None and event.type() == QEvent.Type.Close:
+            self._end()
+        return False
+
+    def _fit_views(self) -> None:
+        for canvas in self.canvases:
+            canvas.viewer.reset_view()
+
+    def _end(self) -> None:
+        if self._window is None:
+            return
+        self._window.removeEventFilter(self)
+        self._window = None
+        self.closed.emit()
+        for canvas in self.canvases:
+            canvas.close()
+        self.canvases.clear()
+        self.deleteLater()
