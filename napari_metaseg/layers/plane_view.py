@@ -12,6 +12,7 @@ from napari.layers import Layer
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari.components import Dims
     from napari.utils.events import EventEmitter
 
 _SHARED = (
@@ -101,16 +102,17 @@ class PlaneView:
             camera.orientation2d = ("up", "left" if across == len(order) - 1 else sideways)
 
     def _take_point(self, _event: Any = None) -> None:
-        point = self._viewer.dims.point
-        if not self._passing_on and len(point) == self.model.dims.ndim:
-            with self._passed_on():
-                self.model.dims.point = point
+        self._pass_point(self._viewer.dims, self.model.dims)
 
     def _give_point(self, _event: Any = None) -> None:
-        point = self.model.dims.point
-        if not self._passing_on and len(point) == self._viewer.dims.ndim:
+        self._pass_point(self.model.dims, self._viewer.dims)
+
+    def _pass_point(self, source: Dims, target: Dims) -> None:
+        """Cut where the other one is cut; what is on the screen is not read again for nothing."""
+        if not self._passing_on and source.ndim == target.ndim:
+            across = self.model.dims.not_displayed
             with self._passed_on():
-                self._viewer.dims.point = point
+                target.set_point(across, [source.point[axis] for axis in across])
 
     def _take_active(self, _event: Any = None) -> None:
         active = self._viewer.layers.selection.active
@@ -139,7 +141,8 @@ class PlaneView:
 
     def _on_reordered(self, _event: Any = None) -> None:
         place = {id(copy.shown): self._viewer.layers.index(copy.layer) for copy in self._copies}
-        for index, layer in enumerate(sorted(self.model.layers, key=lambda shown: place[id(shown)])):
+        wanted = sorted(self.model.layers, key=lambda shown: place[id(shown)])
+        for index, layer in enumerate(wanted):
             now = self.model.layers.index(layer)
             if now != index:
                 self.model.layers.move(now, index)
@@ -186,13 +189,12 @@ class _Copy:
         for name in _SHARED:
             if hasattr(source, name) and hasattr(source.events, name):
                 self._on(getattr(source.events, name), partial(self._pass, source, target, name))
-        seen: list[Any] = [None]
+        seen = [_place(source, viewer)]
 
         def on_set_data(_event: Any = None) -> None:
-            # A layer reads its array again where another place is looked at, or where something
-            # has changed, which napari does not tell of every change.
-            dims = viewer.dims
-            place = dims.point[-source.ndim :], dims.order, dims.ndisplay
+            # A layer reads its array again because another place is looked at, or because something
+            # has changed there, of which napari does not always tell.
+            place = _place(source, viewer)
             moved, seen[0] = place != seen[0], place
             if not moved:
                 self._refresh(target)
@@ -224,3 +226,9 @@ class _Copy:
             yield
         finally:
             self._passing_on = before
+
+
+def _place(layer: Layer, viewer: ViewerModel) -> tuple[Any, ...]:
+    """What a viewer looks at of a layer."""
+    dims = viewer.dims
+    return dims.point[-layer.ndim :], dims.order, dims.ndisplay

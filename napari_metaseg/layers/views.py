@@ -50,9 +50,7 @@ class Views:
             view.close()
         self.others = ()
 
-    def regions(
-        self, layer: Layer, orientation: Orientation, shape: Triple
-    ) -> tuple[Region, ...]:
+    def regions(self, layer: Layer, orientation: Orientation, shape: Triple) -> tuple[Region, ...]:
         """The parts of a scan that are on the screen, that of the viewer first.
 
         Parameters

@@ -133,15 +133,19 @@ class SegmentPanel(QWidget):
         """Notice that the dock was closed: napari then takes the panel out of it."""
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is None and self._docked:
-                self.controller.close()
+                self._close()
             self._docked = self.parent() is not None
         return bool(super().event(event))
 
     @override
     def closeEvent(self, event: QCloseEvent | None) -> None:
         """End the fit."""
-        self.controller.close()
+        self._close()
         super().closeEvent(event)
+
+    def _close(self) -> None:
+        self.planes.setChecked(False)
+        self.controller.close()
 
     def _update_ready(self) -> None:
         scan_layer = self.inputs.scan_layer

@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari.components import ViewerModel
+    from qtpy.QtGui import QResizeEvent
 
     from napari_metaseg.controller import Controller
 
 _HEIGHT = 300
+_SETTLED_MS = 100
 
 
 class PlanesButton(QPushButton):
@@ -48,6 +50,7 @@ class PlanesButton(QPushButton):
             self._dock = PlanesDock([view.model for view in self._controller.views.others])
             self._dock.closed.connect(self._on_closed)
             self._window.add_dock_widget(self._dock, name="Planes", area="bottom")
+            self._dock.watch_window()
         elif self._dock is not None:
             self._window.remove_dock_widget(self._dock)
 
@@ -76,6 +79,11 @@ class PlanesDock(QWidget):
         super().__init__()
         self.canvases = [QtViewer(model) for model in models]
         self._window: QWidget | None = None
+        # The canvases know their size some time after they have it.
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(_SETTLED_MS)
+        self._settled.timeout.connect(self._fit_views)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         for canvas in self.canvases:
             canvas.setAcceptDrops(False)  # a file is opened in the viewer
@@ -85,18 +93,24 @@ class PlanesDock(QWidget):
         layout.addWidget(splitter)
         self.setMinimumHeight(_HEIGHT)
 
+    def watch_window(self) -> None:
+        """End with the window whose dock this is in."""
+        self._window = self.parent().parent()
+        self._window.installEventFilter(self)
+
     @override
     def event(self, event: QEvent | None) -> bool:
         """Notice that the dock was closed: napari then takes this out of it."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None:
-                self._end()
-            elif self._window is None:
-                self._window = self.window()
-                self._window.installEventFilter(self)
-                # How large they are is known once they are laid out.
-                QTimer.singleShot(0, self._fit_views)
+        changed = event is not None and event.type() == QEvent.Type.ParentChange
+        if changed and self.parent() is None:
+            self._end()
         return bool(super().event(event))
+
+    @override
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        """Show all of the brain in the new size."""
+        super().resizeEvent(event)
+        self._settled.start()
 
     @override
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
@@ -117,5 +131,6 @@ class PlanesDock(QWidget):
         self.closed.emit()
         for canvas in self.canvases:
             canvas.close()
+            canvas.setParent(None)  # so that it goes at once, even if no event loop goes on
         self.canvases.clear()
         self.deleteLater()

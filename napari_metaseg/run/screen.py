@@ -104,11 +104,12 @@ class Screen:
         wanted = status.wanted
         if status.following:
             wanted = next((i for i in reversed(status.iterations) if self._can_show(i)), None)
-        if wanted is not None and wanted != status.shown and self._can_show(wanted):
-            self._show(wanted)
-        else:
+        if wanted is None or wanted == status.shown:
             status.sharpened.emit()
             self._tabulate()
+        elif self._can_show(wanted):
+            self._show(wanted)
+        # Or else what was decoded is part of what comes next, and the window draws nothing again.
 
     def sharpen(self) -> None:
         """Have the engine decode what is wanted and on the screen, and nothing else."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -23,6 +24,9 @@ from tests.helpers.watched_job import (
     fail_to_decode,
     rises_strictly,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def test_asking_for_an_iteration_ends_following_and_shows_exactly_that_one(
@@ -111,6 +115,44 @@ def test_the_plane_on_the_screen_becomes_sharp_wherever_the_user_is(watcher, job
     job.look_at(watcher.session, PLANE)
     watcher.until(lambda: watcher.session.pictures.plane(4, LABELS, 1, 20)[1])
     watcher.until(lambda: watcher.session.pictures.volume(4, LABELS)[1])
+
+
+def test_each_of_several_planes_is_sharp_when_an_iteration_is_shown(
+    watcher, job, monkeypatch
+) -> None:
+    planes = (PLANE, Region(0, 20), Region(2, 18))
+    watcher.start()
+    watcher.until_rest()
+    monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 1000.0)
+    session = watcher.session
+    job.look_at(session, *planes)
+    decoded: list[Region] = []
+    decode = session.decode
+
+    def noted(iteration: int, region: Region) -> Iterator[None]:
+        decoded.append(region)
+        return decode(iteration, region)
+
+    session.decode = noted
+    assert not any(session.pictures.has(3, LABELS, plane) for plane in planes)
+    job.show(3)
+    watcher.until(lambda: job.shown == 3)
+    assert all(session.pictures.plane(3, LABELS, one.axis, one.index)[1] for one in planes)
+    assert decoded[:3] == list(planes)
+
+
+def test_on_the_way_to_another_iteration_nothing_is_drawn_again(watcher, job, monkeypatch) -> None:
+    watcher.start()
+    watcher.until_rest()
+    monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 1000.0)
+    job.look_at(watcher.session, PLANE)
+    watcher.until(lambda: watcher.session.pictures.plane(ITERATIONS, LABELS, 1, 20)[1])
+    watcher.poll_for(0.1)
+    told: list[int | None] = []
+    job.sharpened.connect(lambda: told.append(job.shown))
+    job.show(3)
+    watcher.until(lambda: job.shown == 3)
+    assert ITERATIONS not in told
 
 
 def test_what_another_scan_s_layers_look_at_is_not_decoded(watcher, job, monkeypatch) -> None:
