@@ -90,6 +90,8 @@ class StructureRow:
         Volume now minus volume at the iteration shown before, mL; nan at the first.
     dice : float
         With the reference; nan without one, or where the structure is in neither.
+    group : str
+        What it is listed under; may be empty.
     """
 
     id: int
@@ -98,6 +100,7 @@ class StructureRow:
     volume: float
     change: float = math.nan
     dice: float = math.nan
+    group: str = ""
 
 
 @dataclass(frozen=True)

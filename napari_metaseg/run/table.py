@@ -38,6 +38,7 @@ def structure_table(session: Session, iteration: int, before: int | None) -> Str
             tally.volumes[structure.id],
             change.get(structure.id, math.nan),
             tally.dice.get(structure.id, math.nan),
+            structure.group,
         )
         for structure in session.protocol.structures
     )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from reprlib import repr as shortened
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from src_core.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Color = tuple[int, int, int]
 
@@ -18,6 +22,7 @@ LARGEST_ID = np.iinfo(np.int32).max
 _LARGEST_TRAINED = np.iinfo(np.int16).max
 _UNKNOWN = np.iinfo(np.uint8).max
 _MOST_STRUCTURES = _UNKNOWN - 1
+_SIDE = re.compile(r"^(left|right)[-_ ]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -188,6 +193,26 @@ class Protocol:
                 )
             structures.append(Structure(**{**entry, "color": tuple(entry["color"])}))
         return cls(fields["name"], tuple(structures))
+
+
+def sides_of(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Find the structures that have a left and a right side.
+
+    Parameters
+    ----------
+    names : iterable of str
+        Of structures, such as ``Left-Hippocampus``.
+
+    Returns
+    -------
+    dict of str to (str, str)
+        Name of the left and of the right one, by what is the same in both.
+    """
+    sides: dict[str, dict[str, str]] = {}
+    for name in names:
+        if side := _SIDE.match(name):
+            sides.setdefault(name[side.end() :], {})[side[1].lower()] = name
+    return {name: (both["left"], both["right"]) for name, both in sides.items() if len(both) == 2}
 
 
 def check_structure_id(value: object) -> None:

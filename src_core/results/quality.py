@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from src_core.io.labels import sides_of
 from src_core.preparation.findings import Finding, finding
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ sum: the range of 99.9 % of a normal distribution with the mean and the spread o
 of the 28 scans, at least a quarter more than the largest of them, and at least 0.05. The lower
 horns of the ventricles are too small to be compared."""
 
-_SIDE = re.compile(r"^(left|right)[-_ ]+", re.IGNORECASE)
 _MOST_NAMED = 3
 
 
@@ -81,7 +80,9 @@ def _reconstruction(psnr: float) -> Finding:
 def _asymmetry(protocol: Protocol, volumes: Mapping[int, float]) -> list[Finding]:
     """How far left and right volumes differ, the most unusual structure first."""
     found = []
-    for name, (left, right) in _pairs(protocol, volumes).items():
+    by_name = {structure.name: volumes[structure.id] for structure in protocol.structures}
+    for name, sides in sides_of(by_name).items():
+        left, right = (by_name[side] for side in sides)
         limit = ASYMMETRY.get(name)
         if limit is not None and left + right > 0:
             found.append((abs(left - right) / (left + right) / limit, name, left, right))
@@ -105,13 +106,3 @@ def _asymmetry(protocol: Protocol, volumes: Mapping[int, float]) -> list[Finding
             " the labels, it may be disease or a failed segmentation",
         )
     ]
-
-
-def _pairs(protocol: Protocol, volumes: Mapping[int, float]) -> dict[str, tuple[float, float]]:
-    """Left and right volume of each structure that has both, by its name without the side."""
-    sides: dict[str, dict[str, float]] = {}
-    for structure in protocol.structures:
-        if side := _SIDE.match(structure.name):
-            name = structure.name[side.end() :]
-            sides.setdefault(name, {})[side[1].lower()] = volumes[structure.id]
-    return {name: (both["left"], both["right"]) for name, both in sides.items() if len(both) == 2}

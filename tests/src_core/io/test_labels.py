@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from src_core.errors import InputError
-from src_core.io.labels import Protocol, Structure
+from src_core.io.labels import Protocol, Structure, sides_of
 from src_core.io.protocols import PROTOCOLS, protocol
 
 
@@ -96,3 +96,11 @@ def test_damaged_protocol_is_refused_in_one_line(structures: object) -> None:
 def test_protocol_without_its_parts_is_refused(values: object) -> None:
     with pytest.raises(InputError):
         Protocol.from_json(values)
+
+
+def test_sides_are_found_by_their_names() -> None:
+    names = ["Right-Putamen", "left_Putamen", "Left-Caudate", "Vermis", "Leftover", "Right Insula"]
+    assert sides_of([*names, "Left Insula"]) == {
+        "Putamen": ("left_Putamen", "Right-Putamen"),
+        "Insula": ("Left Insula", "Right Insula"),
+    }
