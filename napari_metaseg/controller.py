@@ -33,13 +33,13 @@ from src_core.errors import InputError
 from src_core.io.labels import Structure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_metaseg.layers.exports import FitExport
+    from napari_metaseg.layers.exports import AnyExport
     from napari_metaseg.layers.maps import Map, OfferedMap
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.session import Session
@@ -167,8 +167,16 @@ class Controller:
 
         self._when_whole(lambda: self.job.run(lambda: session.segmentation(iteration), add))
 
-    def export(self, kind: LabelsExport | FitExport, path: Path) -> None:
-        """Write a file of what `source` names, or of the fit; replaces one of that name."""
+    def export(self, kind: AnyExport, path: Path, *, paired: bool = False) -> None:
+        """Write a file of what `source` names, or of the fit; replaces one of that name.
+
+        Parameters
+        ----------
+        kind : LabelsExport, FitExport or TableExport
+        path : Path
+        paired : bool
+            Whether a table has both sides of a structure in one line.
+        """
         layer = self._selected_labels()
         if layer is not None and isinstance(kind, LabelsExport):
             try:
@@ -179,7 +187,11 @@ class Controller:
             self._write(path, partial(kind.write, path, labels))
         elif self._live is not None and self.job.shown is not None:
             session, iteration = self._live.session, self.job.shown
-            write = partial(write_iteration, kind, path, session, iteration)
+            table = self.job.table
+            before = None if table is None else table.before
+            write = partial(
+                write_iteration, kind, path, session, iteration, before=before, paired=paired
+            )
             self._when_whole(lambda: self._write(path, write))
 
     def source(self) -> str:
@@ -237,14 +249,10 @@ class Controller:
         axes = range(dims.ndim - len(position), dims.ndim)
         dims.set_point(list(axes), list(position))
 
-    def show_only(self, label: int | None) -> None:
-        """Hide all structures but one; None: show all."""
-        if self._live is None or self._live.labels is None:
-            return
-        labels = self._live.labels
-        if label is not None:
-            labels.selected_label = label
-        labels.show_selected_label = label is not None
+    def show_only(self, ids: Collection[int] | None) -> None:
+        """Hide all structures but those with these label ids; None: show all."""
+        if self._live is not None:
+            self._live.show_only(ids)
 
     def show_planes(self, shown: bool) -> None:
         """Show the two other planes beside the viewer's, or that one only."""

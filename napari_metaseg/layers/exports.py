@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_metaseg.layers.named_labels import NamedLabels
+from napari_metaseg.run.arrangement import arrange, as_tsv, flat
+from napari_metaseg.run.table import structure_table
 from src_core.io import export
+from src_core.io.files import complete_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from napari_metaseg.run.arrangement import Entry
     from napari_metaseg.run.session import Session
     from src_core.results.segmentation import Segmentation
 
@@ -62,10 +66,43 @@ class FitExport(Export):
     write: Callable[[Path, Segmentation], object]
 
 
+@dataclass(frozen=True)
+class TableExport(Export):
+    """A file of the table of structures.
+
+    Attributes
+    ----------
+    write : callable
+        Writes a file, replacing one of that name.
+    """
+
+    write: Callable[[Path, Sequence[Entry]], object]
+
+
+AnyExport = LabelsExport | FitExport | TableExport
+
+
 def write_iteration(
-    kind: LabelsExport | FitExport, path: Path, session: Session, iteration: int
+    kind: AnyExport,
+    path: Path,
+    session: Session,
+    iteration: int,
+    *,
+    before: int | None = None,
+    paired: bool = False,
 ) -> None:
     """Write a file of an iteration that is decoded at every voxel.
+
+    Parameters
+    ----------
+    kind : LabelsExport, FitExport or TableExport
+    path : Path
+    session : Session
+    iteration : int
+    before : int, optional
+        The iteration from which a table's changes are counted.
+    paired : bool
+        Whether a table has both sides of a structure in one line.
 
     Raises
     ------
@@ -74,11 +111,22 @@ def write_iteration(
     InputError
         If the file cannot be written.
     """
+    if isinstance(kind, TableExport):
+        table = structure_table(session, iteration, before)
+        if table is None or not table.exact:
+            raise LookupError(f"iteration {iteration} is not decoded everywhere")
+        kind.write(path, arrange(table.rows, paired=paired))
+        return
     result = session.segmentation(iteration)
     if isinstance(kind, FitExport):
         kind.write(path, result)
     else:
         kind.write(path, NamedLabels.of_segmentation(result))
+
+
+def _write_table(path: Path, entries: Sequence[Entry]) -> None:
+    with complete_files([path], overwrite=True) as (file,):
+        file.write_text(as_tsv(flat(entries)) + "\n", encoding="utf-8", newline="\n")
 
 
 def _write_volumes(path: Path, labels: NamedLabels) -> None:
@@ -102,8 +150,16 @@ def _write_displacement(path: Path, result: Segmentation) -> None:
     export.write_displacement_field(result.displacement(), result.scan, path, overwrite=True)
 
 
+TABLE = TableExport(
+    "Table of structures (TSV)…",
+    "The table above: volumes, changes and Dice, totals of groups, and the asymmetry if both sides"
+    " are in one row.",
+    "_structures.tsv",
+    (".tsv",),
+    _write_table,
+)
 _NIFTI = (".nii.gz", ".nii")
-EXPORTS: tuple[LabelsExport | FitExport, ...] = (
+EXPORTS: tuple[AnyExport, ...] = (
     LabelsExport(
         "Save labels…",
         "Write the labels on the scan's own grid, with tables of names and of how they were made.",
@@ -118,6 +174,7 @@ EXPORTS: tuple[LabelsExport | FitExport, ...] = (
         (".csv",),
         _write_volumes,
     ),
+    TABLE,
     LabelsExport(
         "FreeSurfer colour table…",
         "Names and colours for FreeView, FSLeyes and 3D Slicer.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,9 @@ _LARGEST_COLORED = np.iinfo(np.uint16).max
 _FEWEST_KNOWN = 8
 
 
-def layer_style(named: Named, label_map: np.ndarray) -> dict[str, Any]:
+def layer_style(
+    named: Named, label_map: np.ndarray, *, only: Collection[int] | None = None
+) -> dict[str, Any]:
     """Return the arguments that make a Labels layer name and colour its labels.
 
     Parameters
@@ -37,6 +39,8 @@ def layer_style(named: Named, label_map: np.ndarray) -> dict[str, Any]:
     named : Protocol or sequence of Structure
     label_map : ndarray of int
         Its labels that have no name get a number as name and a colour of napari's.
+    only : collection of int, optional
+        Ids of the labels to be seen; the others are transparent. Default: all are seen.
 
     Returns
     -------
@@ -53,6 +57,8 @@ def layer_style(named: Named, label_map: np.ndarray) -> dict[str, Any]:
         # a label that is yet to be painted must be seen, too
         colors = {label: _color(label) for label in (*range(1, _PAINTABLE), *others)}
         colors |= {label: known[label].color for label in known}
+        if only is not None:
+            colors = {label: color for label, color in colors.items() if label in only}
         style["colormap"] = DirectLabelColormap(
             color_dict={None: "transparent", 0: "transparent"}
             | {label: (*np.divide(color, 255), 1) for label, color in colors.items()}

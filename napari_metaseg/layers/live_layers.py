@@ -20,7 +20,7 @@ from napari_metaseg.layers.scan_layers import LIVE, metadata_of_result, placed
 from napari_metaseg.run.readout import LABELS, RECONSTRUCTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from napari.layers import Image, Labels, Layer
 
@@ -126,6 +126,12 @@ class LiveLayers:
             shape = self.session.scan.shape
             regions = self._views.regions(self.main, self.orientation, shape)
             self._job.look_at(self.session, *regions)
+
+    def show_only(self, ids: Collection[int] | None) -> None:
+        """Hide all labels but those with these ids; None: show all."""
+        if self.labels is not None:
+            style = layer_style(self.session.protocol, np.zeros(1, np.uint8), only=ids)
+            self.labels.colormap = style["colormap"]
 
     def refresh(self) -> None:
         """Read what is on the screen again, now or when the window has had a rest."""

@@ -41,12 +41,12 @@ class ExportMenu(QWidget):
         self._labels = ""
         self._of_labels, *others = exports.EXPORTS
         self._save = QPushButton(self._of_labels.title)
-        self._save.clicked.connect(lambda: self._export(self._of_labels))
+        self._save.clicked.connect(lambda: self.offer(self._of_labels))
         menu = QMenu(self)
         menu.setToolTipsVisible(True)
         self._actions = {export: QAction(export.title, menu) for export in others}
         for export, action in self._actions.items():
-            action.triggered.connect(lambda _=False, export=export: self._export(export))
+            action.triggered.connect(lambda _=False, export=export: self.offer(export))
             menu.addAction(action)
         more = QPushButton("More exports")
         more.setMenu(menu)
@@ -76,7 +76,8 @@ class ExportMenu(QWidget):
         self._labels = labels
         self._update()
 
-    def _export(self, export: Export) -> None:
+    def offer(self, export: Export) -> None:
+        """Let the user choose a file for an export, and request it."""
         path = self._folder / (self._stem + export.ending)
         while chosen := self._ask(export, path):
             path = _with_suffix(chosen, export)
@@ -99,7 +100,7 @@ class ExportMenu(QWidget):
         whose = f"<br>Now: {self._labels}." if self._labels else ""
         self._save.setToolTip(self._of_labels.help + whose)
         for export, action in self._actions.items():
-            of_fit = isinstance(export, exports.FitExport)
+            of_fit = not isinstance(export, exports.LabelsExport)
             action.setEnabled(fitted or not of_fit)
             action.setToolTip(export.help + ("" if of_fit else whose))
 

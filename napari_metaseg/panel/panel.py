@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QVBoxLayou
 from typing_extensions import override
 
 from napari_metaseg.controller import Controller
+from napari_metaseg.layers.exports import TABLE
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.panel.inputs import Inputs
@@ -108,7 +109,10 @@ class SegmentPanel(QWidget):
             lambda row: self.maps.set_structure(row and row.id, row.name if row else "")
         )
         self.maps.map_requested.connect(controller.add_map)
-        self.export_menu.export_requested.connect(controller.export)
+        self.structures.save_requested.connect(lambda: self.export_menu.offer(TABLE))
+        self.export_menu.export_requested.connect(
+            lambda kind, path: controller.export(kind, path, paired=self.structures.paired)
+        )
         controller.brain_found.connect(self.inputs.choose_found_mask)
         job.state_changed.connect(self._on_state)
         job.session_started.connect(self._on_session)

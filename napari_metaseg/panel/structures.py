@@ -5,41 +5,40 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent, QModelIndex, QSize, QSortFilterProxyModel, Qt, Signal
+from qtpy.QtCore import QEvent, QItemSelection, QItemSelectionModel, Qt, Signal
 from qtpy.QtGui import QAction, QGuiApplication, QKeySequence, QShortcut
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QCheckBox,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLayout,
+    QLineEdit,
     QSizePolicy,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 from typing_extensions import override
 
 from napari_metaseg.panel.structures_model import (
-    CHANGE,
+    ASYMMETRY,
     DICE,
-    NAME,
-    SWATCH,
-    TITLES,
-    VOLUME,
     SortedStructures,
     StructuresModel,
-    numbers_of,
-    sort_mark,
 )
+from napari_metaseg.panel.structures_view import StructuresView
+from napari_metaseg.run.arrangement import Entry, arrange, as_tsv
+from src_core.io.labels import sides_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from qtpy.QtCore import QModelIndex
+
     from napari_metaseg.run.job import Job
     from napari_metaseg.run.status import StructureRow
 
-_WIDEST = ("", "≈ 888.88", "+88.88", "0.888")
-_FEWEST_ROWS = 4
+_MOST_UNSEARCHED = 20
+"""Structures among which one is found at a glance."""
 
 
 class Structures(QWidget):
@@ -53,164 +52,209 @@ class Structures(QWidget):
     Attributes
     ----------
     jump_requested : Signal(int)
-        Label id of a structure that was clicked, or on which Enter was pressed.
+        Label id of a structure that was clicked, or on which Enter was pressed; of several in one
+        row, that of the largest.
     only_changed : Signal(object)
-        Label id of the one structure to show, or None for all of them.
+        Label ids of the structures to show, a tuple, or None for all of them.
     selected_changed : Signal(object)
-        The `StructureRow` that is selected now, or None.
+        The `StructureRow` that a jump would go to now, or None.
+    save_requested : Signal()
+        The table is to be saved.
     """
 
     jump_requested = Signal(int)
     only_changed = Signal(object)
     selected_changed = Signal(object)
+    save_requested = Signal()
 
     def __init__(self, job: Job, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._job = job
         self._selected_id: int | None = None
-        self._only_id: int | None = None
+        self._only_ids: tuple[int, ...] | None = None
         self._model = StructuresModel(self)
-        self._sorted = SortedStructures(self)
-        self._sorted.setSourceModel(self._model)
-        self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
-        self._view = _make_view(self._sorted)
-        self._only = QCheckBox("Show only this structure")
+        self._sorted = SortedStructures(self._model, self)
+        self._view = StructuresView(self._sorted)
+        self._above = QWidget()
+        self._search = QLineEdit()
+        self._search.setPlaceholderText("Search structures")
+        self._search.setToolTip("Parts of names or groups, such as left temp. Down goes to them.")
+        self._search.setClearButtonEnabled(True)
+        self._pairs = QCheckBox("Both sides in one row")
+        self._pairs.setToolTip(
+            "Left and right of a structure together: the sum of their volumes, the mean of their"
+            " Dice scores, and their asymmetry."
+        )
+        self._only = QCheckBox()
         self._only.setToolTip("Hide all other labels in the viewer.")
         self._mean = QLabel()
         self._mean.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self._mean.setToolTip("Mean of the Dice scores above.")
-
-        line = QHBoxLayout()
-        line.addWidget(self._only)
-        line.addStretch()
-        line.addWidget(self._mean)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.setSizeConstraint(QLayout.SizeConstraint.SetMinAndMaxSize)  # no gap below few rows
-        column.addWidget(self._view)
-        column.addLayout(line)
-
-        copy = QAction("Copy as a table", self._view)
-        copy.setShortcut(QKeySequence.StandardKey.Copy)
-        copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
-        copy.triggered.connect(self.copy)
-        self._view.addAction(copy)
-        for key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            shortcut = QShortcut(QKeySequence(key), self._view)
-            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
-            shortcut.activated.connect(self._jump)
+        self._mean.setToolTip("Mean of the Dice scores of all structures.")
+        self._lay_out()
+        self._add_actions()
         self._view.clicked.connect(self._jump)
         self._view.selectionModel().selectionChanged.connect(self._on_selection)
+        self._search.textChanged.connect(self._view.search)
+        self._pairs.toggled.connect(self._update)
         self._only.toggled.connect(self._on_only)
         job.table_changed.connect(self._update)
         self._update()
 
+    def _lay_out(self) -> None:
+        above = QHBoxLayout(self._above)
+        above.setContentsMargins(0, 0, 0, 0)
+        above.addWidget(self._search, stretch=1)
+        above.addWidget(self._pairs)
+        self._above.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        below = QHBoxLayout()
+        below.addWidget(self._only)
+        below.addStretch()
+        below.addWidget(self._mean)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.setSizeConstraint(QLayout.SizeConstraint.SetMinAndMaxSize)  # no gap below few rows
+        column.addWidget(self._above)
+        column.addWidget(self._view)
+        column.addLayout(below)
+
+    def _add_actions(self) -> None:
+        copy = self._add_action("Copy as a table", self.copy)
+        copy.setShortcut(QKeySequence.StandardKey.Copy)
+        copy.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
+        self._save = self._add_action("Save the table…", self.save_requested.emit)
+        self._of_groups = (
+            self._add_action("Open all groups", lambda: self._view.open_all(True)),
+            self._add_action("Close all groups", lambda: self._view.open_all(False)),
+        )
+        for widget, key, do in (
+            (self._view, Qt.Key.Key_Return, self._jump),
+            (self._view, Qt.Key.Key_Enter, self._jump),
+            (self._view, QKeySequence.StandardKey.Find, self._search.setFocus),
+            (self._search, Qt.Key.Key_Down, self._view.setFocus),
+            (self._search, Qt.Key.Key_Escape, self._search.clear),
+        ):
+            shortcut = QShortcut(QKeySequence(key), widget)
+            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+            shortcut.activated.connect(do)
+
+    def _add_action(self, title: str, do: Callable[[], None]) -> QAction:
+        action = QAction(title, self._view)
+        action.triggered.connect(lambda: do())
+        self._view.addAction(action)
+        return action
+
+    @property
+    def paired(self) -> bool:
+        """Whether both sides of a structure are in one row."""
+        return self._pairs.isChecked() and not self._pairs.isHidden()
+
     @property
     def selected(self) -> StructureRow | None:
-        """The row that is selected; the current one of several."""
-        rows = self._view.selectionModel().selectedRows()
+        """The structure that a jump goes to: the current of several rows, the largest in it."""
+        rows = self._selected_rows()
         current = self._view.currentIndex().siblingAtColumn(0)
         if not rows:
             return None
-        return self._row(current if current in rows else rows[0])
+        return self._sorted.entry(current if current in rows else rows[0]).largest
 
     def copy(self) -> None:
         """Copy the selected rows, or all, to the clipboard as tab-separated text."""
-        columns = [column for column in range(4) if not self._view.isColumnHidden(column)]
-        indexes = sorted(self._view.selectionModel().selectedRows(), key=QModelIndex.row)
-        if not indexes:
-            indexes = [self._sorted.index(row, 0) for row in range(self._sorted.rowCount())]
-        titles = ("Structure", "Volume (mL)", "Change (mL)", "Dice")
-        lines = [[titles[column] for column in columns]]
-        for index in indexes:
-            row = self._row(index)
-            numbers = (f"{n:.4f}" if math.isfinite(n) else "" for n in numbers_of(row))
-            cells = (row.name, *numbers)
-            lines.append([cells[column] for column in columns])
-        QGuiApplication.clipboard().setText("\n".join("\t".join(line) for line in lines))
+        rows = self._selected_rows() or self._sorted.walk()
+        QGuiApplication.clipboard().setText(as_tsv(map(self._sorted.entry, rows)))
 
     @override
     def changeEvent(self, event: QEvent) -> None:
         super().changeEvent(event)
         if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
-            self._fit_to_contents()
+            self._view.fit_to_contents()
 
-    def _row(self, index: QModelIndex) -> StructureRow:
-        number: int = self._sorted.mapToSource(index).row()
-        return self._model.rows[number]
+    def _selected_rows(self) -> list[QModelIndex]:
+        return sorted(self._view.selectionModel().selectedRows(), key=_place)
+
+    def _selected_entries(self) -> list[Entry]:
+        return [self._sorted.entry(index) for index in self._selected_rows()]
 
     def _update(self) -> None:
         table = self._job.table
-        had_other_rows = self._model.show(table)
-        scores = [row.dice for row in self._model.rows if math.isfinite(row.dice)]
-        if had_other_rows or self._view.isColumnHidden(DICE) == bool(scores):
-            self._view.setColumnHidden(DICE, not scores)
-            self._fit_to_contents()
-        self._mean.setVisible(bool(scores))
-        if table is not None and scores:
-            about = "" if table.exact else "≈ "
-            self._mean.setText(f"Mean Dice {about}{sum(scores) / len(scores):.3f}")
+        rows = () if table is None else table.rows
+        exact = table is None or table.exact
+        self._offer(rows)
+        selected = {row.name for entry in self._selected_entries() for row in entry.rows}
+        had_other_lines = self._model.show(arrange(rows, paired=self.paired), exact)
+        mean = Entry("all", rows).dice
+        for column, shown in ((DICE, not math.isnan(mean)), (ASYMMETRY, self.paired)):
+            self._view.setColumnHidden(column, not shown)
+        # a name has its side at the beginning, and a tissue at the end
+        elide = Qt.TextElideMode.ElideRight if self.paired else Qt.TextElideMode.ElideMiddle
+        self._view.setTextElideMode(elide)
+        if had_other_lines:
+            self._view.restore()
+            self._select(selected)
+        self._mean.setVisible(not math.isnan(mean))
+        self._mean.setText(f"Mean Dice {'' if exact else '≈ '}{mean:.3f}")
         self._on_selection()
 
-    def _fit_to_contents(self) -> None:
-        """Set widths for the widest numbers, so that nothing moves while they change."""
-        metrics = self._view.fontMetrics()
-        header = self._view.horizontalHeader()
-        for column in (VOLUME, CHANGE, DICE):
-            texts = (_WIDEST[column], sort_mark(True) + TITLES[column])
-            header.resizeSection(column, max(map(metrics.horizontalAdvance, texts)) + 8)
-        height = metrics.height() + 6
-        self._view.verticalHeader().setDefaultSectionSize(height)
-        frame = header.sizeHint().height() + 2 * self._view.frameWidth() + 2
-        count = max(_FEWEST_ROWS, len(self._model.rows))
-        self._view.setMinimumHeight(frame + height * min(count, _FEWEST_ROWS))
-        self._view.setMaximumHeight(frame + height * count)
+    def _offer(self, rows: tuple[StructureRow, ...]) -> None:
+        """Offer what can be done with these rows."""
+        many, sides = len(rows) > _MOST_UNSEARCHED, bool(sides_of(row.name for row in rows))
+        self._search.setVisible(many)
+        self._pairs.setVisible(sides)
+        self._above.setVisible(many or sides)
+        self._save.setEnabled(bool(rows))
+        for action in self._of_groups:
+            action.setVisible(any(row.group for row in rows))
+        if not many:
+            self._search.clear()
+
+    def _select(self, names: set[str]) -> None:
+        """Select the rows of structures, that of a group where all of its own are among them."""
+        selection = QItemSelection()
+        for index in self._sorted.walk():
+            entry = self._sorted.entry(index)
+            own = {row.name for row in entry.rows}
+            if own <= names if entry.members else own & names:
+                selection.select(index, index)
+                names = names - own
+        flags = QItemSelectionModel.SelectionFlag
+        self._view.selectionModel().select(selection, flags.ClearAndSelect | flags.Rows)
 
     def _jump(self) -> None:
         if self.selected is not None:
             self.jump_requested.emit(self.selected.id)
 
     def _on_selection(self) -> None:
-        row = self.selected
+        entries, row = self._selected_entries(), self.selected
         self._only.setEnabled(row is not None)
+        self._only.setText(f"Show only {_kind(entries)}")
         if row is None:
             self._only.setChecked(False)
         selected_id = None if row is None else row.id
         if selected_id != self._selected_id:
             self._selected_id = selected_id
             self.selected_changed.emit(row)
-            self._on_only()
+        self._on_only()
 
     def _on_only(self) -> None:
-        only_id = self._selected_id if self._only.isChecked() else None
-        if only_id != self._only_id:
-            self._only_id = only_id
-            self.only_changed.emit(only_id)
+        only_ids = None
+        if self._only.isChecked():
+            chosen = (label for entry in self._selected_entries() for label in entry.ids)
+            only_ids = tuple(dict.fromkeys(chosen))
+        if only_ids != self._only_ids:
+            self._only_ids = only_ids
+            self.only_changed.emit(only_ids)
 
 
-def _make_view(model: QSortFilterProxyModel) -> QTableView:
-    view = QTableView()
-    view.setModel(model)
-    view.setAccessibleName("Structures")
-    view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-    view.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
-    view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-    view.setShowGrid(False)
-    view.setWordWrap(False)
-    view.setTabKeyNavigation(False)
-    view.setIconSize(QSize(SWATCH, SWATCH))
-    # sides are at the beginning of a name, tissues at its end
-    view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-    view.verticalHeader().hide()
-    header = view.horizontalHeader()
-    header.setHighlightSections(False)
-    header.setStyleSheet("QHeaderView::section { border: 0px; padding: 2px 3px; }")
-    header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-    header.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-    header.setSortIndicatorClearable(True)
-    header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
-    view.setSortingEnabled(True)
-    header.setSortIndicatorShown(False)  # it would lie over the short titles
-    return view
+def _place(index: QModelIndex) -> tuple[int, int]:
+    """Order from the top; a group stands before its members."""
+    group = index.parent()
+    return (group.row(), index.row()) if group.isValid() else (index.row(), -1)
+
+
+def _kind(entries: list[Entry]) -> str:
+    """What is selected, in words."""
+    if len(entries) > 1:
+        return "these"
+    if entries and entries[0].members:
+        return "this group"
+    return "this pair" if entries and len(entries[0].rows) == 2 else "this structure"

@@ -1,4 +1,4 @@
-"""The rows of the table of structures as Qt asks for them: texts, order, colours."""
+"""The entries of the table of structures as Qt asks for them: texts, order, colours."""
 
 from __future__ import annotations
 
@@ -6,56 +6,86 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSortFilterProxyModel, Qt
-from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtCore import QAbstractItemModel, QModelIndex, QSortFilterProxyModel, Qt
+from qtpy.QtGui import QColor, QFont, QIcon, QPainter, QPixmap
 from typing_extensions import override
+
+from napari_metaseg.run.arrangement import flat
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
-    from napari_metaseg.run.status import StructureRow, StructureTable
+    from napari_metaseg.run.arrangement import Entry
 
-NAME, VOLUME, CHANGE, DICE = range(4)
-TITLES = ("Structure", "mL", "Change", "Dice")
+NAME, VOLUME, CHANGE, DICE, ASYMMETRY = range(5)
+TITLES = ("Structure", "mL", "Change", "Dice", "L/R %")
 _HELP = (
-    "Click a structure to jump to it.",
+    "Click a structure to jump to it, or a group to jump to the largest in it.",
     "Volume in mL. ≈ marks an estimate from a sample of voxels.",
     "Change of the volume since the iteration shown before, mL.",
-    "Overlap with the reference, from 0 (none) to 1 (the same).",
+    "Overlap with the reference, from 0 (none) to 1 (the same); the mean of a group.",
+    "Asymmetry in percent: (left - right) / mean of both volumes. Above 0: the left is larger.",
 )
 SWATCH = 10
 """Size of the patch of a structure's colour, px."""
+_MOST_PATCHES = 1024
 
 
-class StructuresModel(QAbstractTableModel):
-    """The rows of a `StructureTable` as Qt asks for them."""
+class StructuresModel(QAbstractItemModel):
+    """Entries of a table and, below those that are groups, their members."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
-        self.rows: tuple[StructureRow, ...] = ()
+        self._entries: tuple[Entry, ...] = ()
         self._exact = True
+        # What the index of a member points to: its group. Qt does not keep it alive.
+        self._groups: list[_Group] = []
 
-    def show(self, table: StructureTable | None) -> bool:
-        """Take new values; whether they belong to other structures than before."""
-        rows = () if table is None else table.rows
-        self._exact = table is None or table.exact
-        if [row.id for row in rows] != [row.id for row in self.rows]:
+    def show(self, entries: tuple[Entry, ...], exact: bool) -> bool:
+        """Take new values; whether they belong to other lines than before."""
+        self._exact = exact
+        if _lines(entries) != _lines(self._entries):
             self.beginResetModel()
-            self.rows = rows
+            self._entries = entries
+            self._groups += map(_Group, range(len(self._groups), len(entries)))
             self.endResetModel()
             return True
-        self.rows = rows
-        if rows:
-            self.dataChanged.emit(self.index(0, 0), self.index(len(rows) - 1, DICE))
+        self._entries = entries
+        for parent in (QModelIndex(), *(self.index(row, 0) for row in range(len(entries)))):
+            if count := self.rowCount(parent):
+                last = self.index(count - 1, len(TITLES) - 1, parent)
+                self.dataChanged.emit(self.index(0, 0, parent), last)
         return False
+
+    def entry(self, index: QModelIndex) -> Entry:
+        """What an index stands for."""
+        group: _Group | None = index.internalPointer()
+        entries = self._entries if group is None else self._entries[group.row].members
+        row: int = index.row()
+        return entries[row]
+
+    @override
+    def index(self, row: int, column: int, parent: QModelIndex = QModelIndex()) -> QModelIndex:  # noqa: B008
+        if not self.hasIndex(row, column, parent):
+            return QModelIndex()
+        if parent.isValid():
+            return self.createIndex(row, column, self._groups[parent.row()])
+        return self.createIndex(row, column)
+
+    @override
+    def parent(self, index: QModelIndex) -> QModelIndex:
+        group: _Group | None = index.internalPointer() if index.isValid() else None
+        return QModelIndex() if group is None else self.createIndex(group.row, 0)
 
     @override
     def rowCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.rows)
+        if not parent.isValid():
+            return len(self._entries)
+        return len(self.entry(parent).members) if parent.column() == 0 else 0
 
     @override
     def columnCount(self, parent: QModelIndex = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(TITLES)
+        return len(TITLES)
 
     @override
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
@@ -71,33 +101,70 @@ class StructuresModel(QAbstractTableModel):
 
     @override
     def data(self, index: QModelIndex, role: int = 0) -> Any:
-        row, column = self.rows[index.row()], index.column()
+        entry, column = self.entry(index), index.column()
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(row, column)
+            return self._text(entry, column)
         if role == Qt.ItemDataRole.UserRole:  # what is sorted by
-            number = row.name if column == NAME else numbers_of(row)[column - 1]
-            return -math.inf if number != number else number
+            value = _value(entry, column)
+            return -math.inf if value != value else value
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return _alignment(column)
-        if role == Qt.ItemDataRole.DecorationRole and column == NAME:
-            return _swatch(row.color)
+        if role == Qt.ItemDataRole.FontRole and entry.members and column == NAME:
+            return _bold()
+        if role == Qt.ItemDataRole.DecorationRole and column == NAME and not entry.members:
+            return _swatch(tuple(row.color for row in entry.rows))
         if role == Qt.ItemDataRole.ToolTipRole and column == NAME:
-            return f"{row.name}, label {row.id}"
+            return _described(entry)
         return None
 
-    def _text(self, row: StructureRow, column: int) -> str:
+    def _text(self, entry: Entry, column: int) -> str:
         if column == NAME:
-            return row.name
+            return entry.name
         if column == VOLUME:
-            return f"{'' if self._exact else '≈ '}{row.volume:.2f}"
+            return f"{'' if self._exact else '≈ '}{entry.volume:.2f}"
         if column == CHANGE:
-            text = f"{row.change:+.2f}".replace("-", "−")  # noqa: RUF001
-            return "" if math.isnan(row.change) or text.endswith("0.00") else text
-        return "" if math.isnan(row.dice) else f"{row.dice:.3f}"
+            text = _signed(entry.change, 2)
+            return "" if text.endswith("0.00") else text
+        if column == ASYMMETRY:
+            return _signed(entry.asymmetry, 1)
+        return "" if math.isnan(entry.dice) else f"{entry.dice:.3f}"
 
 
 class SortedStructures(QSortFilterProxyModel):
-    """The rows in the order that the user chose; the title of the column has a mark then."""
+    """The entries that were searched, in the order that the user chose.
+
+    The title of the column that they are sorted by has a mark.
+    """
+
+    def __init__(self, model: StructuresModel, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._search = ""
+        self._model = model
+        self.setSourceModel(model)
+        self.setSortRole(Qt.ItemDataRole.UserRole)
+
+    def search(self, words: str) -> None:
+        """Leave only what matches, and the groups that hold it; all of it for no words."""
+        self._search = words
+        self.invalidateFilter()
+
+    def entry(self, index: QModelIndex) -> Entry:
+        """What an index of this model stands for."""
+        return self._model.entry(self.mapToSource(index))
+
+    def walk(self) -> list[QModelIndex]:
+        """Every line in its order, each group before its members."""
+        lines = []
+        for row in range(self.rowCount()):
+            top = self.index(row, 0)
+            lines += [top, *(self.index(number, 0, top) for number in range(self.rowCount(top)))]
+        return lines
+
+    @override
+    def filterAcceptsRow(self, row: int, parent: QModelIndex) -> bool:
+        return not self._search or self._model.entry(self._model.index(row, 0, parent)).matches(
+            self._search
+        )
 
     @override
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = 0) -> Any:
@@ -107,24 +174,55 @@ class SortedStructures(QSortFilterProxyModel):
         return value
 
 
+class _Group:
+    """Where a group stands."""
+
+    def __init__(self, row: int) -> None:
+        self.row = row
+
+
 def sort_mark(ascending: bool) -> str:
     """What stands before the title of the column that the rows are sorted by."""
     return "▴ " if ascending else "▾ "
 
 
-@lru_cache(maxsize=256)
-def _swatch(color: tuple[int, int, int]) -> QIcon:
-    """A patch of a colour, which a selection of the row does not tint."""
+@lru_cache(maxsize=_MOST_PATCHES)
+def _swatch(colors: tuple[tuple[int, int, int], ...]) -> QIcon:
+    """A patch of colours side by side, which a selection of the row does not tint."""
     patch = QPixmap(SWATCH, SWATCH)
-    patch.fill(QColor(*color))
+    painter = QPainter(patch)
+    width = SWATCH // len(colors)
+    for number, color in enumerate(colors):
+        painter.fillRect(number * width, 0, SWATCH, SWATCH, QColor(*color))
+    painter.end()
     icon = QIcon(patch)
     icon.addPixmap(patch, QIcon.Mode.Selected)
     return icon
 
 
-def numbers_of(row: StructureRow) -> tuple[float, float, float]:
-    """The numbers of a row, in the order of the columns."""
-    return row.volume, row.change, row.dice
+def _bold() -> QFont:
+    font = QFont()
+    font.setBold(True)
+    return font
+
+
+def _value(entry: Entry, column: int) -> str | float:
+    return (entry.name, entry.volume, entry.change, entry.dice, entry.asymmetry)[column]
+
+
+def _described(entry: Entry) -> str:
+    if entry.members:
+        return f"{entry.name}, {len(entry.rows)} structures"
+    return "\n".join(f"{row.name}, label {row.id}" for row in entry.rows)
+
+
+def _signed(number: float, digits: int) -> str:
+    return "" if math.isnan(number) else f"{number:+.{digits}f}".replace("-", "−")  # noqa: RUF001
+
+
+def _lines(entries: tuple[Entry, ...]) -> list[tuple[str, tuple[int, ...], bool]]:
+    """What tells whether two tables have the same lines."""
+    return [(entry.name, entry.ids, bool(entry.members)) for entry in flat(entries)]
 
 
 def _alignment(column: int) -> Qt.AlignmentFlag:

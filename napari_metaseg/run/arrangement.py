@@ -127,7 +127,7 @@ def as_tsv(entries: Iterable[Entry]) -> str:
 
 def _entries(rows: list[StructureRow], paired: bool) -> tuple[Entry, ...]:
     by_name = {row.name: row for row in rows}
-    in_pairs = {}
+    in_pairs: dict[str, Entry] = {}
     if paired:
         for name, sides in sides_of(by_name).items():
             in_pairs |= dict.fromkeys(sides, Entry(name, tuple(by_name[side] for side in sides)))

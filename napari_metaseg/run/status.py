@@ -114,11 +114,14 @@ class StructureTable:
         In the protocol's order.
     exact : bool
         Every voxel was counted; otherwise volumes and Dice are estimates from a sample.
+    before : int or None
+        The iteration that changes are counted from.
     """
 
     iteration: int
     rows: tuple[StructureRow, ...]
     exact: bool
+    before: int | None = None
 
 
 class Status:

@@ -42,4 +42,4 @@ def structure_table(session: Session, iteration: int, before: int | None) -> Str
         )
         for structure in session.protocol.structures
     )
-    return StructureTable(iteration, rows, tally.exact)
+    return StructureTable(iteration, rows, tally.exact, before)

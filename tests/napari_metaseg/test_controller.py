@@ -14,12 +14,13 @@ from napari.layers import Labels, Layer
 from napari.utils.notifications import Notification, notification_manager
 
 from napari_metaseg.controller import Controller
-from napari_metaseg.layers.exports import EXPORTS, LabelsExport
+from napari_metaseg.layers.exports import EXPORTS, TABLE, LabelsExport
 from napari_metaseg.layers.maps import MAPS, Map, OfferedMap
 from napari_metaseg.layers.scan_layers import scan_layer
 from napari_metaseg.run.readout import Readout, as_decoded
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.status import State
+from src_core.io.tables import read_table
 from src_core.preparation import extraction
 from src_core.preparation.alignment import Alignment
 from tests.helpers.extractors import FakeExtractor, whole_head
@@ -98,7 +99,7 @@ def test_before_a_fit_there_is_nothing_to_show_keep_or_write(desk, tmp_path) -> 
     controller = desk.controller
     controller.keep()
     controller.jump(WHITE_MATTER)
-    controller.show_only(WHITE_MATTER)
+    controller.show_only((WHITE_MATTER,))
     controller.add_map(MAPS[1], None)
     for export in EXPORTS:
         controller.export(export, tmp_path / "nothing.nii.gz")
@@ -230,14 +231,37 @@ def test_the_middle_of_a_structure_is_brought_onto_the_screen(desk) -> None:
     assert desk.viewer.dims.point == before
 
 
-def test_one_structure_is_shown_alone_until_all_are_asked_for(desk) -> None:
+def test_some_structures_are_shown_alone_until_all_are_asked_for(desk) -> None:
     desk.finish()
     labels = desk.viewer.layers["head labels"]
-    desk.controller.show_only(2)
-    assert labels.show_selected_label
-    assert labels.selected_label == 2
+    everything = seen(labels)
+    assert len(everything) > 2
+    desk.controller.show_only((2,))
+    assert seen(labels) == {2}
+    desk.controller.show_only((1, 2))
+    assert seen(labels) == {1, 2}
     desk.controller.show_only(None)
-    assert not labels.show_selected_label
+    assert seen(labels) == everything
+    desk.viewer.layers.remove(labels)
+    desk.controller.show_only((1,))
+    assert desk.names == ["head", "head reconstruction"]
+
+
+def seen(labels) -> set[int]:
+    """The labels of a layer that are not transparent."""
+    ids = np.unique(np.asarray(labels.data))
+    return {int(label) for label in ids if labels.colormap.map(label)[3] > 0}
+
+
+def test_the_table_is_written_as_it_is_shown(desk, tmp_path) -> None:
+    desk.finish()
+    desk.controller.export(TABLE, tmp_path / "mine.tsv")
+    desk.until(lambda: (tmp_path / "mine.tsv").exists())
+    desk.until(lambda: desk.controller.job.table.exact)
+    rows = read_table(tmp_path / "mine.tsv", ["Labels", "Volume (mL)"])
+    assert [(row["Structure"], float(row["Volume (mL)"])) for row in rows] == [
+        (row.name, pytest.approx(row.volume, abs=1e-3)) for row in desk.controller.job.table.rows
+    ]
 
 
 def test_the_mouse_tells_structure_and_position_in_2d_only(desk) -> None:

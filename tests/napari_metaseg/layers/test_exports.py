@@ -17,6 +17,7 @@ from napari_metaseg.layers.scan_layers import labels_layer
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.session import Session
 from src_core.io import export
+from src_core.io.tables import read_table
 from src_core.preparation.prepare import prepare
 from src_core.request import Request
 from src_core.segment import segment
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from src_core.results.segmentation import Segmentation
 
 ITERATIONS = 12
-KINDS = ("labels", "volumes", "freesurfer", "itksnap", "probabilities", "displacement")
+KINDS = ("labels", "volumes", "table", "freesurfer", "itksnap", "probabilities", "displacement")
 EXPORT = dict(zip(KINDS, EXPORTS, strict=True))
 
 
@@ -92,6 +93,21 @@ def test_volumes(session, api, tmp_path) -> None:
     assert (tmp_path / "ours.csv").read_text() == (tmp_path / "theirs.csv").read_text()
 
 
+def test_the_table_with_changes_since_an_earlier_iteration(session, api, tmp_path) -> None:
+    path = tmp_path / "ours.tsv"
+    write_iteration(EXPORT["table"], path, session, ITERATIONS, before=4)
+    rows = read_table(path, ["Labels", "Volume (mL)", "Change (mL)", "Dice"])
+    assert [row["Structure"] for row in rows] == [s.name for s in api.protocol.structures]
+    for row in rows:
+        now, then = (
+            np.count_nonzero(labels == int(row["Labels"])) * api.scan.voxel_volume / 1000
+            for labels in (api.labels, api.labels_at(4))
+        )
+        assert float(row["Volume (mL)"]) == pytest.approx(now, abs=1e-4)
+        assert float(row["Change (mL)"]) == pytest.approx(now - then, abs=1e-4)
+        assert 0 < float(row["Dice"]) <= 1
+
+
 @pytest.mark.parametrize("program", ["freesurfer", "itksnap"])
 def test_tables_for_other_programs(session, api, tmp_path, program) -> None:
     write_iteration(EXPORT[program], tmp_path / "ours.txt", session, ITERATIONS)
@@ -134,7 +150,7 @@ def test_a_file_that_the_user_agreed_to_replace_is_replaced(session, tmp_path, k
     assert path.read_bytes()[:3] != b"old"
 
 
-@pytest.mark.parametrize("kind", ["labels", "volumes", "probabilities"])
+@pytest.mark.parametrize("kind", ["labels", "volumes", "table", "probabilities"])
 def test_what_is_not_decoded_everywhere_is_not_written(session, tmp_path, kind) -> None:
     with pytest.raises(LookupError, match="iteration 3 is not decoded everywhere"):
         write_iteration(EXPORT[kind], tmp_path / "x.nii", session, 3)

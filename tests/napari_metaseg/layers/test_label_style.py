@@ -48,6 +48,12 @@ def test_every_label_has_a_row_and_its_colour() -> None:
     assert layer.colormap.color_dict[None][3] == 0
 
 
+def test_only_some_labels_are_seen_on_request() -> None:
+    layer = Labels(volume(1, 4, 77), **layer_style(TISSUES, volume(1, 4, 77), only=(1, 4)))
+    assert [layer.colormap.map(label)[3] for label in (1, 2, 4, 77)] == [1, 0, 1, 0]
+    assert len(layer.features) == 1 + len(TISSUES.structures) + 1
+
+
 @pytest.mark.parametrize("largest", [2035, 70_000])
 def test_large_ids_are_shown(largest: int) -> None:
     layer = Labels(volume(2, largest), **layer_style(FREESURFER, volume(2, largest)))

@@ -8,7 +8,7 @@ import pytest
 from qtpy.QtWidgets import QMenu, QPushButton
 
 from napari_metaseg.layers import exports
-from napari_metaseg.layers.exports import FitExport, LabelsExport
+from napari_metaseg.layers.exports import FitExport, LabelsExport, TableExport
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.run.job import Job
 
@@ -58,6 +58,7 @@ def shown(qtbot: Any, tmp_path: Path) -> Shown:
     [
         ("Save labels…", "sub-01_T1w_dseg.nii.gz"),
         ("Volumes (CSV)…", "sub-01_T1w_volumes.csv"),
+        ("Table of structures (TSV)…", "sub-01_T1w_structures.tsv"),
         ("FreeSurfer colour table…", "sub-01_T1w_dseg_freesurfer.txt"),
         ("ITK-SNAP label descriptions…", "sub-01_T1w_dseg_itksnap.txt"),
         ("Probabilities (4D NIfTI)…", "sub-01_T1w_probseg.nii.gz"),
@@ -115,7 +116,7 @@ def test_the_next_dialog_begins_in_the_folder_used_last(shown: Shown, tmp_path: 
     assert shown.offered[2] == tmp_path / "derivatives" / "phantom_volumes.csv"
 
 
-@pytest.mark.parametrize("kind", [LabelsExport, FitExport])
+@pytest.mark.parametrize("kind", [LabelsExport, FitExport, TableExport])
 def test_an_entry_of_the_list_is_offered(
     qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type
 ) -> None:

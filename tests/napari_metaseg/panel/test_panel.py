@@ -11,6 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from napari.layers import Labels
+from qtpy.QtWidgets import QTreeView
 
 from napari_metaseg.layers.exports import EXPORTS
 from napari_metaseg.layers.maps import MAPS
@@ -309,8 +310,23 @@ def test_a_structure_can_be_found_and_shown_alone(window):
     index = tuple(np.rint(position).astype(int))
     window.until(lambda: window.job.table is not None and window.job.table.exact)
     assert np.asarray(labels.data)[index] == 2
-    window.panel.structures.only_changed.emit(2)
-    assert labels.show_selected_label
-    assert labels.selected_label == 2
+    window.panel.structures.only_changed.emit((2,))
+    assert [labels.colormap.map(label)[3] for label in (1, 2)] == [0, 1]
     window.panel.structures.only_changed.emit(None)
-    assert not labels.show_selected_label
+    assert [labels.colormap.map(label)[3] for label in (1, 2)] == [1, 1]
+
+
+def test_the_table_is_saved_from_its_own_menu(window, tmp_path, monkeypatch):
+    window.segment()
+    window.finish()
+    path = tmp_path / "table.tsv"
+    monkeypatch.setattr(window.panel.export_menu, "_ask", lambda *_: path)
+    (save,) = (
+        action
+        for view in window.panel.structures.findChildren(QTreeView)
+        for action in view.actions()
+        if action.text() == "Save the table…"
+    )
+    save.trigger()
+    window.until(path.exists)
+    assert path.read_text().startswith("Group\tLabels\tStructure\tVolume (mL)")

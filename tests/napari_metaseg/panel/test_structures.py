@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QModelIndex, QPoint, Qt
 from qtpy.QtGui import QGuiApplication
-from qtpy.QtWidgets import QCheckBox, QLabel, QTableView
+from qtpy.QtWidgets import QCheckBox, QLabel, QLineEdit, QTreeView
 
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.run.job import Job
@@ -25,6 +25,22 @@ ROWS = (
 )
 
 
+def rows_of(name: str) -> tuple[StructureRow, ...]:
+    """A table of a protocol; left sides are a third larger than right ones."""
+    return tuple(
+        StructureRow(
+            entry.id,
+            entry.name,
+            entry.color,
+            4.0 if entry.name.startswith("Left") else 3.0,
+            0.1,
+            0.9,
+            entry.group,
+        )
+        for entry in PROTOCOLS[name].structures
+    )
+
+
 class Shown:
     """A table on the screen, and what its user sees and does."""
 
@@ -32,13 +48,16 @@ class Shown:
         self.job = Job()
         self.widget = Structures(self.job)
         qtbot.addWidget(self.widget)
-        self.widget.resize(380, 260)
+        self.widget.resize(400, 300)
         self.widget.show()
         self.qtbot = qtbot
-        self.view = self.widget.findChild(QTableView)
-        self.only = self.widget.findChild(QCheckBox)
+        self.view = self.widget.findChild(QTreeView)
+        self.search = self.widget.findChild(QLineEdit)
+        self.pairs, self.only = self.widget.findChildren(QCheckBox)
+        if not self.only.text().startswith("Show only"):
+            self.pairs, self.only = self.only, self.pairs
         self.jumps: list[int] = []
-        self.onlys: list[int | None] = []
+        self.onlys: list[tuple[int, ...] | None] = []
         self.widget.jump_requested.connect(self.jumps.append)
         self.widget.only_changed.connect(self.onlys.append)
 
@@ -46,24 +65,50 @@ class Shown:
         self.job.table = StructureTable(5, rows, exact) if rows else None
         self.job.table_changed.emit()
 
-    def column(self, number: int) -> list[str]:
-        model = self.view.model()
-        return [model.index(row, number).data() for row in range(model.rowCount())]
+    def lines(self) -> list[QModelIndex]:
+        """Those that can be seen, from the top."""
+        index = self.view.model().index(0, 0)
+        lines = []
+        while index.isValid():
+            lines.append(index)
+            index = self.view.indexBelow(index)
+        return lines
 
-    def click(self, row: int) -> None:
-        place = self.view.visualRect(self.view.model().index(row, 0)).center()
+    def column(self, number: int) -> list[str]:
+        return [line.siblingAtColumn(number).data() for line in self.lines()]
+
+    def line(self, name: str) -> QModelIndex:
+        return next(line for line in self.lines() if line.data() == name)
+
+    def numbers(self, name: str) -> list[str]:
+        return [self.line(name).siblingAtColumn(column).data() for column in range(1, 5)]
+
+    def click(self, row: int | str) -> None:
+        line = self.line(row) if isinstance(row, str) else self.lines()[row]
+        self.view.scrollTo(line)
+        place = self.view.visualRect(line).center()
         self.qtbot.mouseClick(self.view.viewport(), Qt.MouseButton.LeftButton, pos=place)
 
+    def select(self, row: int) -> None:
+        self.view.setCurrentIndex(self.lines()[row])
+
     def press(self, key: Qt.Key, *modifier: Qt.KeyboardModifier) -> None:
-        self.widget.activateWindow()
-        self.view.setFocus()
-        self.qtbot.waitUntil(self.view.hasFocus)
+        self.focus(self.view)
         self.qtbot.keyClick(self.view, key, *modifier)
 
+    def focus(self, widget: Any) -> None:
+        self.widget.activateWindow()
+        widget.setFocus()
+        self.qtbot.waitUntil(widget.hasFocus)
+
     def click_title(self, column: int) -> None:
-        header = self.view.horizontalHeader()
+        header = self.view.header()
         place = QPoint(header.sectionViewportPosition(column) + 10, 5)
         self.qtbot.mouseClick(header.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+    def copied(self) -> list[list[str]]:
+        self.widget.copy()
+        return [line.split("\t") for line in QGuiApplication.clipboard().text().split("\n")]
 
 
 @pytest.fixture
@@ -119,7 +164,7 @@ def test_a_click_jumps_to_the_structure(shown: Shown) -> None:
 
 def test_enter_jumps_once(shown: Shown) -> None:
     shown.update()
-    shown.view.selectRow(1)
+    shown.select(1)
     shown.press(Qt.Key.Key_Return)
     assert shown.jumps == [2]
 
@@ -162,7 +207,7 @@ def test_only_the_selected_structure_is_shown_on_request(shown: Shown) -> None:
     shown.only.click()
     shown.click(3)
     shown.only.click()
-    assert shown.onlys == [2, 4, None]
+    assert shown.onlys == [(2,), (4,), None]
 
 
 def test_all_structures_are_shown_again_when_the_table_goes(shown: Shown) -> None:
@@ -170,7 +215,7 @@ def test_all_structures_are_shown_again_when_the_table_goes(shown: Shown) -> Non
     shown.click(1)
     shown.only.click()
     shown.update(())
-    assert shown.onlys == [2, None]
+    assert shown.onlys == [(2,), None]
     assert not shown.only.isChecked()
     assert not shown.only.isEnabled()
 
@@ -188,25 +233,21 @@ def test_the_selected_row_is_announced_once(shown: Shown) -> None:
 def test_the_table_is_copied_for_spreadsheets(shown: Shown) -> None:
     shown.update(with_dice(0.9, 0.8, math.nan, 0.7), exact=False)
     shown.press(Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
-    lines = QGuiApplication.clipboard().text().split("\n")
-    assert lines[0].split("\t") == ["Structure", "Volume (mL)", "Change (mL)", "Dice"]
-    assert lines[2].split("\t") == ["Subcortical", "60.2500", "-0.1260", "0.8000"]
-    assert lines[3].split("\t") == ["White", "440.0000", "0.0040", ""]
+    lines = [line.split("\t") for line in QGuiApplication.clipboard().text().split("\n")]
+    assert lines[0][2:6] == ["Structure", "Volume (mL)", "Change (mL)", "Dice"]
+    assert lines[2][1:6] == ["2", "Subcortical", "60.2500", "-0.1260", "0.8000"]
+    assert lines[3][1:6] == ["3", "White", "440.0000", "0.0040", ""]
     assert len(lines) == 5
 
 
 def test_only_selected_rows_are_copied(shown: Shown) -> None:
     shown.update()
-    shown.view.selectRow(3)
-    shown.widget.copy()
-    assert QGuiApplication.clipboard().text().split("\n")[1:] == ["CSF\t0.5000\t1.5000"]
+    shown.select(3)
+    assert shown.copied()[1:] == [["", "4", "CSF", "0.5000", "1.5000", "", ""]]
 
 
 def test_an_update_of_32_structures_takes_a_fraction_of_a_frame(shown: Shown) -> None:
-    rows = tuple(
-        StructureRow(entry.id, entry.name, entry.color, float(entry.id), 0.1, 0.9)
-        for entry in PROTOCOLS["fs32"].structures
-    )
+    rows = rows_of("fs32")
     shown.update(rows)
     shown.click_title(1)
     began = time.perf_counter()
@@ -214,3 +255,188 @@ def test_an_update_of_32_structures_takes_a_fraction_of_a_frame(shown: Shown) ->
         shown.update(tuple(replace(row, volume=row.volume * (number % 3)) for row in rows))
         shown.view.viewport().repaint()
     assert (time.perf_counter() - began) / 20 < 0.05  # on a busy machine; 5 updates a second
+
+
+def test_few_structures_without_groups_need_no_more_than_a_table(shown: Shown) -> None:
+    shown.update()
+    assert not shown.search.isVisible()
+    assert not shown.pairs.isVisible()
+    assert not shown.view.rootIsDecorated()
+    assert not any(a.isVisible() for a in shown.view.actions() if "groups" in a.text())
+
+
+def test_groups_are_closed_where_there_are_many_structures(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    assert len(shown.lines()) == 11
+    assert shown.numbers("insula") == ["14.00", "+0.40", "0.900", ""]
+    shown.update(rows_of("fs32"))
+    assert len(shown.lines()) == 32 + 6
+
+
+def test_groups_open_and_close_with_the_keyboard(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.select(6)
+    shown.press(Qt.Key.Key_Right)
+    assert shown.column(0)[6:11] == [
+        "insula",
+        "Right-Anterior-Insula",
+        "Left-Anterior-Insula",
+        "Right-Posterior-Insula",
+        "Left-Posterior-Insula",
+    ]
+    shown.press(Qt.Key.Key_Left)
+    assert len(shown.lines()) == 11
+
+
+def test_what_is_open_selected_and_scrolled_to_outlives_an_update(shown: Shown) -> None:
+    rows = rows_of("nm134")
+    shown.update(rows)
+    shown.click_title(1)
+    shown.view.expand(shown.line("frontal"))
+    shown.view.expand(shown.line("temporal"))
+    shown.click("Left-Temporal-Pole")
+    place, lines = shown.view.verticalScrollBar().value(), len(shown.lines())
+    assert place > 0
+    for volume in (11.0, 12.0):
+        shown.update(tuple(replace(row, volume=volume) for row in rows), exact=False)
+        assert len(shown.lines()) == lines
+        assert shown.view.verticalScrollBar().value() == place
+        assert shown.widget.selected.name == "Left-Temporal-Pole"
+
+
+def test_groups_are_as_they_were_when_structures_come_back(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.view.expand(shown.line("insula"))
+    shown.update(())
+    shown.update(rows_of("nm134"))
+    assert len(shown.lines()) == 11 + 4
+
+
+def test_groups_are_sorted_and_their_members_too(shown: Shown) -> None:
+    rows = rows_of("nm134")
+    shown.update(rows)
+    shown.view.expand(shown.line("insula"))
+    shown.click_title(0)
+    names = shown.column(0)
+    assert names[0] == "brain stem"
+    assert names[5:9] == [
+        "Left-Anterior-Insula",
+        "Left-Posterior-Insula",
+        "Right-Anterior-Insula",
+        "Right-Posterior-Insula",
+    ]
+    shown.click_title(1)
+    shown.click_title(1)
+    names = shown.column(0)
+    assert names[0] == "frontal"
+    insula = names.index("insula")
+    assert [name[:4] for name in names[insula + 1 : insula + 5]] == ["Left", "Left", "Righ", "Righ"]
+
+
+def test_a_search_opens_the_groups_with_hits_and_leaves_them_as_they_were(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.view.expand(shown.line("insula"))
+    before = shown.column(0)
+    shown.qtbot.keyClicks(shown.search, "left pole")
+    assert shown.column(0) == [
+        *("frontal", "Left-Frontal-Pole", "occipital", "Left-Occipital-Pole"),
+        *("temporal", "Left-Temporal-Pole"),
+    ]
+    shown.update(rows_of("nm134"), exact=False)
+    assert len(shown.lines()) == 6
+    shown.view.collapse(shown.line("frontal"))
+    shown.focus(shown.search)
+    shown.qtbot.keyClick(shown.search, Qt.Key.Key_Escape)
+    assert shown.column(0) == before
+
+
+def test_from_the_search_the_arrow_goes_to_what_is_found(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.press(Qt.Key.Key_F, Qt.KeyboardModifier.ControlModifier)
+    shown.qtbot.waitUntil(shown.search.hasFocus)
+    shown.qtbot.keyClicks(shown.search, "hippocampus")
+    shown.qtbot.keyClick(shown.search, Qt.Key.Key_Down)
+    shown.qtbot.waitUntil(shown.view.hasFocus)
+    shown.press(Qt.Key.Key_Down)
+    shown.press(Qt.Key.Key_Return)
+    assert shown.jumps == [47]
+
+
+def test_a_click_on_a_group_jumps_to_its_largest_and_shows_all_of_it(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.click("insula")
+    shown.only.click()
+    assert shown.jumps == [103]
+    assert shown.onlys == [(102, 103, 172, 173)]
+    assert shown.only.text() == "Show only this group"
+
+
+def test_both_sides_are_in_one_row_on_request(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.view.expand(shown.line("insula"))
+    assert shown.view.isColumnHidden(4)
+    shown.pairs.click()
+    assert not shown.view.isColumnHidden(4)
+    insula = shown.column(0).index("insula")
+    assert shown.column(0)[insula + 1 : insula + 3] == ["Anterior-Insula", "Posterior-Insula"]
+    assert shown.numbers("Anterior-Insula") == ["7.00", "+0.20", "0.900", "+28.6"]
+    assert shown.numbers("insula")[3] == "+28.6"
+    title = shown.view.model().headerData(4, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
+    assert "(left - right) / mean of both volumes" in title
+    shown.click("Anterior-Insula")
+    shown.only.click()
+    assert shown.jumps == [103]
+    assert shown.onlys == [(103, 102)]
+
+
+def test_the_selection_stays_when_sides_are_joined_and_parted(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.view.expand(shown.line("insula"))
+    shown.click("Left-Anterior-Insula")
+    shown.only.click()
+    shown.pairs.click()
+    assert [index.data() for index in shown.view.selectionModel().selectedRows()] == [
+        "Anterior-Insula"
+    ]
+    shown.pairs.click()
+    assert shown.onlys == [(103,), (103, 102), (102, 103)]
+    shown.click("insula")
+    shown.pairs.click()
+    assert [index.data() for index in shown.view.selectionModel().selectedRows()] == ["insula"]
+
+
+def test_a_table_without_sides_shows_no_asymmetry(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.pairs.click()
+    shown.update()
+    assert shown.view.isColumnHidden(4)
+    assert not shown.widget.paired
+
+
+def test_several_rows_are_shown_together(shown: Shown) -> None:
+    shown.update()
+    shown.select(1)
+    shown.press(Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
+    shown.only.click()
+    assert shown.onlys == [(2, 3)]
+
+
+def test_groups_are_copied_with_their_totals_and_found_rows_alone(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    assert len(shown.copied()) == 1 + 11 + 134
+    shown.pairs.click()
+    shown.qtbot.keyClicks(shown.search, "insula")
+    assert shown.copied()[1:] == [
+        ["insula", "102 103 172 173", "total", "14.0000", "0.4000", "0.9000", "28.57"],
+        ["insula", "103 102", "Anterior-Insula", "7.0000", "0.2000", "0.9000", "28.57"],
+        ["insula", "173 172", "Posterior-Insula", "7.0000", "0.2000", "0.9000", "28.57"],
+    ]
+
+
+def test_all_numbers_have_room_in_a_narrow_panel(shown: Shown) -> None:
+    shown.update(rows_of("nm134"), exact=False)
+    shown.pairs.click()
+    header = shown.view.header()
+    right = header.sectionViewportPosition(4) + header.sectionSize(4)
+    assert right <= shown.view.viewport().width()
+    assert header.sectionSize(0) >= 100

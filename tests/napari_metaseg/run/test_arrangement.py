@@ -92,7 +92,9 @@ def test_all_134_structures_are_in_groups_and_pairs() -> None:
     entries = arrange(rows)
     pairs = arrange(rows, paired=True)
     assert all(entry.members for entry in entries)
-    assert sorted(id for entry in entries for id in entry.ids) == sorted(row.id for row in rows)
+    assert sorted(label for entry in entries for label in entry.ids) == sorted(
+        row.id for row in rows
+    )
     assert names(entries) == names(pairs)
     assert sum(len(entry.members) for entry in entries) == 134
     singles = [one for entry in pairs for one in entry.members if len(one.rows) == 1]
