@@ -183,6 +183,7 @@ class LiveLayers:
 
     def _make_ordinary(self, iteration: int, report: dict[str, Any]) -> None:
         """Give each layer an array of its own, so that the session can go."""
+        self.show_only(None)  # there is no table any more to show the others from
         for layer in self.layers:
             layer.data = np.ascontiguousarray(layer.data.volume(iteration))
             layer.name = f"{layer.name} (iteration {iteration})"

@@ -103,7 +103,7 @@ class StructuresView(QTreeView):
         count = self._sorted.rowCount() + sum(map(self._sorted.rowCount, opened))
         frame = header.sizeHint().height() + 2 * self.frameWidth() + 2
         height = _row_height(metrics.height())
-        self.setMinimumHeight(frame + height * min(max(count, 1), _FEWEST_ROWS))
+        self.setMinimumHeight(frame + height * _FEWEST_ROWS)
         self.setMaximumHeight(frame + height * max(count, _FEWEST_ROWS))
 
     def _on_moved(self, index: QModelIndex, opened: bool) -> None:

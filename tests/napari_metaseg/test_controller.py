@@ -397,7 +397,7 @@ def test_an_entry_of_the_list_is_all_that_a_map_needs(desk) -> None:
     assert values.max() <= 1
 
 
-ENDINGS = (".nii.gz", ".csv", ".txt", ".label", ".nii.gz", ".nii.gz")
+ENDINGS = (".nii.gz", ".csv", ".tsv", ".txt", ".label", ".nii.gz", ".nii.gz")
 
 
 @pytest.mark.parametrize(

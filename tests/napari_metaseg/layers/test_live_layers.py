@@ -211,11 +211,13 @@ def test_retired_layers_are_ordinary_ones_of_the_iteration_that_was_shown(full) 
     ended = []
     full.job.put_on_the_screen(4)
     expected = full.session.segmentation(4).labels
+    full.live.show_only((1,))
     full.live.retire(then=lambda: ended.append(True))
     assert ended == [True]
     assert all(name.endswith("(iteration 4)") for name in full.names)
     labels = full.viewer.layers["scan labels (iteration 4)"]
     np.testing.assert_array_equal(labels.data, full.orientation.to_display(expected))
+    assert all(labels.colormap.map(label)[3] == 1 for label in np.unique(expected) if label)
     for layer in full.viewer.layers:
         assert isinstance(layer.data, np.ndarray)
         assert LIVE not in layer.metadata
