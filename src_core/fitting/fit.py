@@ -1,20 +1,30 @@
 """Fit a coordinate network to one scan, step by step."""
 
+from __future__ import annotations
+
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from src_core.fitting.adam import Adam, can_move
-from src_core.fitting.settings import FitSettings
+from src_core.fitting.picture import draw_template
 from src_core.fitting.workers import Workers
-from src_core.networks.base import CoordinateNetwork
+from src_core.networks.base import CoordinateNetwork, StandIns
 from src_core.networks.sine import CHUNK
-from src_core.space.points import BrainPoints, Points
+from src_core.space.seen import BLURS
 
-PROBES = 4096
+if TYPE_CHECKING:
+    from src_core.fitting.settings import FitSettings
+    from src_core.space.points import BrainPoints, Points
+    from src_core.space.template import TemplateImage
+
+PICTURE_CHUNK = 3 * CHUNK
+"""Points per call where a picture is looked up: little is kept, so that calls cost most."""
+PROBES = 2048
 """Voxels whose labels are watched by the stop rule."""
 
 
@@ -82,6 +92,7 @@ class Fit(Iterator[Step]):
         self._generator = torch.Generator().manual_seed(settings.seed)
         count = len(points)
         self._probes = points.take(self._draw(min(PROBES, count)))
+        self._picture: TemplateImage | None = None
         self._labels: torch.Tensor | None = None
         self._still = 0
 
@@ -109,20 +120,28 @@ class Fit(Iterator[Step]):
 
     def _descend(self, iteration: int) -> tuple[float, float]:
         """One Adam step; returns the loss and the squared error before it."""
-        batch = self.points.take(self._draw(self.settings.points))
+        batch = self.points.take(self._draw(self.settings.points), len(BLURS))
         rates = self.network.rates(iteration)
         # A weight that stands still needs no gradient: that halves the early steps' work.
         for parameter, rate in zip(self._parameters, rates, strict=True):
             parameter.requires_grad_(can_move(rate))
-        moving = [parameter for parameter in self._parameters if parameter.requires_grad]
+        leaves: list[torch.Tensor] = [p for p in self._parameters if p.requires_grad]
+        warp = self.network.whole_warp()
+        looked_up = None if warp is None else warp.detach().requires_grad_()
+        if looked_up is not None:
+            leaves.append(looked_up)
+        stand_ins = StandIns(looked_up, self._template(iteration))
 
         def descend(piece: Points) -> list[torch.Tensor]:
-            error = self.network.error(piece, iteration)
+            error = self.network.error(piece, iteration, stand_ins)
             loss = len(piece) / len(batch) * error.loss
             squared_error = len(piece) / len(batch) * error.squared_error
-            return [loss.detach(), squared_error, *torch.autograd.grad(loss, moving)]
+            gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
+            return [loss.detach(), squared_error, *gradients]
 
         def descend_in_pieces(size: int) -> list[torch.Tensor]:
+            if stand_ins.template is not None:
+                size = PICTURE_CHUNK
             # Summed in the order of the pieces, so that the number of threads changes nothing.
             first, *others = self._workers.map(descend, batch.split(size))
             for part in others:
@@ -130,8 +149,10 @@ class Fit(Iterator[Step]):
             return first
 
         loss, squared_error, *gradients = self._workers.in_pieces(descend_in_pieces)
-        for parameter, gradient in zip(moving, gradients, strict=True):
-            parameter.grad = gradient
+        for leaf, gradient in zip(leaves, gradients, strict=True):
+            leaf.grad = gradient
+        if warp is not None and looked_up is not None:
+            warp.backward(looked_up.grad)
         penalty = self.network.penalty()
         if penalty is not None:
             penalty.backward()
@@ -140,6 +161,18 @@ class Fit(Iterator[Step]):
         # The only time that another device is waited for.
         told = torch.stack([loss, squared_error]).tolist()
         return told[0], told[1]
+
+    def _template(self, iteration: int) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """A picture that stands in for the template network at an iteration, if one may.
+
+        Only on the CPU, where looking up takes a fifth of the time.
+        """
+        is_cpu = self.points.indices.device.type == "cpu"
+        if not is_cpu or iteration > self.network.picture_lasts:
+            self._picture = None
+        elif self._picture is None:
+            self._picture = draw_template(self.network, self.points, self._workers)
+        return None if self._picture is None else self._picture.at
 
     @torch.no_grad()
     def _look(self) -> float:

@@ -29,7 +29,7 @@ class FitSettings:
     seed: int = 0
     earliest_stop: int | None = None
     tolerance: float = 2e-4
-    look_every: int = 5
+    look_every: int = 10
 
     def chosen(self, iterations: int | None, seed: int) -> "FitSettings":
         """These with a seed, and with exactly so many iterations unless that is None."""

@@ -30,16 +30,23 @@ class Appearance(nn.Module):
         self.register_buffer("extent", (high - low) / 2, persistent=False)
         self.centre: Tensor
         self.extent: Tensor
+        # Which polynomial along x, y and z each term takes.
+        degrees = torch.tensor(POWERS).T
+        self.register_buffer("_factors", 3 * degrees + torch.arange(3)[:, None], persistent=False)
+        self._factors: Tensor
         self.bias = nn.Parameter(torch.zeros(len(POWERS)))
         self.offset = nn.Parameter(torch.zeros(1))
         self.slopes = nn.Parameter(torch.zeros(KNOTS))
 
     def bias_field(self, positions: Tensor) -> Tensor:
         """Factor that undoes the bias, shape (N,), at template positions (N, 3) mm."""
-        x = ((positions - self.centre) / self.extent).clamp(-1, 1)
-        legendre = torch.stack([torch.ones_like(x), x, 1.5 * x**2 - 0.5, 2.5 * x**3 - 1.5 * x])
-        terms = [legendre[a, :, 0] * legendre[b, :, 1] * legendre[c, :, 2] for a, b, c in POWERS]
-        return torch.exp(torch.stack(terms, -1) @ self.bias)
+        x = ((positions - self.centre) / self.extent).clamp(-1, 1).T
+        squares = x * x
+        legendre = torch.cat(
+            [torch.ones_like(x), x, 1.5 * squares - 0.5, (2.5 * squares - 1.5) * x]
+        )
+        along_x, along_y, along_z = (legendre[factors] for factors in self._factors)
+        return torch.exp(self.bias @ (along_x * along_y * along_z))
 
     def curve(self, intensities: Tensor) -> Tensor:
         """The monotone curve, elementwise."""

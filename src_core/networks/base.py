@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from typing_extensions import Self
 
@@ -32,6 +32,25 @@ class FitError(NamedTuple):
 
     loss: Tensor
     squared_error: Tensor
+
+
+class StandIns(NamedTuple):
+    """What a fit asks in place of parts of a network, because it is quicker.
+
+    Attributes
+    ----------
+    warp : Tensor or None
+        What `CoordinateNetwork.whole_warp` gave, once per step.
+    template : callable or None
+        Template positions (N, 3) mm -> intensities as `CoordinateNetwork.template_intensities`
+        tells them, while the template network stands still.
+    """
+
+    warp: Tensor | None = None
+    template: Callable[[Tensor], Tensor] | None = None
+
+
+NO_STAND_INS = StandIns()
 
 
 class CoordinateNetwork(nn.Module, ABC):
@@ -65,8 +84,20 @@ class CoordinateNetwork(nn.Module, ABC):
         """
 
     @abstractmethod
-    def error(self, points: Points, iteration: int) -> FitError:
+    def error(self, points: Points, iteration: int, stand_ins: StandIns = NO_STAND_INS) -> FitError:
         """Error on some points at an iteration; needs no labels."""
+
+    @property
+    def picture_lasts(self) -> int:
+        """Iterations of a fit over which a picture may stand in for the template network."""
+        return 0
+
+    def whole_warp(self) -> Tensor | None:
+        """All weights of the per-scan warp in one tensor that is quick to look up, if they can be.
+
+        A function of them, which gradients go through.
+        """
+        return None
 
     def penalty(self) -> Tensor | None:
         """What is added to the loss once per step, whatever the points."""

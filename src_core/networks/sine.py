@@ -10,6 +10,7 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as functional
 from torch import Tensor, nn
 
 CHUNK = 2048
@@ -48,11 +49,15 @@ class _SineFunction(torch.autograd.Function):
             if flowing is None:
                 continue
             slope = torch.cos(phases[layer]).mul_(flowing)
+            # Both products are laid out so that those with few columns are not slow.
             if ctx.needs_input_grad[2 + 2 * layer]:
-                gradients[2 * layer] = (slope.T @ inputs[layer]).mul_(ctx.omega)
+                gradient = inputs[layer].T @ slope
+                gradients[2 * layer] = gradient.T.contiguous().mul_(ctx.omega)
             if ctx.needs_input_grad[3 + 2 * layer]:
                 gradients[2 * layer + 1] = slope.sum(0).mul_(ctx.omega)
-            flowing = slope @ weights[layer] if layer or ctx.needs_input_grad[0] else None
+            flowing = None
+            if layer or ctx.needs_input_grad[0]:
+                flowing = functional.linear(slope, weights[layer].T.contiguous())
         return flowing, None, *gradients
 
 

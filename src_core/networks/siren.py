@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
-from src_core.networks.base import CoordinateNetwork, FitError
+from src_core.networks.base import NO_STAND_INS, CoordinateNetwork, FitError, StandIns
 from src_core.networks.head import Head
 from src_core.networks.sine import SineLayers
 
@@ -75,7 +75,7 @@ class SirenNetwork(CoordinateNetwork):
         return [falling * size.detach() for size in self.step_sizes()]
 
     @override
-    def error(self, points: Points, iteration: int) -> FitError:
+    def error(self, points: Points, iteration: int, stand_ins: StandIns = NO_STAND_INS) -> FitError:
         loss = (self.reconstruct(points) - points.seen[:, 0]).square().mean()
         return FitError(loss, loss.detach())
 

@@ -51,26 +51,34 @@ class DisplacementGrids(nn.Module):
         self.spacings = tuple(spacings)
         self.register_buffer("origin", torch.tensor(box[0]), persistent=False)
         self.origin: Tensor
+        extents = [high - low for low, high in zip(*box, strict=True)]
         self.grids = nn.ParameterList(
-            nn.Parameter(
-                torch.zeros(
-                    3,
-                    *(
-                        math.ceil((high - low) / spacing) + 1
-                        for low, high in zip(*box, strict=True)
-                    ),
-                )
-            )
+            nn.Parameter(torch.zeros(3, *(math.ceil(extent / spacing) + 1 for extent in extents)))
             for spacing in spacings
         )
+        self._finest = min(self.spacings)
+        for axis, extent in zip("xyz", extents, strict=True):
+            # Up to the last node of any grid; beyond its own, the displacement of each goes on.
+            last = max(math.ceil(extent / spacing) * spacing for spacing in spacings)
+            nodes = self._finest * torch.arange(math.ceil(last / self._finest) + 1)
+            weights = [
+                _linear_weights(nodes / spacing, math.ceil(extent / spacing) + 1)
+                for spacing in spacings
+            ]
+            self.register_buffer(f"_along_{axis}", torch.cat(weights, 1), persistent=False)
+        self._along_x: Tensor
+        self._along_y: Tensor
+        self._along_z: Tensor
 
-    def forward(self, positions: Tensor) -> Tensor:
+    def forward(self, positions: Tensor, total: Tensor | None = None) -> Tensor:
         """Displacement at positions.
 
         Parameters
         ----------
         positions : Tensor, shape (N, 3)
             Template mm after the alignment.
+        total : Tensor, optional
+            What `total` gave: one grid is looked up in place of all.
 
         Returns
         -------
@@ -78,11 +86,29 @@ class DisplacementGrids(nn.Module):
             mm, to be added to the positions.
         """
         offset = positions - self.origin
+        if total is not None:
+            return sample_grid(total, offset / self._finest, padding="border")
         parts = (
             sample_grid(grid, offset / spacing, padding="border")
             for grid, spacing in zip(self.grids, self.spacings, strict=True)
         )
         return torch.stack(tuple(parts)).sum(0)
+
+    def total(self) -> Tensor | None:
+        """All grids added up on the nodes of the finest one, shape (3, X, Y, Z).
+
+        It says the same as all of them if their spacings are multiples of the finest; otherwise
+        None.
+        """
+        if any(spacing % self._finest for spacing in self.spacings):
+            return None
+        along_y = self._along_y.split([grid.shape[2] for grid in self.grids], 1)
+        along_z = self._along_z.split([grid.shape[3] for grid in self.grids], 1)
+        planes = torch.cat(
+            [y @ (grid @ z.T) for grid, y, z in zip(self.grids, along_y, along_z, strict=True)], 1
+        )
+        total: Tensor = (self._along_x @ planes.flatten(2)).unflatten(2, planes.shape[2:])
+        return total
 
     def roughness(self) -> Tensor:
         """Mean squared strain: squared differences of neighbouring nodes over their distance."""
@@ -91,3 +117,9 @@ class DisplacementGrids(nn.Module):
             for axis in (1, 2, 3):
                 total = total + grid.diff(dim=axis).square().mean() / spacing**2
         return total
+
+
+def _linear_weights(places: Tensor, count: int) -> Tensor:
+    """Weights (N, count) of the nodes 0 to count - 1 in linear interpolation at places (N,)."""
+    inside = places.clamp(0, count - 1)
+    return (1 - (inside[:, None] - torch.arange(count)).abs()).clamp(min=0)

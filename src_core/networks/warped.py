@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from src_core.networks.appearance import Appearance
-from src_core.networks.base import CoordinateNetwork, FitError
+from src_core.networks.base import NO_STAND_INS, CoordinateNetwork, FitError, StandIns
 from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
 from src_core.networks.template import GridTemplate, TemplateNetwork
@@ -72,8 +72,9 @@ class WarpedNetwork(CoordinateNetwork):
         ]
 
     @override
-    def error(self, points: Points, iteration: int) -> FitError:
-        template = self.template(self.warp(points.positions))
+    def error(self, points: Points, iteration: int, stand_ins: StandIns = NO_STAND_INS) -> FitError:
+        moved = points.positions + self.displacement(points.positions, stand_ins.warp)
+        template = (stand_ins.template or self.template)(moved)
         own = self.appearance(points.seen[:, : len(BLURS)], points.positions)
         errors = (template - own).square().mean(0)
         progress = iteration / self.settings.warp_iterations
@@ -81,6 +82,16 @@ class WarpedNetwork(CoordinateNetwork):
         shares = (weight / sum(weights) for weight in weights)
         loss = torch.stack([share * error for share, error in zip(shares, errors, strict=True)])
         return FitError(loss.sum(), errors[0].detach())
+
+    @property
+    @override
+    def picture_lasts(self) -> int:
+        is_picture = isinstance(self.template, GridTemplate)
+        return 0 if is_picture else self.settings.warp_iterations
+
+    @override
+    def whole_warp(self) -> Tensor | None:
+        return self.displacement.total()
 
     @override
     def penalty(self) -> Tensor:

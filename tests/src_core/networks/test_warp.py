@@ -50,6 +50,25 @@ def test_outside_the_box_the_displacement_of_its_border_goes_on() -> None:
     torch.testing.assert_close(grids(outside), grids(border), rtol=1e-4, atol=1e-5)
 
 
+def test_one_grid_says_what_all_of_them_say() -> None:
+    grids = random_grids()
+    total = grids.total()
+    assert total is not None
+    positions = 2 * positions_within()  # some of them outside
+    torch.testing.assert_close(grids(positions, total), grids(positions), rtol=1e-4, atol=1e-4)
+
+    def gradients(displacement: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return torch.autograd.grad(displacement.square().sum(), list(grids.parameters()))
+
+    found = gradients(grids(positions, grids.total())), gradients(grids(positions))
+    for one, every in zip(*found, strict=True):
+        torch.testing.assert_close(one, every, rtol=1e-3, atol=1e-3)
+
+
+def test_grids_that_do_not_share_their_nodes_stay_apart() -> None:
+    assert DisplacementGrids(BOX, (15.0, 10.0)).total() is None
+
+
 @pytest.mark.parametrize("spacing", [10.0, 20.0])
 def test_the_roughness_is_the_mean_squared_strain(spacing) -> None:
     grids = DisplacementGrids(BOX, (spacing,))

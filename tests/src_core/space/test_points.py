@@ -37,6 +37,9 @@ def test_the_first_number_seen_is_the_voxel_itself(brain, points, rule) -> None:
 def test_only_the_points_asked_for_are_taken(points) -> None:
     everything = points.take(slice(None))
     some = points.take(torch.tensor([5, 3, 3, 900]))
+    few = points.take(torch.tensor([5, 3, 3, 900]), 4)
+    assert torch.equal(few.positions, some.positions)
+    assert torch.equal(few.seen, some.seen[:, :4])
     torch.testing.assert_close(some.positions, everything.positions[[5, 3, 3, 900]])
     torch.testing.assert_close(some.seen, everything.seen[[5, 3, 3, 900]])
     pieces = everything.split(1000)
