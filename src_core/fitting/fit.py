@@ -141,7 +141,7 @@ class Fit(Iterator[Step]):
 
         def descend_in_pieces(size: int) -> list[torch.Tensor]:
             if stand_ins.template is not None:
-                size = PICTURE_CHUNK
+                size = max(size, PICTURE_CHUNK)
             # Summed in the order of the pieces, so that the number of threads changes nothing.
             first, *others = self._workers.map(descend, batch.split(size))
             for part in others:
@@ -163,12 +163,8 @@ class Fit(Iterator[Step]):
         return told[0], told[1]
 
     def _template(self, iteration: int) -> Callable[[torch.Tensor], torch.Tensor] | None:
-        """A picture that stands in for the template network at an iteration, if one may.
-
-        Only on the CPU, where looking up takes a fifth of the time.
-        """
-        is_cpu = self.points.indices.device.type == "cpu"
-        if not is_cpu or iteration > self.network.picture_lasts:
+        """A picture that stands in for the template network at an iteration, if one may."""
+        if iteration > self.network.picture_lasts:
             self._picture = None
         elif self._picture is None:
             self._picture = draw_template(self.network, self.points, self._workers)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor
 
-from src_core.networks.sine import CHUNK
 from src_core.space.template import TemplateImage
 
 if TYPE_CHECKING:
@@ -41,8 +41,9 @@ def draw_template(
     TemplateImage
         One channel per blur; zero away from the brain.
     """
-    low, high = (torch.tensor(corner, device=network.device) for corner in network.settings.box)
-    shape = (((high - low) / SPACING).ceil().long() + 1).tolist()
+    box = network.settings.box
+    shape = [math.ceil((high - low) / SPACING) + 1 for low, high in zip(*box, strict=True)]
+    low = torch.tensor(box[0]).to(network.device)
     near = torch.zeros(shape, device=network.device)
     for start in range(0, len(points), _PIECE):
         nodes = ((points.positions(slice(start, start + _PIECE)) - low) / SPACING).round().long()
@@ -54,7 +55,10 @@ def draw_template(
         with torch.no_grad():  # holds for one thread only
             return network.template_intensities(low + SPACING * nodes)
 
-    values = torch.cat(list(workers.map(draw, where.split(CHUNK))))
+    def draw_in_pieces(size: int) -> Tensor:
+        return torch.cat(list(workers.map(draw, where.split(size))))
+
+    values = workers.in_pieces(draw_in_pieces)
     picture = torch.zeros(*shape, values.shape[1], device=network.device)
     picture[where.unbind(1)] = values
     _sharpen(picture)

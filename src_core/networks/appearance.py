@@ -46,7 +46,7 @@ class Appearance(nn.Module):
             [torch.ones_like(x), x, 1.5 * squares - 0.5, (2.5 * squares - 1.5) * x]
         )
         along_x, along_y, along_z = (legendre[factors] for factors in self._factors)
-        return torch.exp(self.bias @ (along_x * along_y * along_z))
+        return torch.exp((along_x * along_y * along_z).T @ self.bias)
 
     def curve(self, intensities: Tensor) -> Tensor:
         """The monotone curve, elementwise."""
