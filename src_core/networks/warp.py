@@ -70,15 +70,13 @@ class DisplacementGrids(nn.Module):
         self._along_y: Tensor
         self._along_z: Tensor
 
-    def forward(self, positions: Tensor, total: Tensor | None = None) -> Tensor:
+    def forward(self, positions: Tensor) -> Tensor:
         """Displacement at positions.
 
         Parameters
         ----------
         positions : Tensor, shape (N, 3)
             Template mm after the alignment.
-        total : Tensor, optional
-            What `total` gave: one grid is looked up in place of all.
 
         Returns
         -------
@@ -86,8 +84,6 @@ class DisplacementGrids(nn.Module):
             mm, to be added to the positions.
         """
         offset = positions - self.origin
-        if total is not None:
-            return sample_grid(total, offset / self._finest, padding="border")
         parts = (
             sample_grid(grid, offset / spacing, padding="border")
             for grid, spacing in zip(self.grids, self.spacings, strict=True)
@@ -109,6 +105,10 @@ class DisplacementGrids(nn.Module):
         )
         total: Tensor = (self._along_x @ planes.flatten(2)).unflatten(2, planes.shape[2:])
         return total
+
+    def look_up(self, total: Tensor, positions: Tensor) -> Tensor:
+        """Displacement (N, 3) at positions (N, 3), mm, in what `total` gave."""
+        return sample_grid(total, (positions - self.origin) / self._finest, padding="border")
 
     def roughness(self) -> Tensor:
         """Mean squared strain: squared differences of neighbouring nodes over their distance."""

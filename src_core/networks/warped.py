@@ -73,8 +73,12 @@ class WarpedNetwork(CoordinateNetwork):
 
     @override
     def error(self, points: Points, iteration: int, stand_ins: StandIns = NO_STAND_INS) -> FitError:
-        moved = points.positions + self.displacement(points.positions, stand_ins.warp)
-        template = (stand_ins.template or self.template)(moved)
+        if stand_ins.warp is None:
+            warped = self.warp(points.positions)
+        else:
+            displacement = self.displacement.look_up(stand_ins.warp, points.positions)
+            warped = points.positions + displacement
+        template = (stand_ins.template or self.template)(warped)
         own = self.appearance(points.seen[:, : len(BLURS)], points.positions)
         errors = (template - own).square().mean(0)
         progress = iteration / self.settings.warp_iterations
