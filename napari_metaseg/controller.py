@@ -27,7 +27,6 @@ from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, labels_layer
 from napari_metaseg.layers.views import Views
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.job import Job
-from napari_metaseg.run.readout import LABELS
 from napari_metaseg.run.request import Request
 from src_core.errors import InputError
 from src_core.io.labels import Structure
@@ -82,6 +81,7 @@ class Controller:
         self._mask_layer: Labels | None = None
         self._orientation: Orientation | None = None
         self._told: tuple[str, ...] = ()
+        self._told_in: str | None = None
         # The application owns it: whoever lets go of the controller last, maybe the engine's
         # thread, must not delete a timer of the window's.
         self._timer = QTimer(QApplication.instance())
@@ -235,7 +235,7 @@ class Controller:
         if self._live is None or self.job.shown is None or self._viewer is None:
             return
         live, session, dims = self._live, self._live.session, self._viewer.dims
-        decoded = session.pictures.decoded(self.job.shown, LABELS)
+        decoded = session.pictures.decoded(self.job.shown, session.labels.name)
         if decoded is None or live.main is None:
             return
         numbers, labels = decoded
@@ -253,6 +253,11 @@ class Controller:
         """Hide all structures but those with these label ids; None: show all."""
         if self._live is not None:
             self._live.show_only(ids)
+
+    def tell_in(self, protocol: str) -> None:
+        """Tell the labels in another of the model's protocols, now and in later fits."""
+        self._told_in = protocol
+        self.job.tell_in(protocol)
 
     def show_planes(self, shown: bool) -> None:
         """Show the two other planes beside the viewer's, or that one only."""
@@ -342,6 +347,8 @@ class Controller:
             load_preferences().opacity,
             self._on_layers_gone,
         )
+        if self._told_in in session.prepared.model.protocols:
+            self.job.tell_in(self._told_in)
 
     def _show_brain(
         self, session: Session, viewer: ViewerModel, scan_layer: Image, orientation: Orientation

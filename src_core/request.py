@@ -125,8 +125,8 @@ class Request:
         None,
         kind=Path,
         documented="path or ndarray, optional",
-        help="Label map on the scan's grid to compare with; never used in the fit. Labels of a "
-        "finer protocol of the package are merged.",
+        help="Label map on the scan's grid to compare with; never used in the fit. The finer of "
+        "two protocols of the package is merged.",
         short="label map to compute Dice against",
     )
     align: bool = option(

@@ -17,7 +17,7 @@ from napari.utils import Colormap
 from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
 from napari_metaseg.layers.scan_layers import LIVE, metadata_of_result, placed
-from napari_metaseg.run.readout import LABELS, RECONSTRUCTION
+from napari_metaseg.run.readout import RECONSTRUCTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -101,6 +101,7 @@ class LiveLayers:
         viewer.layers.events.removed.connect(self._on_removed)
         job.shown_changed.connect(self.refresh)
         job.sharpened.connect(self.refresh)
+        job.labels_changed.connect(self._retell)
 
     @property
     def layers(self) -> list[Layer]:
@@ -165,6 +166,7 @@ class LiveLayers:
         """Turn the layers into ordinary ones once their iteration is decoded at every voxel."""
         for signal in (self._job.shown_changed, self._job.sharpened):
             signal.disconnect(self.refresh)
+        self._job.labels_changed.disconnect(self._retell)
         self._on_gone = then or (lambda: None)
         # What the engine has told already may still bring a newer one onto the screen.
         job, session, shown = self._job, self.session, self.session.shown
@@ -195,13 +197,25 @@ class LiveLayers:
 
     def _add_labels(self, opacity: float) -> None:
         self.labels = self._viewer.add_labels(
-            self._array(LABELS),
+            self._array(self.session.labels.name),
             name=f"{self.name} labels",
             opacity=opacity,
-            **layer_style(self.session.protocol, np.zeros(1, np.uint8)),
+            **self._label_style(),
             **self._geometry(),
         )
         self.labels.editable = False
+
+    def _retell(self) -> None:
+        """Show the labels in the protocol in which the session tells them now."""
+        if self.labels is None:
+            return
+        self.labels.show_selected_label = False
+        self.labels.data = self._array(self.session.labels.name)
+        for name, value in self._label_style().items():
+            setattr(self.labels, name, value)
+
+    def _label_style(self) -> dict[str, Any]:
+        return layer_style(self.session.protocol, np.zeros(1, np.uint8))
 
     def _array(self, readout: str) -> LiveArray:
         return LiveArray(self.session, readout, self.orientation, self.look)

@@ -73,10 +73,10 @@ class OfferedMap:
 def probability(session: Session, label: int) -> Map:
     """Probability of one structure."""
     column = session.protocol.ids.tolist().index(label)
-    structure = session.protocol.structures[column - 1]
+    structure, sums = session.protocol.structures[column - 1], session.model.sums()
     readout = Readout(
-        f"probability {label}",
-        lambda seen: seen.probabilities[:, column],
+        f"probability of {structure.name}",
+        lambda seen: seen.merged(sums).probabilities[:, column],
         as_decoded,
         np.zeros((), np.float32),
     )

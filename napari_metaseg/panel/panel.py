@@ -13,6 +13,7 @@ from napari_metaseg.controller import Controller
 from napari_metaseg.layers.exports import TABLE
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.panel.export_menu import ExportMenu
+from napari_metaseg.panel.granularity import Granularity
 from napari_metaseg.panel.inputs import Inputs
 from napari_metaseg.panel.maps_menu import MapsMenu
 from napari_metaseg.panel.planes import PlanesButton
@@ -60,6 +61,7 @@ class SegmentPanel(QWidget):
         self.run_controls = RunControls(job, self)
         self.curves = Curves(job)
         self.timeline = Timeline(job)
+        self.granularity = Granularity(job)
         self.structures = Structures(job)
         self.maps = MapsMenu(job)
         self.planes = PlanesButton(self.controller, napari_viewer)
@@ -83,6 +85,7 @@ class SegmentPanel(QWidget):
         column = QVBoxLayout(inner)
         for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
             column.addWidget(widget)
+        column.addWidget(self.granularity)
         column.addWidget(self.structures, stretch=100)
         for widget in (self._cursor, self.planes, self.maps, self.export_menu, notice):
             column.addWidget(widget)
@@ -103,6 +106,7 @@ class SegmentPanel(QWidget):
         self.inputs.changed.connect(self._update_ready)
         self.run_controls.segment_clicked.connect(self.segment)
         self.timeline.keep_clicked.connect(controller.keep)
+        self.granularity.chosen.connect(controller.tell_in)
         self.structures.jump_requested.connect(controller.jump)
         self.structures.only_changed.connect(controller.show_only)
         self.structures.selected_changed.connect(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from contextlib import suppress
@@ -95,11 +94,9 @@ def _fit(run: int, session: Session, mailbox: Mailbox) -> Iterator[None]:
         recent.append(step.seconds)
         drawn = live.follow(step)
         seconds = sum(recent) / len(recent) * live.slowdown
-        tally = session.tallies.best(step.iteration)
-        dice = math.nan if tally is None else tally.mean_dice
         mailbox.tell_step(
             run,
-            CurvePoint(step.iteration, step.psnr, step.change, dice),
+            CurvePoint(step.iteration, step.psnr, step.change, session.mean_dice(step.iteration)),
             Progress(step.iteration, total, 1 / seconds, (total - step.iteration) * seconds),
             tuple(session.history.iterations),
             drawn=drawn,

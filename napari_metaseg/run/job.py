@@ -6,6 +6,7 @@ below, so always in the thread that calls them: the window's.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ from napari_metaseg.run.engine_thread import EngineThread, Task, Urgency
 from napari_metaseg.run.fit_run import STATES, fit_run
 from napari_metaseg.run.mailbox import Mailbox
 from napari_metaseg.run.preparer import Preparer
-from napari_metaseg.run.region import COARSE, WHOLE
+from napari_metaseg.run.readout import labels_of
+from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.screen import Screen
 from napari_metaseg.run.status import State, Status
 
@@ -184,15 +186,42 @@ class Job(Status):
         """Say which parts of the shown iteration are on the screen, the most important first."""
         self._screen.look_at(session, regions)
 
+    def tell_in(self, protocol: str) -> None:
+        """Tell the labels in another of the model's protocols as soon as they are decoded so.
+
+        Raises
+        ------
+        InputError
+            The model does not know it.
+        """
+        session = self.session
+        if session is None or protocol == session.protocol.name:
+            return
+        labels = labels_of(session.prepared.model.in_protocol(protocol))
+
+        def begin() -> None:
+            if session is self.session and session.labels is not labels:
+                session.readouts.pop(session.labels.name, None)
+                session.labels = labels
+                self.curve = [
+                    replace(point, dice=session.mean_dice(point.iteration)) for point in self.curve
+                ]
+                self.labels_changed.emit()
+                self.progressed.emit()
+                self._screen.take_decoded()
+
+        self.add_readout(labels, begin)
+
     def add_readout(self, readout: Readout, then: Callable[[], None]) -> None:
         """Decode something more from now on; call back once there is something to see of it."""
         if self.session is None or self.shown is None:
             return
-        session, shown = self.session, self.shown
+        session, shown, parts = self.session, self.shown, self._screen.parts
         session.readouts[readout.name] = readout
 
         def steps() -> Iterator[None]:
-            yield from session.decode(shown, COARSE)
+            for part in parts:
+                yield from session.decode(shown, part)
             self._mailbox.call(then)
 
         def on_error(error: Exception) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from src_core.fitting.decode import PointValues
+    from src_core.io.labels import Protocol
+    from src_core.models.model import Model
     from src_core.preparation.prepare import Preparation
 
 LABELS, RECONSTRUCTION, POSITIONS = "labels", "reconstruction", "positions"
@@ -31,24 +33,32 @@ class Readout:
         Turns decoded values and the numbers of their brain points into what is shown.
     empty : ndarray, shape () or (columns,)
         What stands outside the brain; gives the dtype.
+    protocol : Protocol or None
+        Of label ids; None: it is something else.
     """
 
     name: str
     read: Callable[[PointValues], Tensor]
     finish: Callable[[np.ndarray, np.ndarray], np.ndarray]
     empty: np.ndarray
+    protocol: Protocol | None = None
+
+
+def labels_of(model: Model) -> Readout:
+    """Labels in the protocol of a model, read off the network of its finest one."""
+    protocol, sums = model.protocol, model.sums()
+    return Readout(
+        LABELS if model.coarser is None else f"{LABELS} in {protocol.name}",
+        lambda seen: seen.merged(sums).classes,
+        lambda classes, _: protocol.to_ids(classes),
+        protocol.to_ids(np.zeros((), np.uint8)),
+        protocol,
+    )
 
 
 def standard_readouts(prepared: Preparation) -> tuple[Readout, ...]:
-    """Labels, reconstruction and template positions, which are decoded of every scan."""
-    protocol = prepared.model.protocol
+    """Reconstruction and template positions, which are decoded of every scan beside the labels."""
     return (
-        Readout(
-            LABELS,
-            lambda seen: seen.classes,
-            lambda classes, _: protocol.to_ids(classes),
-            protocol.to_ids(np.zeros((), np.uint8)),
-        ),
         Readout(
             RECONSTRUCTION,
             lambda seen: seen.intensity,

@@ -124,7 +124,7 @@ class Screen:
             iteration = shown if status.state is State.FITTING else status.iterations[-1]
         if iteration is None:
             return
-        parts = self._parts()
+        parts = self.parts
         if self._view.serves(iteration, parts):
             return
         if any(session.lacks(iteration, part) for part in parts):
@@ -142,7 +142,8 @@ class Screen:
         if not self._whole.serves(shown, (WHOLE,)) and session.lacks(shown, WHOLE):
             self._whole.start(shown, (WHOLE,), _decode_whole(session, shown, self._mailbox))
 
-    def _parts(self) -> tuple[Region, ...]:
+    @property
+    def parts(self) -> tuple[Region, ...]:
         """What is to be decoded of an iteration, a volume no finer than it can be now."""
         in_volume = any(region.axis is None for region in self._regions)
         finer = in_volume and self._status.state is not State.FITTING

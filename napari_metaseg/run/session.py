@@ -6,12 +6,14 @@ networks touched. Reading pictures is safe everywhere.
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_metaseg.run.pictures import Pictures
-from napari_metaseg.run.readout import LABELS, POSITIONS, standard_readouts
+from napari_metaseg.run.readout import POSITIONS, labels_of, standard_readouts
 from napari_metaseg.run.region import COARSE, WHOLE, Region
 from napari_metaseg.run.tally import Tallies
 from src_core.space.regions import unmask
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from src_core.fitting.decode import PointValues
     from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
+    from src_core.models.model import Model
     from src_core.preparation.prepare import Preparation
     from src_core.results.segmentation import Segmentation
 
@@ -50,11 +53,12 @@ class Session:
     fit : Fit
     history : History
     pictures : Pictures
-    tallies : Tallies
     readouts : dict of Readout
         Those that are decoded, by name; more may be added at any time.
     shown : int
         The iteration on the screen; belongs to the window's thread.
+    labels : Readout
+        The labels on the screen; belongs to the window's thread.
     """
 
     def __init__(self, prepared: Preparation, iterations: int | None, seed: int, budget: int):
@@ -70,13 +74,15 @@ class Session:
         self.history = History(prepared.network, budget)
         self.history.record(0)
         self.pictures = Pictures(Regions(prepared.points, scan.shape, scan.voxel_size))
-        self.tallies = Tallies(prepared)
         self.shown = 0
+        self.labels = labels_of(prepared.model)
+        self._tallies: dict[str, Tallies] = {}
         self._workers = Workers(prepared.device)
         # A network of its own for looking: the one that is fitted is never disturbed.
-        self._network = prepared.model.network().to(prepared.device)
+        self._network = prepared.model.finest().network().to(prepared.device)
         self._loaded: int | None = None
-        self.readouts = {readout.name: readout for readout in standard_readouts(prepared)}
+        standard = (self.labels, *standard_readouts(prepared))
+        self.readouts = {readout.name: readout for readout in standard}
 
     @property
     def scan(self) -> Scan:
@@ -85,8 +91,25 @@ class Session:
 
     @property
     def protocol(self) -> Protocol:
-        """Ids, names and colours of the labels."""
-        return self.prepared.model.protocol
+        """Ids, names and colours of the labels on the screen."""
+        return self.model.protocol
+
+    @property
+    def model(self) -> Model:
+        """The model, with its labels told as they are on the screen."""
+        assert self.labels.protocol is not None
+        return self.prepared.model.in_protocol(self.labels.protocol.name)
+
+    @property
+    def tallies(self) -> Tallies:
+        """What was counted of the labels on the screen."""
+        return self.tallies_of(self.protocol)
+
+    def tallies_of(self, protocol: Protocol) -> Tallies:
+        """What was counted of the labels in one of the model's protocols."""
+        if protocol.name not in self._tallies:
+            self._tallies[protocol.name] = Tallies(self.prepared, protocol)
+        return self._tallies[protocol.name]
 
     def lacks(self, iteration: int, region: Region) -> list[Readout]:
         """The readouts that are not decoded yet at a region of an iteration."""
@@ -125,9 +148,10 @@ class Session:
                 found[readout.name][start : start + len(piece)] = values
         for name, values in found.items():
             self.pictures.put(iteration, name, region, values)
-        if LABELS in found and region in (COARSE, WHOLE):
-            sample = None if region == WHOLE else self.pictures.sample(region)
-            self.tallies.add(iteration, found[LABELS], sample)
+        for readout in lacking:
+            if readout.protocol is not None and region in (COARSE, WHOLE):
+                sample = None if region == WHOLE else self.pictures.sample(region)
+                self.tallies_of(readout.protocol).add(iteration, found[readout.name], sample)
 
     def read(
         self,
@@ -161,7 +185,7 @@ class Session:
         from src_core.results.segmentation import Segmentation
 
         labels = self.label_map(iteration)
-        prepared = self.prepared
+        prepared = replace(self.prepared, model=self.model)
         network = prepared.model.network().to(prepared.device)
         self.history.load(iteration, network)
         history = History(network)
@@ -170,6 +194,11 @@ class Session:
         if iteration != self.fit.iteration:
             report["stop_reason"] = "chosen in the viewer"
         return Segmentation.of(prepared, labels, report, history, network)
+
+    def mean_dice(self, iteration: int) -> float:
+        """Mean Dice of the labels of an iteration as far as it is known; nan if it is not."""
+        tally = self.tallies.best(iteration)
+        return math.nan if tally is None else tally.mean_dice
 
     def notes_on_result(self, iteration: int) -> tuple[str, ...]:
         """What the user should know about an iteration that is decoded everywhere.
@@ -186,7 +215,8 @@ class Session:
         self._load(iteration)
         psnr = psnr_inside(self._network, self.prepared.points, self.fit.settings.seed)
         volumes = {label: 1000 * volume for label, volume in tally.volumes.items()}
-        return messages(check_result(self.prepared, volumes, psnr, iteration))
+        prepared = replace(self.prepared, model=self.model)
+        return messages(check_result(prepared, volumes, psnr, iteration))
 
     def label_map(self, iteration: int) -> np.ndarray:
         """Label ids of all voxels, shape (I, J, K).
@@ -196,7 +226,7 @@ class Session:
         LookupError
             The iteration is not decoded everywhere.
         """
-        values = self.pictures.get(iteration, LABELS, WHOLE)
+        values = self.pictures.get(iteration, self.labels.name, WHOLE)
         if values is None:
             raise LookupError(f"iteration {iteration} is not decoded everywhere")
         return unmask(values, self.prepared.mask)
@@ -213,7 +243,7 @@ class Session:
 
     def describe_point(self, number: int) -> str:
         """Structure and template position of a brain point, as far as they are decoded."""
-        label = self.pictures.value(self.shown, LABELS, number)
+        label = self.pictures.value(self.shown, self.labels.name, number)
         position = self.pictures.value(self.shown, POSITIONS, number)
         names = {structure.id: structure.name for structure in self.protocol.structures}
         words = [] if label is None else [names.get(int(label), "background")]

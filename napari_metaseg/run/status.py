@@ -167,6 +167,7 @@ class Status:
     sharpened = Signal()  # there is more to see of the iteration that is shown
     following_changed = Signal(bool)
     table_changed = Signal()  # table
+    labels_changed = Signal()  # the protocol in which the session tells its labels
     device_changed = Signal()  # device and notes
     failed = Signal(str)  # what went wrong and what to do
 

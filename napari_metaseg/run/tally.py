@@ -11,6 +11,7 @@ import numpy as np
 from src_core.results.measure import mean_defined
 
 if TYPE_CHECKING:
+    from src_core.io.labels import Protocol
     from src_core.preparation.prepare import Preparation
     from src_core.space.regions import Sample
 
@@ -49,11 +50,15 @@ class Tallies:
     ----------
     prepared : Preparation
         The scan, with the reference if there is one.
+    protocol : Protocol
+        Of the labels.
     """
 
-    def __init__(self, prepared: Preparation):
-        reference, mask = prepared.reference, prepared.mask
-        self._labels = prepared.model.protocol.ids[1:].tolist()
+    def __init__(self, prepared: Preparation, protocol: Protocol):
+        reference, mask = None, prepared.mask
+        if prepared.reference is not None:
+            reference = prepared.reference.told_in(protocol)
+        self._labels = protocol.ids[1:].tolist()
         self._voxel_volume = prepared.scan.voxel_volume
         self._known: dict[tuple[int, bool], Tally] = {}
         self._truth: np.ndarray | None = None

@@ -204,8 +204,11 @@ def _print_result(result: Segmentation, written: list[Path]) -> None:
     rows = [["structure", "volume (ml)"]]
     rows += [[name, f"{mm3 / 1000:.2f}"] for name, mm3 in report["volumes"].items()]
     if "dice" in report:
-        scores = ["Dice", *(cell(score, ".3f") for score in report["dice"].values())]
-        rows = [[*row, score] for row, score in zip(rows, scores, strict=True)]
+        scores = {name: cell(score, ".3f") for name, score in report["dice"].items()}
+        if report["compared_in"] != report["protocol"]:
+            print_table(rows)
+            rows = [[f"structure ({report['compared_in']})", ""], *([name, ""] for name in scores)]
+        rows = [[*row, score] for row, score in zip(rows, ["Dice", *scores.values()], strict=True)]
         rows.append(["mean", "", cell(report["mean_dice"], ".3f")])
     print_table(rows)
     print_written(written)

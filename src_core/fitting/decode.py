@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Mapping
+from copy import copy
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from src_core.fitting.workers import Workers
 from src_core.networks.base import CoordinateNetwork
+from src_core.networks.head import merged_scores
 from src_core.networks.warp import local_volume
 from src_core.space.points import BrainPoints, Points
 
@@ -61,6 +63,14 @@ class PointValues:
         if self._logits is None:
             self._logits = self._network.read_logits(self.activations, self.positions, self._points)
         return self._logits
+
+    def merged(self, sums: Tensor | None) -> "PointValues":
+        """The same values with classes merged to coarser ones; see `merged_scores`."""
+        if sums is None:
+            return self
+        values = copy(self)
+        values._logits = merged_scores(self.logits, sums.to(self.logits.device))
+        return values
 
     @property
     def classes(self) -> Tensor:

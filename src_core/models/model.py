@@ -99,14 +99,19 @@ class Model:
         """A new network at its start, on the CPU."""
         network = build_network(self.card.architecture)
         network.load_state_dict(self.weights, strict=False)
-        if self.coarser is not None:
-            network.head.merge(self.sums(self.coarser.name))
+        network.head.sums = self.sums()
         return network
 
-    def sums(self, name: str) -> Tensor:
-        """What merges its own classes to those of one of `protocols`; see `merged_scores`."""
-        merged = torch.from_numpy(granularities(self.card.protocol)[name])
+    def sums(self) -> Tensor | None:
+        """What merges its classes to its labels, see `merged_scores`; None if nothing need be."""
+        if self.coarser is None:
+            return None
+        merged = torch.from_numpy(granularities(self.card.protocol)[self.coarser.name])
         return torch.nn.functional.one_hot(merged.long()).float()
+
+    def finest(self) -> Model:
+        """The same model with its labels told as they were learnt."""
+        return dataclasses.replace(self, coarser=None)
 
     def in_protocol(self, name: str) -> Model:
         """The same model with its labels told in another protocol.

@@ -17,6 +17,11 @@ class Head(nn.Module):
         Units of the hidden layers.
     classes : int
         Scores given per point, unless they are merged.
+
+    Attributes
+    ----------
+    sums : Tensor or None
+        Merges the classes to coarser ones, see `merged_scores`.
     """
 
     sums: Tensor | None
@@ -28,10 +33,6 @@ class Head(nn.Module):
             layers += [nn.Linear(before, after), nn.LeakyReLU(0.01, inplace=True)]
         self.layers = nn.Sequential(*layers, nn.Linear((inputs, *hidden)[-1], classes))
         self.register_buffer("sums", None, persistent=False)
-
-    def merge(self, sums: Tensor) -> None:
-        """Give the scores of coarser classes from now on; see `merged_scores`."""
-        self.sums = sums
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Class scores (N, classes) of the numbers read (N, inputs)."""

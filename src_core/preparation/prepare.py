@@ -14,7 +14,6 @@ import torch
 
 from src_core.errors import InputError
 from src_core.fitting.device import choose_device
-from src_core.io.protocols import classes_in
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import Alignment, align, check_transform
@@ -35,6 +34,7 @@ from src_core.preparation.quality import (
     check_place,
     check_scan,
 )
+from src_core.preparation.reference import Reference
 from src_core.preparation.rim import without_rim
 from src_core.request import BRAIN_WORDS, Request
 from src_core.space.points import BrainPoints, see
@@ -42,7 +42,6 @@ from src_core.space.points import BrainPoints, see
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from src_core.io.labels import Protocol
     from src_core.networks.base import CoordinateNetwork
     from src_core.space.slices import SliceRange
     from src_core.space.template import TemplateImage
@@ -58,8 +57,8 @@ class Preparation:
     ----------
     scan : Scan
     brain : Brain
-    reference : ndarray or None
-        Label ids on the scan's grid, shape (I, J, K), to compare with.
+    reference : Reference or None
+        On the scan's grid.
     model : Model
     contrast : Contrast
     alignment : Alignment
@@ -76,7 +75,7 @@ class Preparation:
 
     scan: Scan
     brain: Brain
-    reference: np.ndarray | None
+    reference: Reference | None
     model: Model
     contrast: Contrast
     alignment: Alignment
@@ -138,7 +137,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         if model.slices is not None:
             model.slices.check(scan, np.eye(4) if given is None else given, model.name)
         brain = _brain(request.brain if request.mask is None else request.mask, scan)
-        reference = _reference(request.reference, scan, model.protocol)
+        reference = _reference(request.reference, scan, model)
         network = model.network()
     if isinstance(brain, Extractor):
         with stage("brain"):
@@ -203,18 +202,17 @@ def renew(prepared: Preparation, reference: str | Path | np.ndarray | None) -> P
     """
     return replace(
         prepared,
-        reference=_reference(reference, prepared.scan, prepared.model.protocol),
+        reference=_reference(reference, prepared.scan, prepared.model),
         network=prepared.model.network().to(prepared.device),
         seconds={},
     )
 
 
 def _reference(
-    reference: str | Path | np.ndarray | None, scan: Scan, protocol: Protocol
-) -> np.ndarray | None:
-    """The reference on the scan's grid, with the protocol's ids only; finer ones are merged."""
+    reference: str | Path | np.ndarray | None, scan: Scan, model: Model
+) -> Reference | None:
     truth = _on_grid(reference, scan, "reference")
-    return None if truth is None else protocol.ids[classes_in(truth, protocol)]
+    return None if truth is None else Reference.of(truth, model)
 
 
 def _model(request: Request) -> Model:

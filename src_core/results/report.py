@@ -11,6 +11,7 @@ import torch
 
 from src_core import __version__
 from src_core.fitting.decode import decode
+from src_core.io.protocols import classes_in
 from src_core.preparation.findings import messages
 from src_core.results import measure
 from src_core.results.quality import check_result
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from src_core.io.labels import Protocol
     from src_core.networks.base import CoordinateNetwork
     from src_core.preparation.prepare import Preparation
+    from src_core.preparation.reference import Reference
     from src_core.space.points import BrainPoints
 
 NOTICE = (
@@ -89,7 +91,7 @@ def describe(
         "notice": NOTICE,
     }
     if prepared.reference is not None:
-        report.update(_comparison(labels, prepared.reference, protocol))
+        report.update(_comparison(labels, protocol, prepared.reference))
     return report
 
 
@@ -103,10 +105,16 @@ def _versions() -> dict[str, str]:
     return ours | {name: metadata.version(name) for name in ("torch", "numpy", "nibabel", "scipy")}
 
 
-def _comparison(labels: np.ndarray, truth: np.ndarray, protocol: Protocol) -> dict[str, Any]:
+def _comparison(labels: np.ndarray, protocol: Protocol, reference: Reference) -> dict[str, Any]:
+    """Dice in the protocol of the labels, or in that of a coarser reference."""
+    truth = reference.told_in(protocol)
+    if truth is None:
+        truth, protocol = reference.label_map, reference.protocol
+        labels = protocol.ids[classes_in(labels, protocol)]
     scores = measure.dice(labels, truth, protocol.ids[1:])
     mean = measure.mean_defined(scores.values())
     return {
+        "compared_in": protocol.name,
         "dice": {
             s.name: None if np.isnan(scores[s.id]) else round(float(scores[s.id]), 4)
             for s in protocol.structures

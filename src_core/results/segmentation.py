@@ -12,7 +12,6 @@ from src_core.fitting import warp_products
 from src_core.fitting.cascade import decode_classes
 from src_core.fitting.decode import Quantity, decode, decode_all
 from src_core.io import export
-from src_core.networks.head import merged_scores
 from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
@@ -126,17 +125,17 @@ class Segmentation:
             The model does not know one of them.
         """
         models = {name: self.model.in_protocol(name) for name in protocols or self.model.protocols}
-        finest = self.model.in_protocol(self.model.protocols[0]).network()
+        finest = self.model.finest().network()
         finest.load_state_dict(self.network.state_dict())
         finest.to(self.points.indices.device)
-        all_sums = {name: self.model.sums(name).to(self.points.indices.device) for name in models}
+        all_sums = {name: model.sums() for name, model in models.items()}
         reads = {
-            name: lambda values, sums=sums: merged_scores(values.logits, sums).argmax(1)
+            name: lambda values, sums=sums: values.merged(sums).classes
             for name, sums in all_sums.items()
         }
         found = decode_all(finest, self.points, reads)
         return {
-            name: models[name].protocol.to_ids(unmask(classes.astype(np.uint8), self.mask))
+            name: models[name].protocol.to_ids(unmask(classes, self.mask))
             for name, classes in found.items()
         }
 

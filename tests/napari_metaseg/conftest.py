@@ -118,3 +118,19 @@ def prepared(brain: Brain, model_file: Path) -> Preparation:
 def session(prepared: Preparation) -> Session:
     """The brain's session before the first step."""
     return Session(prepared, iterations=ITERATIONS, seed=0, budget=2**27)
+
+
+@pytest.fixture(scope="session")
+def structures_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model of a random network for the protocol fs32, whose structures merge to tissues."""
+    torch.manual_seed(0)
+    settings = WarpedSettings(
+        classes=len(protocol("fs32").ids),
+        width=16,
+        depth=2,
+        hidden=(32,),
+        spacings=(24.0,),
+        warp_iterations=8,
+    )
+    path = tmp_path_factory.mktemp("models") / "structures.safetensors"
+    return write_small_model(WarpedNetwork(settings), ITERATIONS, path, "fs32")

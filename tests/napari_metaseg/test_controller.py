@@ -16,13 +16,16 @@ from napari.utils.notifications import Notification, notification_manager
 from napari_metaseg.controller import Controller
 from napari_metaseg.layers.exports import EXPORTS, TABLE, LabelsExport
 from napari_metaseg.layers.maps import MAPS, Map, OfferedMap
+from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import scan_layer
 from napari_metaseg.run.readout import Readout, as_decoded
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.status import State
+from src_core.io.protocols import protocol
 from src_core.io.tables import read_table
 from src_core.preparation import extraction
 from src_core.preparation.alignment import Alignment
+from src_core.segment import segment
 from tests.helpers.extractors import FakeExtractor, whole_head
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
     from napari_metaseg.layers.named_labels import NamedLabels
     from napari_metaseg.run.request import Request
+    from tests.napari_metaseg.conftest import Brain
 
 ITERATIONS = 12
 WHITE_MATTER = 3
@@ -437,3 +441,49 @@ def test_an_entry_of_the_list_is_all_that_an_export_needs(desk, tmp_path) -> Non
     desk.controller.export(names, tmp_path / "drawn.txt")
     desk.until(lambda: "drawn.txt" in desk.messages())
     assert (tmp_path / "drawn.txt").read_text() == "Label 9"
+
+
+def on_screen(brain: Brain, label_map: np.ndarray) -> np.ndarray:
+    """A label map with the axes of the layers."""
+    return orientation_of(brain.scan.affine, brain.scan.shape).to_display(label_map)
+
+
+def test_labels_are_told_in_another_protocol_without_another_fit(
+    desk, brain, structures_file
+) -> None:
+    desk.choices["model"] = str(structures_file)
+    desk.finish()
+    session, layer = desk.job.session, desk.viewer.layers["head labels"]
+    api = segment(brain.scan, align=False, **desk.choices)
+    np.testing.assert_array_equal(np.asarray(layer.data), on_screen(brain, api.labels))
+    assert len(desk.job.table.rows) == 32
+
+    desk.controller.tell_in("tissue4")
+    desk.until(lambda: len(desk.job.table.rows) == 4 and desk.job.table.exact)
+    assert desk.job.session is session
+    assert desk.job.shown == ITERATIONS
+    tissues = api.labels_in("tissue4")["tissue4"]
+    np.testing.assert_array_equal(np.asarray(layer.data), on_screen(brain, tissues))
+    assert list(layer.features["name"]) == [
+        "Background",
+        *(structure.name for structure in protocol("tissue4").structures),
+    ]
+    counted = np.count_nonzero(tissues == WHITE_MATTER) * brain.scan.voxel_volume / 1000
+    assert desk.job.table.rows[2].volume == pytest.approx(counted)
+    assert session.segmentation(ITERATIONS).report["protocol"] == "tissue4"
+
+    desk.controller.tell_in("fs32")
+    desk.until(lambda: len(desk.job.table.rows) == 32)
+    assert desk.job.table.exact  # it was counted before
+    np.testing.assert_array_equal(np.asarray(layer.data), on_screen(brain, api.labels))
+
+
+def test_the_protocol_that_was_chosen_holds_for_the_next_fit(desk, structures_file) -> None:
+    desk.choices["model"] = str(structures_file)
+    desk.finish()
+    desk.controller.tell_in("tissue4")
+    first = desk.job.session
+    assert desk.segment()
+    desk.until(lambda: desk.job.session not in (None, first))
+    desk.until(lambda: desk.job.session.protocol.name == "tissue4")
+    desk.until(lambda: desk.job.state is State.DONE)

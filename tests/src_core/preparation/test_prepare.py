@@ -51,7 +51,7 @@ def prepared(brain, tiny_model) -> Preparation:
 def test_everything_for_a_fit_is_there(brain, prepared) -> None:
     assert prepared.scan is brain.scan
     np.testing.assert_array_equal(prepared.mask, brain.mask)
-    np.testing.assert_array_equal(prepared.reference, brain.labels)
+    np.testing.assert_array_equal(prepared.reference.label_map, brain.labels)
     assert prepared.model.name == "tiny"
     assert len(prepared.points) == brain.mask.sum()
     assert prepared.device.type == "cpu"
@@ -291,8 +291,8 @@ def test_the_mask_and_the_reference_of_a_slice_may_lack_its_axis(brain, tiny_mod
     scan = scan_from_array(brain.scan.voxels[:, 24:25], brain.scan.affine)
     labels = brain.labels[:, 24]
     prepared = prepare(Request(scan, model=tiny_model, align=False, mask=labels, reference=labels))
-    assert prepared.mask.shape == prepared.reference.shape == scan.shape
-    np.testing.assert_array_equal(prepared.reference[:, 0], labels)
+    assert prepared.mask.shape == prepared.reference.label_map.shape == scan.shape
+    np.testing.assert_array_equal(prepared.reference.label_map[:, 0], labels)
 
 
 @pytest.mark.parametrize("what", ["mask", "reference"])

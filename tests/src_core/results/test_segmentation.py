@@ -84,3 +84,18 @@ def test_one_fit_gives_labels_in_coarser_protocols(brain, structures_model) -> N
 def test_a_protocol_that_the_model_does_not_know_is_refused(brain, structures_model) -> None:
     with pytest.raises(InputError, match=r"no labels of 'nm134'; it has fs32, tissue4"):
         segment(brain.scan, model=structures_model, labels="nm134")
+
+
+def test_labels_are_merged_to_be_compared_with_a_coarser_reference(brain, structures_model) -> None:
+    result = segment(brain.scan, model=structures_model, align=False, reference=brain.labels)
+    assert result.report["protocol"] == "fs32"
+    assert result.report["compared_in"] == "tissue4"
+    tissues = protocol("tissue4")
+    merged = classes_in(result.labels, tissues)
+    found = [
+        2
+        * np.sum((merged == c) & (brain.labels == c))
+        / np.sum((merged == c) + 1 * (brain.labels == c))
+        for c in range(1, 5)
+    ]
+    assert list(result.report["dice"].values()) == pytest.approx(found, abs=1e-4)
