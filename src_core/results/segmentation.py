@@ -10,7 +10,7 @@ import numpy as np
 
 from src_core.fitting import warp_products
 from src_core.fitting.cascade import decode_classes
-from src_core.fitting.decode import Quantity, decode, decode_all
+from src_core.fitting.decode import Quantity, decode
 from src_core.io import export
 from src_core.space.regions import unmask
 
@@ -124,20 +124,14 @@ class Segmentation:
         InputError
             The model does not know one of them.
         """
-        models = {name: self.model.in_protocol(name) for name in protocols or self.model.protocols}
-        finest = self.model.finest().network()
-        finest.load_state_dict(self.network.state_dict())
-        finest.to(self.points.indices.device)
-        all_sums = {name: model.sums() for name, model in models.items()}
-        reads = {
-            name: lambda values, sums=sums: values.merged(sums).classes
-            for name, sums in all_sums.items()
-        }
-        found = decode_all(finest, self.points, reads)
-        return {
-            name: models[name].protocol.to_ids(unmask(classes, self.mask))
-            for name, classes in found.items()
-        }
+        label_maps = {}
+        for name in protocols or self.model.protocols:
+            model = self.model.in_protocol(name)
+            network = model.network()
+            network.load_state_dict(self.network.state_dict())
+            classes = decode_classes(network.to(self.network.device), self.points)
+            label_maps[name] = model.protocol.to_ids(unmask(classes, self.mask))
+        return label_maps
 
     def reconstruction(self, iteration: int | None = None) -> np.ndarray:
         """The scan as the network knows it, in the scan's own intensities.
