@@ -13,9 +13,10 @@ from src_core.models.card import Card
 from src_core.models.model import load_model
 from src_core.models.model_file import read_model_file
 
-BUNDLED_PROTOCOLS = {"tissue": "tissue4", "fs24": "fs24-2d", "fs32": "fs32"}
+BUNDLED_PROTOCOLS = {"tissue": "tissue4", "fs24": "fs24-2d", "fs32": "fs32", "parcels": "nm134"}
 MOST_WEIGHTS = {
     "brain3d-tissue": 350_000,
+    "brain3d-parcels": 1_200_000,
     "brain2d-tissue": 200_000,
     "brain2d-fs24": 1_060_000,
     "paper3d-tissue": 330_000,
