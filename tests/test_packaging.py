@@ -45,7 +45,7 @@ def test_the_wheel_holds_every_module_model_and_notice(tmp_path: Path) -> None:
     assert sum(name.endswith(".safetensors") for name in packed) == 8
     assert any(name.endswith("licenses/LICENSE-WEIGHTS.md") for name in packed)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in packed)
-    assert wheel.stat().st_size < 12e6
+    assert wheel.stat().st_size < 14e6
 
 
 def test_the_choice_of_a_qt_binding_is_left_to_the_user() -> None:
