@@ -27,6 +27,7 @@ _STYLE = """
 """
 _INDENTATION = 10
 _FEWEST_ROWS = 4
+_FEWEST_WITH_GROUPS = 8
 _MOST_OPENED = 40
 """Structures whose groups are all open at first: more than that is better chosen from."""
 
@@ -103,8 +104,9 @@ class StructuresView(QTreeView):
         count = self._sorted.rowCount() + sum(map(self._sorted.rowCount, opened))
         frame = header.sizeHint().height() + 2 * self.frameWidth() + 2
         height = _row_height(metrics.height())
-        self.setMinimumHeight(frame + height * _FEWEST_ROWS)
-        self.setMaximumHeight(frame + height * max(count, _FEWEST_ROWS))
+        fewest = _FEWEST_WITH_GROUPS if self.rootIsDecorated() else _FEWEST_ROWS
+        self.setMinimumHeight(frame + height * fewest)
+        self.setMaximumHeight(frame + height * max(count, fewest))
 
     def _on_moved(self, index: QModelIndex, opened: bool) -> None:
         if self._by_user and not self._searching:

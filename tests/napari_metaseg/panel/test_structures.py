@@ -433,6 +433,14 @@ def test_groups_are_copied_with_their_totals_and_found_rows_alone(shown: Shown) 
     ]
 
 
+def test_a_low_window_leaves_room_for_some_groups(shown: Shown) -> None:
+    shown.update(rows_of("nm134"))
+    shown.widget.resize(400, 10)
+    shown.qtbot.waitUntil(lambda: shown.widget.height() < 300)
+    bottom = shown.view.viewport().height()
+    assert sum(shown.view.visualRect(line).bottom() < bottom for line in shown.lines()) >= 8
+
+
 def test_all_numbers_have_room_in_a_narrow_panel(shown: Shown) -> None:
     shown.update(rows_of("nm134"), exact=False)
     shown.pairs.click()
