@@ -88,6 +88,7 @@ class Controller:
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
+        QApplication.instance().aboutToQuit.connect(self.close_now)
         self.job.device_changed.connect(self._on_notes)
         self.job.session_started.connect(self._on_session)
         self.job.failed.connect(self._on_failed)
@@ -312,6 +313,8 @@ class Controller:
         if self._viewer is not None:
             self._timer.stop()
             self._timer.deleteLater()
+            # It would hold everything that this leads to until the program ends.
+            QApplication.instance().aboutToQuit.disconnect(self.close_now)
             self._viewer.layers.events.removed.disconnect(self._on_removed)
             self._viewer = self._live = self._scan_layer = None
         self.job.close(timeout)

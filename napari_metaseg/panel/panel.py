@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 from typing_extensions import override
 
 from napari_metaseg.controller import Controller
@@ -123,9 +123,8 @@ class SegmentPanel(QWidget):
         job.shown_changed.connect(self._update_export)
         viewer.layers.selection.events.active.connect(self._update_export)
         self._cursor_timer.timeout.connect(self._show_cursor)
-        # The widget may be gone when these come: they must not hold or touch it.
+        # The widget is gone when this comes: it must not hold or touch it.
         self.destroyed.connect(lambda: controller.close())
-        QApplication.instance().aboutToQuit.connect(lambda: controller.close_now())
 
     def segment(self) -> None:
         """Start a fit of the chosen scan."""
