@@ -10,11 +10,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtWidgets import QTreeView
 
 from napari_metaseg.layers.exports import EXPORTS
 from napari_metaseg.layers.maps import MAPS
+from napari_metaseg.panel.panel import SegmentPanel
 from napari_metaseg.run.status import State
 
 ITERATIONS = 12
@@ -198,6 +200,20 @@ def test_closed_during_a_fit_the_layers_are_finished_and_the_thread_ends(
     labels.paint((10, 10, 10), 3)
     assert labels.save(str(tmp_path / "labels.nii.gz"), plugin="napari-metaseg")
     assert {str(notification.severity) for notification in window.told} <= {"info", "warning"}
+
+
+def test_a_closed_panel_is_forgotten(qtbot):
+    panel = SegmentPanel(ViewerModel())
+    controller = weakref.ref(panel.controller)
+    panel.close()
+    panel.deleteLater()
+    del panel
+
+    def forgotten() -> bool:
+        gc.collect()
+        return controller() is None
+
+    qtbot.waitUntil(forgotten)
 
 
 @pytest.mark.parametrize(
