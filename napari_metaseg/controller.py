@@ -50,6 +50,8 @@ _MOST_EXPECTED = 2**25
 _BRAIN = (Structure(1, "Brain", (255, 200, 60)),)
 _LONGEST_CLOSING = 60.0
 """Seconds after which labels that are still not decoded are given up when the program ends."""
+_open: set[Controller] = set()
+"""Those that have not ended: a panel that goes may be the only other one to hold its own."""
 _closing: set[Controller] = set()
 """Those whose panel is closed and whose labels are still being finished."""
 
@@ -88,6 +90,7 @@ class Controller:
         self._timer.setInterval(POLL_MS)
         self._timer.timeout.connect(self._tick)
         self._timer.start()
+        _open.add(self)
         QApplication.instance().aboutToQuit.connect(self.close_now)
         self.job.device_changed.connect(self._on_notes)
         self.job.session_started.connect(self._on_session)
@@ -310,6 +313,7 @@ class Controller:
     def abort(self, timeout: float = 0.0) -> None:
         """End everything at once; wait so many seconds for the step under way."""
         _closing.discard(self)
+        _open.discard(self)
         if self._viewer is not None:
             self._timer.stop()
             self._timer.deleteLater()

@@ -123,8 +123,8 @@ class SegmentPanel(QWidget):
         job.shown_changed.connect(self._update_export)
         viewer.layers.selection.events.active.connect(self._update_export)
         self._cursor_timer.timeout.connect(self._show_cursor)
-        # The widget is gone when this comes: it must not hold or touch it.
-        self.destroyed.connect(lambda: controller.close())
+        # The widget is gone when this comes, and so may be a function that only it held.
+        self.destroyed.connect(controller.close)
 
     def segment(self) -> None:
         """Start a fit of the chosen scan."""
