@@ -120,10 +120,15 @@ def step_operations(
     return 2.0 * points * (forward + backward)
 
 
+def matrix_product() -> Contestant:
+    """One single-precision matrix product, by whose rate machines are compared."""
+    matrix = torch.rand(MATRIX, MATRIX)
+    return Contestant("matrix product", lambda: matrix @ matrix, 2.0 * MATRIX**3, [])
+
+
 def contestants() -> list[Contestant]:
     """The matrix product, the plain step, and a step of each of our networks."""
     torch.manual_seed(0)
-    matrix = torch.rand(MATRIX, MATRIX)
     plain = PlainFit(PLAIN_POINTS)
     points = _points()
     siren, warped = SirenSettings(classes=5), WarpedSettings(classes=5)
@@ -140,7 +145,7 @@ def contestants() -> list[Contestant]:
     # The weights of the warped network follow once the warp is done.
     following = replace(warped, warp_iterations=1)
     return [
-        Contestant("matrix product", lambda: matrix @ matrix, 2.0 * MATRIX**3, []),
+        matrix_product(),
         Contestant("plain PyTorch, siren 256 x 5", plain.step, of_siren(PLAIN_POINTS), []),
         Contestant("siren 256 x 5", _steps(SirenNetwork(siren), points), of_siren(POINTS), []),
         Contestant(

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 
 from benchmarks.common import write_sample
-from benchmarks.fit_step import MATRIX, PLAIN_POINTS, PlainFit
+from benchmarks.fit_step import PLAIN_POINTS, PlainFit, matrix_product
 from src_core.io.scan import Scan, read_scan
 from src_core.models.bundled import DEFAULT_MODEL
 from src_core.segment import segment
@@ -67,13 +67,10 @@ def measure(path: Path, model: str, threads: int, checkout: Path) -> dict[str, A
 
 def product_rate() -> float:
     """Rate of single-precision matrix products, GFLOP/s: the best of some."""
-    matrix = torch.rand(MATRIX, MATRIX)
-    seconds = []
+    product = matrix_product()
     for _ in range(20):
-        started = time.perf_counter()
-        matrix @ matrix
-        seconds.append(time.perf_counter() - started)
-    return 2e-9 * MATRIX**3 / min(seconds)
+        product.time_once()
+    return product.rate() / 1e9
 
 
 def plain_seconds(scan: Scan, plain: PlainFit) -> float:

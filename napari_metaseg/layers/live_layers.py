@@ -131,8 +131,7 @@ class LiveLayers:
     def show_only(self, ids: Collection[int] | None) -> None:
         """Hide all labels but those with these ids; None: show all."""
         if self.labels is not None:
-            style = layer_style(self.session.protocol, np.zeros(1, np.uint8), only=ids)
-            self.labels.colormap = style["colormap"]
+            self.labels.colormap = self._label_style(ids)["colormap"]
 
     def refresh(self) -> None:
         """Read what is on the screen again, now or when the window has had a rest."""
@@ -214,8 +213,8 @@ class LiveLayers:
         for name, value in self._label_style().items():
             setattr(self.labels, name, value)
 
-    def _label_style(self) -> dict[str, Any]:
-        return layer_style(self.session.protocol, np.zeros(1, np.uint8))
+    def _label_style(self, only: Collection[int] | None = None) -> dict[str, Any]:
+        return layer_style(self.session.protocol, np.zeros(1, np.uint8), only=only)
 
     def _array(self, readout: str) -> LiveArray:
         return LiveArray(self.session, readout, self.orientation, self.look)

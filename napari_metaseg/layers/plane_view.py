@@ -24,7 +24,34 @@ _SHARED = (
 """What a layer and its copy have in common, where they have it."""
 
 
-class PlaneView:
+class _Follower:
+    """Takes what changes elsewhere, and gives back what changes here, but not what it took."""
+
+    def __init__(self) -> None:
+        self._passing_on = False
+        self._connections: list[tuple[EventEmitter, Callable[..., None]]] = []
+
+    def disconnect(self) -> None:
+        """Follow no more."""
+        for emitter, handler in self._connections:
+            emitter.disconnect(handler)
+        self._connections.clear()
+
+    def _on(self, emitter: EventEmitter, handler: Callable[..., None]) -> None:
+        emitter.connect(handler)
+        self._connections.append((emitter, handler))
+
+    @contextmanager
+    def _passed_on(self) -> Iterator[None]:
+        """Give nothing back of what is taken meanwhile."""
+        before, self._passing_on = self._passing_on, True
+        try:
+            yield
+        finally:
+            self._passing_on = before
+
+
+class PlaneView(_Follower):
     """Shows the layers of a viewer cut across an axis that is on its screen.
 
     A layer of napari knows one plane. So this view has copies: they share the array, and whatever
@@ -43,12 +70,11 @@ class PlaneView:
     """
 
     def __init__(self, viewer: ViewerModel, which: int):
+        super().__init__()
         self.model = ViewerModel()
         self._viewer = viewer
         self._which = which
-        self._passing_on = False
         self._copies: list[_Copy] = []
-        self._connections: list[tuple[EventEmitter, Callable[..., None]]] = []
         for index, layer in enumerate(viewer.layers):
             self._add(layer, index)
         self._take_active()
@@ -64,25 +90,14 @@ class PlaneView:
             (dims.point, self._take_point),
             (self.model.dims.events.point, self._give_point),
         ):
-            emitter.connect(handler)
-            self._connections.append((emitter, handler))
+            self._on(emitter, handler)
 
     def close(self) -> None:
         """Follow the viewer no more."""
-        for emitter, handler in self._connections:
-            emitter.disconnect(handler)
+        self.disconnect()
         for copy in self._copies:
             copy.disconnect()
         self._copies.clear()
-
-    @contextmanager
-    def _passed_on(self) -> Iterator[None]:
-        """Give nothing back of what is taken meanwhile."""
-        before, self._passing_on = self._passing_on, True
-        try:
-            yield
-        finally:
-            self._passing_on = before
 
     def _turn(self, _event: Any = None) -> None:
         """Cut across the axis that is this view's, with the others upright."""
@@ -148,7 +163,7 @@ class PlaneView:
                 self.model.layers.move(now, index)
 
 
-class _Copy:
+class _Copy(_Follower):
     """A layer and its copy in another view, each of which follows the other.
 
     Parameters
@@ -161,11 +176,10 @@ class _Copy:
     """
 
     def __init__(self, layer: Layer, viewer: ViewerModel, model: ViewerModel):
+        super().__init__()
         self.layer = layer
         data, state, kind = layer.as_layer_data_tuple()
         self.shown = Layer.create(data, dict(state), kind)
-        self._passing_on = False
-        self._connections: list[tuple[EventEmitter, Callable[..., None]]] = []
         # These are no part of what a new layer is made of.
         for name in ("mode", "selected_label", "brush_size", "show_selected_label", "editable"):
             if hasattr(layer, name):
@@ -173,16 +187,6 @@ class _Copy:
         self._connect(layer, self.shown, viewer)
         self._connect(self.shown, layer, model)
         self._on(layer.events.data, self._take_data)
-
-    def disconnect(self) -> None:
-        """Let each be what it is."""
-        for emitter, handler in self._connections:
-            emitter.disconnect(handler)
-        self._connections.clear()
-
-    def _on(self, emitter: EventEmitter, handler: Callable[..., None]) -> None:
-        emitter.connect(handler)
-        self._connections.append((emitter, handler))
 
     def _connect(self, source: Layer, target: Layer, viewer: ViewerModel) -> None:
         """Have a layer follow another one, which a viewer shows."""
@@ -217,15 +221,6 @@ class _Copy:
         if not self._passing_on and target.visible:
             with self._passed_on():
                 target.refresh(extent=False, thumbnail=False, highlight=False)
-
-    @contextmanager
-    def _passed_on(self) -> Iterator[None]:
-        """Give nothing back of what is passed on meanwhile."""
-        before, self._passing_on = self._passing_on, True
-        try:
-            yield
-        finally:
-            self._passing_on = before
 
 
 def _place(layer: Layer, viewer: ViewerModel) -> tuple[Any, ...]:

@@ -56,7 +56,7 @@ def region_on_screen(dims: Dims, layer: Layer, orientation: Orientation, shape: 
     dims : Dims
         The viewer's.
     layer, orientation, shape
-        As above.
+        As in `voxel_at`.
     """
     if dims.ndisplay == 3:
         return WHOLE

@@ -55,12 +55,8 @@ class Views:
 
         Parameters
         ----------
-        layer : Layer
-            Lies over the scan.
-        orientation : Orientation
-            How the scan is laid out in the layer.
-        shape : tuple of int
-            Numbers of voxels of the scan.
+        layer, orientation, shape
+            As in `region_on_screen`.
         """
         return tuple(
             region_on_screen(model.dims, layer, orientation, shape) for model in self._models

@@ -92,13 +92,13 @@ class Session:
     @property
     def protocol(self) -> Protocol:
         """Ids, names and colours of the labels on the screen."""
-        return self.model.protocol
+        assert self.labels.protocol is not None
+        return self.labels.protocol
 
     @property
     def model(self) -> Model:
         """The model, with its labels told as they are on the screen."""
-        assert self.labels.protocol is not None
-        return self.prepared.model.in_protocol(self.labels.protocol.name)
+        return self.prepared.model.in_protocol(self.protocol.name)
 
     @property
     def tallies(self) -> Tallies:
@@ -185,7 +185,7 @@ class Session:
         from src_core.results.segmentation import Segmentation
 
         labels = self.label_map(iteration)
-        prepared = replace(self.prepared, model=self.model)
+        prepared = self._prepared_as_told()
         network = prepared.model.network().to(prepared.device)
         self.history.load(iteration, network)
         history = History(network)
@@ -215,8 +215,7 @@ class Session:
         self._load(iteration)
         psnr = psnr_inside(self._network, self.prepared.points, self.fit.settings.seed)
         volumes = {label: 1000 * volume for label, volume in tally.volumes.items()}
-        prepared = replace(self.prepared, model=self.model)
-        return messages(check_result(prepared, volumes, psnr, iteration))
+        return messages(check_result(self._prepared_as_told(), volumes, psnr, iteration))
 
     def label_map(self, iteration: int) -> np.ndarray:
         """Label ids of all voxels, shape (I, J, K).
@@ -250,6 +249,10 @@ class Session:
         if position is not None:
             words.append("MNI " + " ".join(f"{round(float(value))}" for value in position))
         return " · ".join(words)
+
+    def _prepared_as_told(self) -> Preparation:
+        """The prepared scan with a model whose labels are told as they are on the screen."""
+        return replace(self.prepared, model=self.model)
 
     def _load(self, iteration: int) -> None:
         if self._loaded != iteration:

@@ -75,19 +75,24 @@ def brain() -> Brain:
     return Brain(*phantom(VOXEL_SIZE))
 
 
-@pytest.fixture(scope="session")
-def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Model of a small random network whose head has seen another phantom: quick, and fair."""
+def random_network(name: str) -> WarpedNetwork:
+    """A small network for a protocol, always with the same random weights."""
     torch.manual_seed(0)
     settings = WarpedSettings(
-        classes=len(protocol("tissue4").ids),
+        classes=len(protocol(name).ids),
         width=16,
         depth=2,
         hidden=(32,),
         spacings=(24.0,),
         warp_iterations=8,
     )
-    network = WarpedNetwork(settings)
+    return WarpedNetwork(settings)
+
+
+@pytest.fixture(scope="session")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model of a small random network whose head has seen another phantom: quick, and fair."""
+    network = random_network("tissue4")
     scan, labels = phantom(VOXEL_SIZE, seed=1)
     mask = scan.voxels > 0
     points = brain_points(scan, mask, np.eye(4), IntensityRule(GOALS)).take(slice(None))
@@ -123,14 +128,5 @@ def session(prepared: Preparation) -> Session:
 @pytest.fixture(scope="session")
 def structures_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Model of a random network for the protocol fs32, whose structures merge to tissues."""
-    torch.manual_seed(0)
-    settings = WarpedSettings(
-        classes=len(protocol("fs32").ids),
-        width=16,
-        depth=2,
-        hidden=(32,),
-        spacings=(24.0,),
-        warp_iterations=8,
-    )
     path = tmp_path_factory.mktemp("models") / "structures.safetensors"
-    return write_small_model(WarpedNetwork(settings), ITERATIONS, path, "fs32")
+    return write_small_model(random_network("fs32"), ITERATIONS, path, "fs32")
