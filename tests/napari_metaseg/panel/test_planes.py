@@ -68,9 +68,9 @@ def test_the_structure_under_the_mouse_is_told_in_each_view(window) -> None:
 
 
 def test_opening_and_closing_during_a_fit_leaves_nothing_behind(window, slow_steps) -> None:
-    threads = {thread.name for thread in threading.enumerate()}
     window.segment()
-    threads |= {"metaseg"}
+    window.until(lambda: window.job.shown is not None and window.job.shown >= 1)
+    threads = {thread.name for thread in threading.enumerate()}
     for _ in range(4):
         window.panel.planes.click()
         window.qtbot.wait(150)
@@ -78,7 +78,6 @@ def test_opening_and_closing_during_a_fit_leaves_nothing_behind(window, slow_ste
         window.qtbot.wait(50)
         assert window.panel.controller.views.others == ()
     assert window.job.state is State.FITTING
-    window.finish()
     assert {thread.name for thread in threading.enumerate()} <= threads
 
 
