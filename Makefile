@@ -16,7 +16,7 @@ SCREEN := there is always one
 endif
 
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow test-pyside lint package benchmark virtual-screen clean
+.PHONY: demo test test-slow test-pyside lint package site site-live benchmark virtual-screen clean
 
 demo: $(VENV)/demo.stamp
 	mkdir -p demo
@@ -55,6 +55,13 @@ package: $(VENV)/package.stamp
 	$(BIN)/python -m build --outdir dist .
 	$(BIN)/twine check --strict dist/*
 
+# The documentation, in site/; nothing that leads nowhere passes.
+site: $(VENV)/site.stamp
+	$(BIN)/mkdocs build --strict
+
+site-live: $(VENV)/site.stamp
+	$(BIN)/mkdocs serve
+
 benchmark: $(VENV)/test.stamp virtual-screen
 	$(BIN)/python -m benchmarks.fit_step
 	$(BIN)/python -m benchmarks.segment
@@ -75,6 +82,10 @@ $(VENV)/test.stamp: $(BIN)/python setup.cfg constraints.txt
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[demo,strip,test]"
 	touch $@
 
+$(VENV)/site.stamp: $(BIN)/python setup.cfg constraints.txt
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 $(VENV)/package.stamp: $(BIN)/python setup.cfg constraints.txt
 	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[package]"
 	touch $@
@@ -86,4 +97,4 @@ $(VENV_PYSIDE)/test.stamp: $(VENV_PYSIDE)/bin/python setup.cfg constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_PYSIDE) demo dist
+	rm -rf $(VENV) $(VENV_PYSIDE) demo dist site

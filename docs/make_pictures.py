@@ -1,4 +1,4 @@
-"""Make the pictures of the README: ``python docs/make_pictures.py`` on a screen of 1400 x 900.
+"""Make the pictures of the tutorial: ``python docs/make_pictures.py`` on a screen of 1400 x 900.
 
 Segments the MNI152 sample in a real window and saves that window step by step, and an animation of
 the structures as they emerge.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_HOMES = {
+HOMES = {
     "__version__": "src_core",
     "InputError": "src_core.errors",
     "Protocol": "src_core.io.labels",
@@ -23,14 +23,15 @@ _HOMES = {
     "scan_from_array": "src_core.io.scan",
     "segment": "src_core.segment",
 }
+"""The module that each public name is imported from."""
 
-__all__ = list(_HOMES)
+__all__ = list(HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from napari_metaseg import view
 from src_core.cli import main as cli
 
+COMMANDS = (view.COMMAND,)
+"""Those besides the engine's."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; see `src_core.cli.main.main`."""
-    return cli.main(arguments, [view.COMMAND])
+    return cli.main(arguments, COMMANDS)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
-_COMMANDS = tuple(module.COMMAND for module in (segment, measure, models, train, evaluate, sample))
+COMMANDS = tuple(module.COMMAND for module in (segment, measure, models, train, evaluate, sample))
 
 
 def main(arguments: Sequence[str] | None = None, more: Iterable[Command] = ()) -> int:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None, more: Iterable[Command] = ()) -
         The exit code.
     """
     _accept_any_text()
-    args = _parser([*_COMMANDS, *more]).parse_args(arguments)
+    args = _parser([*COMMANDS, *more]).parse_args(arguments)
     try:
         with _cleaning_up_when_told_to_end():
             args.run(args)
