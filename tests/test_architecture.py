@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 # Those that share a floor do not know each other.
 FLOORS = {
     "src_core": """
-        errors < options < io < datasets, space < networks < fitting < models < request
+        errors < options < io < datasets, space < networks < fitting < correction, models < request
         < preparation < results, training < segment < evaluation < cli
         """,
     "napari_metaseg": "run < layers, preferences < controller < panel < view < demo, __main__",
