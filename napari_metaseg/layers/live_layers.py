@@ -36,6 +36,8 @@ _FAINTEST = 0.004
 """Share of the contrast limits from which the reconstruction hides what lies under it."""
 _REST = 2.0
 """Least pause between two refreshes, in units of the time that the window was busy with one."""
+_QUICK = 0.08
+"""Seconds of a refresh after which the window needs no pause."""
 
 
 def _see_through_black() -> Colormap:
@@ -152,7 +154,8 @@ class LiveLayers:
     def _refresh_if_due(self) -> None:
         """Refresh unless the window needs a rest: drawing a volume can take it seconds."""
         now = time.perf_counter()
-        if not self._dirty or now - self._refreshed < _REST * self._busy:
+        rest = _REST * self._busy if self._busy > _QUICK else 0.0
+        if not self._dirty or now - self._refreshed < rest:
             return
         self._dirty = False
         for layer in self.layers:

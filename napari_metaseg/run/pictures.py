@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_metaseg.run.region import COARSE, FINER, WHOLE, Region, thin_axis
+from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,10 +159,10 @@ class Pictures:
             plane = plane[box[across[0]], box[across[1]]]
             return np.expand_dims(plane, axis), sharp
         values, sharp = self.volume(iteration, readout)
-        volume = np.full((*shape, *empty.shape), empty)
-        if values is not None:
-            i, j, k = self.regions.indices.T
-            volume[i, j, k] = values
+        if values is None:
+            volume = np.full((*shape, *empty.shape), empty)
+        else:
+            volume = unmask(values, self.regions.mask, empty)
         return volume[tuple(box)], sharp
 
     def _first(

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from src_core.preparation.prepare import Preparation
     from src_core.results.segmentation import Segmentation
 
-_PIECE = 16384
-"""Points decoded before something more urgent may come first."""
+_AT_ONCE = 32768
+"""Points on the screen that are decoded before something more urgent may come first."""
 
 
 class Session:
@@ -135,10 +135,12 @@ class Session:
         numbers = self.pictures.numbers(region)
         reads = {readout.name: readout.read for readout in lacking}
         found: dict[str, np.ndarray] = {}
-        for start in range(0, max(1, len(numbers)), _PIECE):
+        # Nobody waits for every voxel, and what somebody waits for shall not wait for them.
+        size = self._workers.piece * self._workers.count if region == WHOLE else _AT_ONCE
+        for start in range(0, max(1, len(numbers)), size):
             if start:
                 yield
-            piece = numbers[start : start + _PIECE]
+            piece = numbers[start : start + size]
             decoded = self.read(iteration, piece, reads)
             for readout in lacking:
                 values = readout.finish(decoded[readout.name], piece)

@@ -67,11 +67,20 @@ class Regions:
         Of the scan.
     voxel_size : ndarray, shape (3,)
         mm.
+
+    Attributes
+    ----------
+    indices : ndarray of int, shape (N, 3)
+        Voxels of the brain points.
+    mask : ndarray of bool, shape (I, J, K)
+        Whether a voxel is one of them.
     """
 
     def __init__(self, points: BrainPoints, shape: tuple[int, int, int], voxel_size: np.ndarray):
         self.shape = shape
         self.indices = points.indices.cpu().numpy()
+        self.mask = np.zeros(shape, bool)
+        self.mask[tuple(self.indices.T)] = True
         self._voxel_size = voxel_size
         # Stable, so that within a plane the voxels keep their order.
         self._order = [
