@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from src_core.preparation.prepare import Preparation
     from src_core.results.segmentation import Segmentation
 
-_AT_ONCE = 32768
-"""Points on the screen that are decoded before something more urgent may come first."""
+_AT_ONCE, _PIECE = 32768, 4096
+"""Points on the screen, and of all the others, that are decoded before something more urgent may
+come first: nobody waits for every voxel, and what somebody waits for shall not wait for them."""
 
 
 class Session:
@@ -135,8 +136,7 @@ class Session:
         numbers = self.pictures.numbers(region)
         reads = {readout.name: readout.read for readout in lacking}
         found: dict[str, np.ndarray] = {}
-        # Nobody waits for every voxel, and what somebody waits for shall not wait for them.
-        size = self._workers.piece * self._workers.count if region == WHOLE else _AT_ONCE
+        size = _PIECE if region == WHOLE else _AT_ONCE
         for start in range(0, max(1, len(numbers)), size):
             if start:
                 yield

@@ -38,13 +38,11 @@ class Workers:
     ----------
     count : int
         Items worked on at once.
-    piece : int
-        The most points of an item that suit the device.
     """
 
     def __init__(self, device: torch.device):
         self._device = device
-        self.piece = CHUNK if device.type == "cpu" else LARGE_PIECE
+        self._piece = CHUNK if device.type == "cpu" else LARGE_PIECE
         self.count = count = torch.get_num_threads() if device.type == "cpu" else 1
         self._pool: ThreadPoolExecutor | None = None
         if count > 1:
@@ -75,18 +73,18 @@ class Workers:
             Small pieces do not fit into the memory of a graphics card either.
         """
         try:
-            return work(self.piece)
+            return work(self._piece)
         except RuntimeError as error:
             if self._device.type == "cpu" or not is_out_of_memory(error):
                 raise
-            if self.piece == CHUNK:
+            if self._piece == CHUNK:
                 raise InputError(
                     "the memory of the graphics card is full: close other programs that use it,"
                     " give a smaller scan (crop the background away), or compute on the CPU",
                     option="device cpu",
                 ) from error
         # Outside of the except clause, so that nothing of the first attempt is kept.
-        self.piece = CHUNK
+        self._piece = CHUNK
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         return self.in_pieces(work)

@@ -138,7 +138,7 @@ def test_a_pause_changes_nothing_of_the_result(watcher, job, api, slowly) -> Non
 
 
 def test_a_pause_after_the_last_step_is_soon_over(watcher, job, steps, monkeypatch) -> None:
-    monkeypatch.setattr(session_module, "_PIECE", 100)
+    monkeypatch.setattr(session_module, "_AT_ONCE", 100)
     last_picture, read = threading.Event(), Session.read
 
     def slow_read(session: Session, iteration: int, *others: Any) -> Any:
