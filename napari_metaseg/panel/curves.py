@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _MARGIN = 4  # px, left and right of the plot, so that lines at its ends are not cut
 _PLOT_HEIGHT = 64  # px
-_MILLISECONDS = 100  # between two repaints, at least
 
 
 class Curves(QWidget):
@@ -44,14 +43,10 @@ class Curves(QWidget):
         self.setAccessibleName("Curves of the fit")
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(_MILLISECONDS)
-        self._timer.timeout.connect(self._refresh)
         self._refresh()
         for signal in (job.progressed, job.shown_changed, job.iterations_changed):
-            signal.connect(self._refresh_soon)
-        job.state_changed.connect(self._refresh_soon)
+            signal.connect(self._refresh)
+        job.state_changed.connect(self._refresh)
 
     @override
     def sizeHint(self) -> QSize:
@@ -60,10 +55,6 @@ class Curves(QWidget):
     @override
     def minimumSizeHint(self) -> QSize:
         return QSize(200, self.sizeHint().height())
-
-    def _refresh_soon(self) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
 
     def _refresh(self) -> None:
         rows = [(p.iteration, p.psnr, p.change, p.dice) for p in self._job.curve]

@@ -183,6 +183,8 @@ class RunControls(QWidget):
     def _show_progress(self) -> None:
         state = self._job.state
         progress = None if state in STAGES else self._job.progress
+        # It would paint itself at once, and with it, by software, the whole window once more.
+        self._bar.setUpdatesEnabled(False)
         if progress is None:
             # Not Qt's busy bar: with software rendering it costs the engine a core.
             self._bar.setRange(0, 1)
@@ -192,6 +194,7 @@ class RunControls(QWidget):
             done = state is State.DONE  # perhaps before the last iteration
             self._bar.setValue(progress.iterations if done else progress.iteration)
         self._bar.setFormat(words_of(state, progress, time.monotonic() - self._job.since))
+        self._bar.setUpdatesEnabled(True)
         self._bar.setVisible(state is not State.IDLE)
         status = self._failure or self._job.device
         self._status.setText(status)

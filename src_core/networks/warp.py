@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from src_core.space.template import sample_grid
 
@@ -112,11 +114,38 @@ class DisplacementGrids(nn.Module):
 
     def roughness(self) -> Tensor:
         """Mean squared strain: squared differences of neighbouring nodes over their distance."""
-        total = torch.zeros((), device=self.origin.device)
-        for grid, spacing in zip(self.grids, self.spacings, strict=True):
-            for axis in (1, 2, 3):
-                total = total + grid.diff(dim=axis).square().mean() / spacing**2
+        parts = [
+            _SquaredStrain.apply(grid, spacing)
+            for grid, spacing in zip(self.grids, self.spacings, strict=True)
+        ]
+        return torch.stack(parts).sum()
+
+
+class _SquaredStrain(torch.autograd.Function):
+    """Mean squared strain of one grid.
+
+    torch would make a padded copy of each difference on the way back, which takes five times as
+    long as the gradient that is written down here.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, grid: Tensor, spacing: float) -> Tensor:
+        total, gradient = grid.new_zeros(()), torch.zeros_like(grid)
+        for axis in (1, 2, 3):
+            difference = grid.diff(dim=axis)
+            weight = 1 / (difference.numel() * spacing**2)
+            total.add_(difference.square().sum(), alpha=weight)
+            inner = grid.shape[axis] - 1
+            gradient.narrow(axis, 1, inner).add_(difference, alpha=2 * weight)
+            gradient.narrow(axis, 0, inner).sub_(difference, alpha=2 * weight)
+        ctx.save_for_backward(gradient)
         return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return upstream * gradient, None
 
 
 def _linear_weights(places: Tensor, count: int) -> Tensor:

@@ -82,6 +82,24 @@ def test_the_roughness_is_the_mean_squared_strain(spacing) -> None:
     assert grids.roughness().item() == pytest.approx(0.1**2 / 3, rel=1e-4)
 
 
+def test_the_roughness_has_the_gradient_that_differences_tell() -> None:
+    grids = DisplacementGrids(BOX, (10.0, 20.0)).double()
+    with torch.no_grad():
+        for grid in grids.parameters():
+            grid.normal_(generator=torch.Generator().manual_seed(0))
+    gradients = torch.autograd.grad(3 * grids.roughness(), list(grids.parameters()))
+    for grid, gradient in zip(grids.parameters(), gradients, strict=True):
+        for node in (0, grid.numel() // 2, grid.numel() - 1):
+            there = grid.detach().view(-1)[node : node + 1]
+            costs = []
+            for step in (1e-4, -2e-4):
+                there += step
+                costs.append(3 * grids.roughness().item())
+            there += 1e-4
+            difference = (costs[0] - costs[1]) / 2e-4
+            assert gradient.flatten()[node].item() == pytest.approx(difference, rel=1e-4)
+
+
 def test_the_box_is_covered_to_its_corners() -> None:
     grids = DisplacementGrids(((0.0, 0.0, 0.0), (25.0, 20.0, 31.0)), (10.0,))
     (grid,) = grids.parameters()
