@@ -11,7 +11,7 @@ from src_core.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    import torch
+    from torch import Tensor
 
     from src_core.networks.base import CoordinateNetwork
 
@@ -41,7 +41,7 @@ class History:
 
     def __init__(self, network: CoordinateNetwork, budget: int = DEFAULT_BUDGET):
         self._network = network
-        self._weights: dict[int, torch.Tensor] = {}
+        self._weights: dict[int, tuple[Tensor, ...]] = {}
         self._held: dict[str, int] = {}
         self._newest = 0
         self._spacing = 1
@@ -58,7 +58,14 @@ class History:
 
     def record(self, iteration: int) -> None:
         """Store the network's weights of now as those of an iteration."""
-        weights = self._network.fitted_vector()
+        now = [parameter.detach().cpu() for parameter in self._network.fitted_parameters()]
+        with self._lock:
+            before = self._weights.get(self._newest, (None,) * len(now))
+        # Most of a fit leaves many weights as they are, which then are stored once.
+        weights = tuple(
+            old if old is not None and old.equal(new) else new.clone()
+            for old, new in zip(before, now, strict=True)
+        )
         with self._lock:
             self._newest = iteration
             self._weights[iteration] = weights
@@ -89,13 +96,15 @@ class History:
         InputError
             The iteration is not stored.
         """
+        import torch  # not at the top: the panel's curves ask for the nearest iteration
+
         with self._lock:
             weights = self._weights.get(iteration)
             stored = list(self._weights)
         if weights is None:
             there = nearest(stored, iteration) if stored else None
             raise InputError(f"iteration {iteration} is not stored; the nearest is {there}")
-        network.load_fitted(weights)
+        network.load_fitted(torch.cat([weight.flatten() for weight in weights]))
 
     @contextmanager
     def at(self, iteration: int) -> Iterator[CoordinateNetwork]:

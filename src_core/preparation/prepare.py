@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from src_core.errors import InputError
-from src_core.fitting.device import choose_device
+from src_core.fitting.device import choose_device, return_free_memory
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import Alignment, align, check_transform
@@ -150,6 +150,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         findings.take([check_contrast(contrast), *check_place(alignment, scan.is_slice)])
         points = points.to(device)
         network.to(device)
+        return_free_memory()
     findings.take(check_intensities(points.bias))
     told = tuple(findings)
     return Preparation(
