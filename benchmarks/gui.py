@@ -224,7 +224,7 @@ def _print_table(
         ("scrub while fitting, sharp, ms", "at most 250", _latencies(found["scrub while fitting"])),
         (
             "longest gap while fitting, 3D, s",
-            f"at most {1.3 * found['three volumes']:.2f}: 1.3 times the three volumes without a fit",
+            f"at most {1.3 * found['three volumes']:.2f}: 1.3 times the volumes without a fit",
             f"{found['fitting in 3D']:.2f} ({found['frames in 3D']} frames)",
         ),
     ]

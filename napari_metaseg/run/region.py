@@ -50,7 +50,7 @@ def in_order(looked_at: Sequence[Region]) -> tuple[Region, ...]:
 
 
 def needed(looked_at: Sequence[Region]) -> tuple[Region, ...]:
-    """What is decoded before an iteration is shown: the planes, of a volume something everywhere."""
+    """What is decoded before an iteration is shown: all planes, something of a volume."""
     parts = in_order(looked_at)
     only_planes = looked_at and all(region.axis is not None for region in looked_at)
     return parts[:-1] if only_planes else parts

@@ -73,7 +73,7 @@ def describe_device(device: torch.device) -> str:
 def return_free_memory() -> None:
     """Hand memory that is free back to the system where that must be asked for.
 
-    glibc keeps what lies between pieces in use: 100 MB each after a scan was looked at and fitted.
+    glibc keeps what lies between pieces in use: 100 MB after a scan was seen, and after a fit.
     """
     if sys.platform == "linux":
         with suppress(AttributeError, OSError):  # another C library
