@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from src_core.fitting.cascade import decode_classes
-from src_core.fitting.device import return_free_memory
 from src_core.fitting.fit import Fit, Step
 from src_core.fitting.history import History
 from src_core.options import takes_options
@@ -81,7 +80,6 @@ def segment(
             on_step(step)
     fitted = time.perf_counter()
 
-    return_free_memory()
     classes = decode_classes(network, points)
     labels = prepared.model.protocol.to_ids(unmask(classes, prepared.mask))
     report = describe(prepared, labels, network, fit)

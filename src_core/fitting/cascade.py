@@ -16,6 +16,7 @@ from torch import Tensor
 
 from src_core.fitting.adam import Adam
 from src_core.fitting.decode import PointValues, decode
+from src_core.fitting.device import return_free_memory
 from src_core.fitting.workers import Workers
 from src_core.networks.fourier import fourier_code
 from src_core.networks.sine import CHUNK
@@ -103,6 +104,7 @@ def decode_classes(network: CoordinateNetwork, points: BrainPoints) -> np.ndarra
     device, parts = points.indices.device, len(points) // PART
     if device.type != "cpu" or parts == 0:
         return decode(network, points, "classes")
+    return_free_memory()  # what the fit has left
     numbers = torch.arange(len(points))
     # Filled in place: kept pieces between short-lived ones would fragment the memory.
     classes, sureness = torch.empty(len(points), dtype=torch.uint8), torch.empty(len(points))
