@@ -11,18 +11,15 @@ import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.notifications import show_error, show_info, show_warning
 from psygnal import Signal
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_metaseg.layers.correcting import Correcting
 from napari_metaseg.layers.exports import LabelsExport, write_iteration
 from napari_metaseg.layers.geometry import labels_on_grid, scan_of
 from napari_metaseg.layers.live_layers import LiveLayers
 from napari_metaseg.layers.named_labels import NamedLabels
-from napari_metaseg.layers.positions import (
-    central_voxel,
-    position_of,
-    voxel_at,
-)
+from napari_metaseg.layers.pointing import described, middle_of
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, labels_layer
 from napari_metaseg.layers.views import Views
 from napari_metaseg.preferences import load_preferences
@@ -68,6 +65,8 @@ class Controller:
     job : Job
     views : Views
         The viewer, and its other planes.
+    correcting : Correcting
+        The live labels while they are painted on.
     brain_found : Signal
         With the scan's layer and a new layer of its brain.
     """
@@ -77,6 +76,7 @@ class Controller:
     def __init__(self, viewer: ViewerModel):
         self.job = Job()
         self.views = Views(viewer)
+        self.correcting = Correcting(self.views, self.job)
         self._viewer: ViewerModel | None = viewer
         self._live: LiveLayers | None = None
         self._scan_layer: Image | None = None
@@ -95,6 +95,7 @@ class Controller:
         self.job.device_changed.connect(self._on_notes)
         self.job.session_started.connect(self._on_session)
         self.job.failed.connect(self._on_failed)
+        self.correcting.noticed.connect(show_info)
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -148,14 +149,19 @@ class Controller:
 
     def keep(self) -> None:
         """Add the iteration on the screen as an ordinary layer of labels, to be painted on."""
+        self.correcting.take_up()
+        self.job.strokes.when_learned(self._keep)
+
+    def _keep(self) -> None:
         if self._live is None or self.job.shown is None:
             return
         live, session, iteration = self._live, self._live.session, self.job.shown
+        told = self.job.strokes.name_of(iteration)
 
         def add(result: Segmentation) -> None:
             if self._viewer is None:
                 return
-            name = f"{live.name} labels, iteration {iteration}"
+            name = f"{live.name} labels, {told}"
             layer = labels_layer(
                 result.labels,
                 session.scan,
@@ -207,7 +213,7 @@ class Controller:
         layer = self._selected_labels()
         if layer is not None:
             return f"layer {layer.name}"
-        return "" if self.job.shown is None else f"iteration {self.job.shown}"
+        return "" if self.job.shown is None else self.job.strokes.name_of(self.job.shown)
 
     def _selected_labels(self) -> Labels | None:
         selected = None if self._viewer is None else self._viewer.layers.selection.active
@@ -238,18 +244,10 @@ class Controller:
         """Bring the middle of a structure onto the screen."""
         if self._live is None or self.job.shown is None or self._viewer is None:
             return
-        live, session, dims = self._live, self._live.session, self._viewer.dims
-        decoded = session.pictures.decoded(self.job.shown, session.labels.name)
-        if decoded is None or live.main is None:
-            return
-        numbers, labels = decoded
-        voxels = session.pictures.regions.indices[numbers[labels == label]]
-        if not len(voxels):
+        position, dims = middle_of(self._live, label), self._viewer.dims
+        if position is None:
             show_info("nothing of this structure at this iteration")
             return
-        position = position_of(
-            central_voxel(voxels), live.main, live.orientation, session.scan.shape
-        )
         axes = range(dims.ndim - len(position), dims.ndim)
         dims.set_point(list(axes), list(position))
 
@@ -280,18 +278,13 @@ class Controller:
 
     def describe_cursor(self) -> str:
         """Structure and MNI position under the mouse; empty outside the brain."""
-        live, viewer = self._live, self.views.under_mouse()
-        if live is None or live.main is None or viewer.dims.ndisplay != 2:
-            return ""
-        session = live.session
-        voxel = voxel_at(viewer.cursor.position, live.main, live.orientation, session.scan.shape)
-        number = None if voxel is None else session.number_at(voxel)
-        return "" if number is None else session.describe_point(number)
+        return "" if self._live is None else described(self._live, self.views.under_mouse())
 
     def close(self) -> None:
         """The panel is gone: end the fit, finish the labels on the screen, and end the thread."""
         if self._viewer is None or self in _closing:
             return
+        self.correcting.end()
         self.job.silence()  # the widgets that listen may be deleted already
         self.job.failed.connect(self._on_failed)
         self.job.stop()
@@ -299,7 +292,8 @@ class Controller:
             self.abort()
             return
         _closing.add(self)
-        self._live.retire(then=self.abort)
+        live = self._live
+        self.job.strokes.when_learned(lambda: live.retire(then=self.abort))
 
     def close_now(self) -> None:
         """Close when no event loop will go on: a script may still want what is in the viewer."""
@@ -327,6 +321,7 @@ class Controller:
         self.job.poll()
         if self._live is not None:
             self._live.tick()
+            self.correcting.tick(QApplication.mouseButtons() != Qt.MouseButton.NoButton)
 
     def _when_whole(self, then: Callable[[], None]) -> None:
         """Call back when the iteration on the screen is decoded everywhere."""
@@ -354,6 +349,7 @@ class Controller:
             load_preferences().opacity,
             self._on_layers_gone,
         )
+        self.correcting.take(self._live)
         if self._told_in in session.prepared.model.protocols:
             self.job.tell_in(self._told_in)
 
@@ -392,4 +388,5 @@ class Controller:
     def _on_layers_gone(self) -> None:
         if self._viewer is not None:
             self._live = None
+            self.correcting.take(None)
             self.job.clear()

@@ -55,7 +55,7 @@ def layer_style(
     # napari finds colours of larger ids only with numba
     if max(names) <= _LARGEST_COLORED:
         # a label that is yet to be painted must be seen, too
-        colors = {label: _color(label) for label in (*range(1, _PAINTABLE), *others)}
+        colors = {label: color_of(label) for label in (*range(1, _PAINTABLE), *others)}
         colors |= {label: known[label].color for label in known}
         if only is not None:
             colors = {label: color for label, color in colors.items() if label in only}
@@ -87,7 +87,7 @@ def structures_in(layer: Labels, named: Named | None) -> tuple[Structure, ...]:
     for label in labels_in(layer.data):
         if label not in structures and 0 < label <= LARGEST_ID:
             shown = layer.colormap.map(label)
-            color = _bytes(shown) if shown[3] else _color(label)
+            color = _bytes(shown) if shown[3] else color_of(label)
             structures[label] = Structure(label, _unnamed(label), color)
     features = layer.features
     if "index" in features and "name" in features:
@@ -133,7 +133,7 @@ def read_label_table(path: Path) -> tuple[Structure, ...]:
         If it is no such table.
     """
     try:
-        return read_structures(path, strict=False, default_color=lambda _, label: _color(label))
+        return read_structures(path, strict=False, default_color=lambda _, label: color_of(label))
     except InputError as error:
         raise InputError(
             f"{path} is not a table of labels ({error}); names are not shown"
@@ -145,7 +145,7 @@ def labels_in(label_map: np.ndarray) -> list[int]:
     return [int(label) for label in np.unique(label_map) if label != 0]
 
 
-def _color(label: int) -> Color:
+def color_of(label: int) -> Color:
     """Return the colour that napari would give a label."""
     return _bytes(_NAPARI_COLORS.map(label))
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_metaseg.layers.orientation import Orientation
+    from napari_metaseg.layers.paint import Paint
     from napari_metaseg.run.session import Session
 
 
@@ -31,6 +32,11 @@ class LiveArray:
         From the scan's voxel order to the axes on the screen.
     on_read : callable
         Called whenever some of it was looked at.
+
+    Attributes
+    ----------
+    paint : Paint or None
+        Lies over what is decoded; without any it can't be painted on.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class LiveArray:
         self._readout = readout
         self._orientation = orientation
         self._on_read = on_read
+        self.paint: Paint | None = None
         self._empty = session.readouts[readout].empty
         full = tuple(session.scan.shape[axis] for axis in orientation.axes)
         self.shape = tuple(full[axis] for axis in orientation.shown)
@@ -55,8 +62,29 @@ class LiveArray:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, key: Any) -> LiveSlice:
+    def __getitem__(self, key: Any) -> LiveSlice | np.ndarray:
+        if _picks_voxels(key):
+            box, places = _around(key)
+            picked: np.ndarray = self._values(box)[places]
+            return picked
         return LiveSlice(self, _normalised(key, self.shape))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.paint is None:
+            raise TypeError("only live labels can be painted on")
+        if _picks_voxels(key):
+            box, places = _around(key)
+            before = self._values(box)
+            after = before.copy()
+            after[places] = value
+        else:
+            parts = _normalised(key, self.shape)
+            box = tuple(extent for extent, _ in parts)
+            before = self._values(box)
+            dropped = tuple(axis for axis, (_, stays) in enumerate(parts) if not stays)
+            after = np.broadcast_to(np.asarray(value), before.squeeze(dropped).shape)
+            after = np.expand_dims(after, dropped)
+        self.paint.add(box, before, after)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """All of it, at every voxel.
@@ -82,11 +110,26 @@ class LiveArray:
                 f"iteration {iteration} is not decoded at every voxel yet: wait a few seconds, "
                 "or keep the iteration in the panel"
             )
-        volume = unmask(values, self._session.prepared.mask, self._empty)
-        return self._orientation.to_display(volume)
+        volume = self._orientation.to_display(
+            unmask(values, self._session.prepared.mask, self._empty)
+        )
+        return volume if self.paint is None else self.paint.over((slice(None),) * self.ndim, volume)
 
     def read(self, box: tuple[slice, ...]) -> np.ndarray:
         """The sharpest values there are of a box of the display, all its axes kept."""
+        block = self._values(box)
+        self._on_read()
+        return block
+
+    def _values(self, box: tuple[slice, ...]) -> np.ndarray:
+        """What a box holds while the iteration of now is shown."""
+        block, _ = self._decoded(self._session.shown, self._readout, box)
+        return block if self.paint is None else self.paint.over(box, block)
+
+    def _decoded(
+        self, iteration: int, readout: str, box: tuple[slice, ...]
+    ) -> tuple[np.ndarray, bool]:
+        """A box of what is decoded of an iteration, and whether it is sharp."""
         extents = [slice(0, size) for size in self._full]
         for display, extent in zip(self._orientation.shown, box, strict=True):
             extents[display] = extent
@@ -96,10 +139,8 @@ class LiveArray:
             if self._orientation.flips[display]:
                 extent = slice(size - extent.stop, size - extent.start)
             voxels[self._orientation.axes[display]] = extent
-        session = self._session
-        block, _ = session.pictures.block(session.shown, self._readout, voxels, self._empty)
-        self._on_read()
-        return self._orientation.to_display(block)
+        block, sharp = self._session.pictures.block(iteration, readout, voxels, self._empty)
+        return self._orientation.to_display(block), sharp
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,6 +185,17 @@ class LiveSlice:
         block = self.source.read(tuple(extent for extent, _ in self.key))
         dropped = tuple(axis for axis, (_, stays) in enumerate(self.key) if not stays)
         return block.squeeze(dropped).astype(dtype or self.dtype, copy=False)
+
+
+def _picks_voxels(key: Any) -> bool:
+    """Whether an index names voxels one by one, by an array for each axis."""
+    return isinstance(key, tuple) and bool(key) and all(isinstance(k, np.ndarray) for k in key)
+
+
+def _around(key: tuple[np.ndarray, ...]) -> tuple[tuple[slice, ...], tuple[np.ndarray, ...]]:
+    """The smallest box that holds some voxels, and where in it they are."""
+    box = tuple(slice(int(k.min()), int(k.max()) + 1) for k in key)
+    return box, tuple(k - extent.start for k, extent in zip(key, box, strict=True))
 
 
 def _normalised(key: Any, shape: tuple[int, ...]) -> tuple[tuple[slice, bool], ...]:

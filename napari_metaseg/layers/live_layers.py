@@ -16,6 +16,7 @@ from napari.utils import Colormap
 
 from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
+from napari_metaseg.layers.paint import Paint
 from napari_metaseg.layers.scan_layers import LIVE, metadata_of_result, placed
 from napari_metaseg.run.readout import RECONSTRUCTION
 
@@ -199,7 +200,7 @@ class LiveLayers:
 
     def _add_labels(self, opacity: float) -> None:
         self.labels = self._viewer.add_labels(
-            self._array(self.session.labels.name),
+            self._paintable(),
             name=f"{self.name} labels",
             opacity=opacity,
             **self._label_style(),
@@ -212,7 +213,11 @@ class LiveLayers:
         if self.labels is None:
             return
         self.labels.show_selected_label = False
-        self.labels.data = self._array(self.session.labels.name)
+        editable, mode = self.labels.editable, self.labels.mode
+        self.labels.data = self._paintable()
+        # napari has made it editable
+        self.labels.editable = editable
+        self.labels.mode = mode
         for name, value in self._label_style().items():
             setattr(self.labels, name, value)
 
@@ -221,6 +226,11 @@ class LiveLayers:
 
     def _array(self, readout: str) -> LiveArray:
         return LiveArray(self.session, readout, self.orientation, self.look)
+
+    def _paintable(self) -> LiveArray:
+        array = self._array(self.session.labels.name)
+        array.paint = Paint(array.shape, array.dtype)
+        return array
 
     def _geometry(self) -> dict[str, Any]:
         return placed(self.orientation) | {"metadata": {LIVE: True}}

@@ -92,6 +92,10 @@ class PlaneView(_Follower):
         ):
             self._on(emitter, handler)
 
+    def copies_of(self, layer: Layer) -> list[Layer]:
+        """Its copy here, if it has one."""
+        return [copy.shown for copy in self._copies if copy.layer == layer]
+
     def close(self) -> None:
         """Follow the viewer no more."""
         self.disconnect()
@@ -131,7 +135,7 @@ class PlaneView(_Follower):
 
     def _take_active(self, _event: Any = None) -> None:
         active = self._viewer.layers.selection.active
-        shown = [copy.shown for copy in self._copies if copy.layer == active]
+        shown = self.copies_of(active)
         self.model.layers.selection.active = shown[0] if shown else None
 
     def _add(self, layer: Layer, index: int) -> None:
@@ -184,6 +188,7 @@ class _Copy(_Follower):
         for name in ("mode", "selected_label", "brush_size", "show_selected_label", "editable"):
             if hasattr(layer, name):
                 setattr(self.shown, name, getattr(layer, name))
+        self.shown.keymap = layer.keymap
         self._connect(layer, self.shown, viewer)
         self._connect(self.shown, layer, model)
         self._on(layer.events.data, self._take_data)

@@ -48,6 +48,20 @@ def position_of(
     return cast("tuple[float, ...]", position)
 
 
+def voxels_at(places: np.ndarray, orientation: Orientation, shape: Triple) -> np.ndarray:
+    """Return the voxels (n, 3) at indices (n, d) of a layer; the parameters are as above."""
+    matrix = orientation.voxel_of_index(shape).astype(int)
+    voxels: np.ndarray = places @ matrix[:3, :-1].T + matrix[:3, -1]
+    return voxels
+
+
+def places_of(voxels: np.ndarray, orientation: Orientation, shape: Triple) -> np.ndarray:
+    """Return the indices (n, d) of a layer at voxels (n, 3); the parameters are as above."""
+    matrix = orientation.voxel_of_index(shape).astype(int)
+    places: np.ndarray = (voxels - matrix[:3, -1]) @ matrix[:3, :-1]
+    return places
+
+
 def region_on_screen(dims: Dims, layer: Layer, orientation: Orientation, shape: Triple) -> Region:
     """Return the plane of the scan that a viewer shows, or the nearest one; all of it in 3D.
 

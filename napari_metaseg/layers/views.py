@@ -62,6 +62,10 @@ class Views:
             region_on_screen(model.dims, layer, orientation, shape) for model in self._models
         )
 
+    def all_of(self, layer: Layer) -> list[Layer]:
+        """A layer of the viewer, and its copies in the others."""
+        return [layer, *(copy for view in self.others for copy in view.copies_of(layer))]
+
     def under_mouse(self) -> ViewerModel:
         """The one that the mouse is over, or else the viewer."""
         over = (view.model for view in self.others if view.model.mouse_over_canvas)

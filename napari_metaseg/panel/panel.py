@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from napari_metaseg.controller import Controller
 from napari_metaseg.layers.exports import TABLE
+from napari_metaseg.panel.corrections import Corrections
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.panel.granularity import Granularity
@@ -61,6 +62,7 @@ class SegmentPanel(QWidget):
         self.run_controls = RunControls(job, self)
         self.curves = Curves(job)
         self.timeline = Timeline(job)
+        self.corrections = Corrections(job, self.controller.correcting)
         self.granularity = Granularity(job)
         self.structures = Structures(job)
         self.maps = MapsMenu(job)
@@ -85,6 +87,7 @@ class SegmentPanel(QWidget):
         column = QVBoxLayout(inner)
         for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
             column.addWidget(widget)
+        column.addWidget(self.corrections)
         column.addWidget(self.granularity)
         column.addWidget(self.structures, stretch=100)
         for widget in (self._cursor, self.planes, self.maps, self.export_menu, notice):
@@ -109,6 +112,7 @@ class SegmentPanel(QWidget):
         self.granularity.chosen.connect(controller.tell_in)
         self.structures.jump_requested.connect(controller.jump)
         self.structures.only_changed.connect(controller.show_only)
+        self.structures.selected_changed.connect(controller.correcting.paint_with)
         self.structures.selected_changed.connect(
             lambda row: self.maps.set_structure(row and row.id, row.name if row else "")
         )

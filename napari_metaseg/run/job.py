@@ -15,10 +15,10 @@ from napari_metaseg.run.engine_thread import EngineThread, Task, Urgency
 from napari_metaseg.run.fit_run import STATES, fit_run
 from napari_metaseg.run.mailbox import Mailbox
 from napari_metaseg.run.preparer import Preparer
-from napari_metaseg.run.readout import labels_of
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.screen import Screen
 from napari_metaseg.run.status import State, Status
+from napari_metaseg.run.strokes import Strokes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,11 @@ class Job(Status):
     """A fit of one scan, and the view of its iterations.
 
     What is known of it, and the signals of its changes, are those of `Status`.
+
+    Attributes
+    ----------
+    strokes : Strokes
+        What the user paints on the labels.
     """
 
     def __init__(self) -> None:
@@ -42,6 +47,10 @@ class Job(Status):
         self._engine = EngineThread()
         self._mailbox = Mailbox()
         self._screen = Screen(self, self._engine, self._mailbox)
+        self.strokes = Strokes(
+            self, self._engine, self._mailbox, self._screen, self._on_iterations
+        )
+        self._fitted: tuple[int, ...] = ()
         self._preparer = Preparer()
         self._fit: Task | None = None
         self._expected: Task | None = None
@@ -129,11 +138,13 @@ class Job(Status):
             self._engine.hold(self._fit, True)
             self.change_state(State.PAUSED)
             self._screen.sharpen()
+            self.strokes.learn()
 
     def resume(self) -> None:
         """Go on with the fit."""
         if self.state is State.PAUSED and self._fit is not None:
             self._screen.cancel()
+            self.strokes.put_off()
             self._engine.hold(self._fit, False)
             self.change_state(State.FITTING)
             self._screen.sharpen()
@@ -149,6 +160,7 @@ class Job(Status):
         self._mailbox.stop(keep=self.session is not None)
         self.change_state(State.STOPPED)
         self._screen.sharpen()
+        self.strokes.learn()
 
     def clear(self) -> None:
         """Stop, and forget the scan and all that was made of it."""
@@ -197,7 +209,7 @@ class Job(Status):
         session = self.session
         if session is None or protocol == session.protocol.name:
             return
-        labels = labels_of(session.prepared.model.in_protocol(protocol))
+        labels = session.labels_in(protocol)
 
         def begin() -> None:
             if session is self.session and session.labels is not labels:
@@ -246,7 +258,7 @@ class Job(Status):
 
         If that fails, the error is told and `otherwise` is called.
         """
-        session.history.hold(iteration, f"whole {iteration}")
+        session.hold(iteration, f"whole {iteration}")
 
         def steps() -> Iterator[None]:
             yield from session.decode(iteration, WHOLE)
@@ -297,8 +309,8 @@ class Job(Status):
         if news.session is not None:
             self.session = news.session
         if news.iterations is not None:
-            self.iterations = news.iterations
-            self.suggested = self._suggestion()
+            self._fitted = news.iterations
+            self._take_iterations()
         if news.progress is not None:
             self.progress = news.progress
             self.curve.extend(news.points)
@@ -323,6 +335,8 @@ class Job(Status):
             self._screen.take_decoded()
         if news.decoded or news.iterations is not None or news.state is not None:
             self._screen.sharpen()
+        if news.state is not None:
+            self.strokes.learn()
         if news.failure is not None:
             self.failed.emit(news.failure)
 
@@ -333,14 +347,28 @@ class Job(Status):
             return State.LOADING
         return STATES[self._preparer.stage or "load"]
 
-    def _suggestion(self) -> int:
-        """The model's own number of iterations, or the newest before that."""
+    def _take_iterations(self) -> None:
+        """Know those of the fit and of the strokes; the best of them is suggested.
+
+        That is the last of the strokes, or else the model's own number of iterations, or the newest
+        before that.
+        """
         assert self.session is not None
-        own = self.session.prepared.model.fit.iterations
-        return max(stored for stored in self.iterations if stored <= max(own, self.iterations[0]))
+        own = max(self.session.prepared.model.fit.iterations, self._fitted[0])
+        self.iterations = (*self._fitted, *self.strokes.iterations)
+        fitted = max(stored for stored in self._fitted if stored <= own)
+        self.suggested = max((fitted, *self.strokes.iterations))
+
+    def _on_iterations(self) -> None:
+        """The strokes have led to another iteration, or to one less."""
+        if self._fitted:
+            self._take_iterations()
+            self.iterations_changed.emit()
 
     def _forget(self) -> None:
         """Let go of the scan; nothing more will be heard of its run."""
+        self._fitted = ()
+        self.strokes.forget()
         self._screen.reset()
         self._mailbox.supersede()
         self.forget_scan()

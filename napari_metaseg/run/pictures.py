@@ -145,25 +145,25 @@ class Pictures:
         sharp : bool
             Nothing better will come.
         """
-        shape = self.regions.shape
-        axis = thin_axis(box, shape)
-        if axis is not None:
-            index = box[axis].start
-            values, sharp = self.plane(iteration, readout, axis, index)
-            numbers = self.regions.plane(axis, index)
-            across = [other for other in range(3) if other != axis]
-            plane = np.full((shape[across[0]], shape[across[1]], *empty.shape), empty)
-            if values is not None:
-                where = self.regions.indices[numbers]
-                plane[where[:, across[0]], where[:, across[1]]] = values
-            plane = plane[box[across[0]], box[across[1]]]
-            return np.expand_dims(plane, axis), sharp
-        values, sharp = self.volume(iteration, readout)
-        if values is None:
-            volume = np.full((*shape, *empty.shape), empty)
-        else:
-            volume = unmask(values, self.regions.mask, empty)
-        return volume[tuple(box)], sharp
+        axis = thin_axis(box, self.regions.shape)
+        planes = () if axis is None else (Region(axis, box[axis].start),)
+        found = self._first(iteration, readout, (WHOLE, *planes, FINER, COARSE))
+        sizes = [extent.stop - extent.start for extent in box]
+        block = np.full((*sizes, *empty.shape), empty)
+        if found is None:
+            return block, False
+        region, values = found
+        sharp, numbers = region.spacing == 0, self.regions.inside(box)
+        if isinstance(numbers, slice):
+            return unmask(self._values_at(numbers, region, values), self.regions.mask, empty), sharp
+        places = tuple(
+            of_axis - extent.start if extent.start else of_axis
+            for of_axis, extent in zip(self.regions.indices[numbers].T, box, strict=True)
+        )
+        if region.axis is not None:
+            numbers = np.searchsorted(self.regions.plane(region.axis, region.index), numbers)
+        block[places] = self._values_at(numbers, region, values)
+        return block, sharp
 
     def _first(
         self, iteration: int, readout: str, regions: Sequence[Region]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +53,16 @@ def labels_of(model: Model) -> Readout:
         lambda classes, _: protocol.to_ids(classes),
         protocol.to_ids(np.zeros((), np.uint8)),
         protocol,
+    )
+
+
+def grown(labels: Readout, protocol: Protocol) -> Readout:
+    """Labels as they were read, in a protocol that has more structures."""
+    return replace(
+        labels,
+        finish=lambda classes, _: protocol.to_ids(classes),
+        empty=protocol.to_ids(np.zeros((), np.uint8)),
+        protocol=protocol,
     )
 
 

@@ -74,10 +74,10 @@ class Screen:
         status = self._status
         if status.session is None or not status.iterations:
             return
-        history = status.session.history
+        session = status.session
         near = sorted(status.iterations, key=lambda stored: abs(stored - iteration))
         # The engine may just have dropped some of them; never the first.
-        nearest = next(stored for stored in near if history.hold(stored, "wanted"))
+        nearest = next(stored for stored in near if session.hold(stored, "wanted"))
         status.wanted = nearest
         status.change_following(nearest == status.iterations[-1])
         if self._can_show(nearest):
@@ -161,7 +161,7 @@ class Screen:
         status, session = self._status, self._status.session
         if session is None or iteration == status.shown:
             return
-        if not session.history.hold(iteration, "shown"):
+        if not session.hold(iteration, "shown"):
             return  # dropped a moment ago: the next news will say so
         self._before = status.shown
         status.shown = session.shown = iteration
@@ -212,7 +212,7 @@ def _decode_view(
     session: Session, iteration: int, parts: tuple[Region, ...], mailbox: Mailbox
 ) -> Iterator[None]:
     """Decode what is on the screen, and something everywhere: first what shows it soonest."""
-    if iteration not in session.history.iterations:
+    if not session.stores(iteration):
         return  # dropped a moment ago: the next news will say so
     for part in parts:
         if session.lacks(iteration, part):

@@ -7,27 +7,32 @@ networks touched. Reading pictures is safe everywhere.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_metaseg.run.corrected import Corrected
 from napari_metaseg.run.pictures import Pictures
-from napari_metaseg.run.readout import POSITIONS, labels_of, standard_readouts
+from napari_metaseg.run.readout import POSITIONS, grown, labels_of, standard_readouts
 from napari_metaseg.run.region import COARSE, WHOLE, Region
 from napari_metaseg.run.tally import Tallies
+from src_core.io.labels import Protocol
 from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
     from torch import Tensor
 
     from napari_metaseg.run.readout import Readout
+    from src_core.correction.stroke import Stroke
     from src_core.fitting.decode import PointValues
-    from src_core.io.labels import Protocol
+    from src_core.io.labels import Structure
     from src_core.io.scan import Scan
     from src_core.models.model import Model
+    from src_core.networks.base import CoordinateNetwork
     from src_core.preparation.prepare import Preparation
     from src_core.results.segmentation import Segmentation
 
@@ -60,6 +65,8 @@ class Session:
         The iteration on the screen; belongs to the window's thread.
     labels : Readout
         The labels on the screen; belongs to the window's thread.
+    corrected : Corrected
+        What strokes lead to.
     """
 
     def __init__(self, prepared: Preparation, iterations: int | None, seed: int, budget: int):
@@ -82,6 +89,8 @@ class Session:
         # A network of its own for looking: the one that is fitted is never disturbed.
         self._network = prepared.model.finest().network().to(prepared.device)
         self._loaded: int | None = None
+        self._added: tuple[Structure, ...] = ()
+        self.corrected = Corrected(prepared, self.fit.settings.iterations)
         standard = (self.labels, *standard_readouts(prepared))
         self.readouts = {readout.name: readout for readout in standard}
 
@@ -102,6 +111,39 @@ class Session:
         return self.prepared.model.in_protocol(self.protocol.name)
 
     @property
+    def learnt(self) -> Protocol:
+        """The protocol that the network was trained for, with the structures that were added."""
+        own = self.prepared.model.card.protocol
+        return Protocol(own.name, (*own.structures, *self._added))
+
+    def labels_in(self, protocol: str) -> Readout:
+        """Labels in one of the model's protocols.
+
+        Raises
+        ------
+        InputError
+            The model does not know it.
+        """
+        labels = labels_of(self.prepared.model.in_protocol(protocol))
+        learnt = self.learnt
+        return grown(labels, learnt) if protocol == learnt.name else labels
+
+    def add_structure(self, structure: Structure) -> None:
+        """Have one more structure that strokes may paint; belongs to the window's thread.
+
+        Raises
+        ------
+        InputError
+            Another structure has its id or its name.
+        """
+        own = self.learnt
+        Protocol(own.name, (*own.structures, structure))
+        self._added = (*self._added, structure)
+        self.tallies_of(own).add_structure(structure.id)
+        if self.protocol.name == own.name:
+            self.labels = self.readouts[self.labels.name] = self.labels_in(own.name)
+
+    @property
     def tallies(self) -> Tallies:
         """What was counted of the labels on the screen."""
         return self.tallies_of(self.protocol)
@@ -111,6 +153,14 @@ class Session:
         if protocol.name not in self._tallies:
             self._tallies[protocol.name] = Tallies(self.prepared, protocol)
         return self._tallies[protocol.name]
+
+    def stores(self, iteration: int) -> bool:
+        """Whether an iteration can be decoded."""
+        return iteration in self.corrected or iteration in self.history.iterations
+
+    def hold(self, iteration: int, purpose: str) -> bool:
+        """Don't drop an iteration; see `History.hold`. None that strokes led to is ever dropped."""
+        return iteration in self.corrected or self.history.hold(iteration, purpose)
 
     def lacks(self, iteration: int, region: Region) -> list[Readout]:
         """The readouts that are not decoded yet at a region of an iteration."""
@@ -144,6 +194,8 @@ class Session:
             decoded = self.read(iteration, piece, reads)
             for readout in lacking:
                 values = readout.finish(decoded[readout.name], piece)
+                if readout.protocol is not None:
+                    values = self.corrected.lay_over(iteration, values, piece, readout.protocol)
                 if readout.name not in found:
                     shape = (len(numbers), *values.shape[1:])
                     found[readout.name] = np.empty(shape, values.dtype)
@@ -166,9 +218,21 @@ class Session:
 
         from src_core.fitting.decode import decode_all
 
-        self._load(iteration)
+        network = self._at(iteration)
         which = torch.from_numpy(numbers).to(self.prepared.device)
-        return decode_all(self._network, self.prepared.points, reads, which, self._workers)
+        return decode_all(network, self.prepared.points, reads, which, self._workers)
+
+    def learn(self, strokes: Sequence[Stroke], after: int | None) -> Generator[None, None, int]:
+        """Steps that learn strokes, and the number of the iteration that they lead to.
+
+        Parameters
+        ----------
+        strokes : sequence of Stroke
+        after : int or None
+            The iteration of earlier strokes to go on from; None: the newest of the fit.
+        """
+        fitted = self._at(self.fit.iteration)
+        return self.corrected.learn(strokes, after, fitted, self.learnt)
 
     def segmentation(self, iteration: int) -> Segmentation:
         """The result of an iteration that is decoded everywhere, as the API gives it.
@@ -188,8 +252,8 @@ class Session:
 
         labels = self.label_map(iteration)
         prepared = self._prepared_as_told()
-        network = prepared.model.network().to(prepared.device)
-        self.history.load(iteration, network)
+        network = deepcopy(self._at(iteration))
+        network.head.sums = prepared.model.sums()
         history = History(network)
         history.record(iteration)
         report = describe(prepared, labels, network, self.fit, iteration)
@@ -214,8 +278,7 @@ class Session:
         tally = self.tallies.get(iteration, exact=True)
         if tally is None or iteration != self.fit.iteration or not self.fit.stop_reason:
             return ()
-        self._load(iteration)
-        psnr = psnr_inside(self._network, self.prepared.points, self.fit.settings.seed)
+        psnr = psnr_inside(self._at(iteration), self.prepared.points, self.fit.settings.seed)
         volumes = {label: 1000 * volume for label, volume in tally.volumes.items()}
         return messages(check_result(self._prepared_as_told(), volumes, psnr, iteration))
 
@@ -230,7 +293,8 @@ class Session:
         values = self.pictures.get(iteration, self.labels.name, WHOLE)
         if values is None:
             raise LookupError(f"iteration {iteration} is not decoded everywhere")
-        return unmask(values, self.prepared.mask)
+        label_map = unmask(values, self.prepared.mask)
+        return self.corrected.lay_outside(iteration, label_map, self.protocol)
 
     def number_at(self, voxel: tuple[int, int, int]) -> int | None:
         """Number of the brain point at a voxel; None outside the brain."""
@@ -256,7 +320,11 @@ class Session:
         """The prepared scan with a model whose labels are told as they are on the screen."""
         return replace(self.prepared, model=self.model)
 
-    def _load(self, iteration: int) -> None:
+    def _at(self, iteration: int) -> CoordinateNetwork:
+        """The network of an iteration, until another one is asked for."""
+        if iteration in self.corrected:
+            return self.corrected.network(iteration)
         if self._loaded != iteration:
             self.history.load(iteration, self._network)
             self._loaded = iteration
+        return self._network

@@ -168,6 +168,7 @@ class Status:
     following_changed = Signal(bool)
     table_changed = Signal()  # table
     labels_changed = Signal()  # the protocol in which the session tells its labels
+    strokes_changed = Signal()  # what was painted, and what of it is learned
     device_changed = Signal()  # device and notes
     failed = Signal(str)  # what went wrong and what to do
 

@@ -35,7 +35,7 @@ def structure_table(session: Session, iteration: int, before: int | None) -> Str
             structure.id,
             structure.name,
             structure.color,
-            tally.volumes[structure.id],
+            tally.volumes.get(structure.id, 0.0),
             change.get(structure.id, math.nan),
             tally.dice.get(structure.id, math.nan),
             structure.group,

@@ -66,6 +66,12 @@ class Tallies:
             self._truth = reference[mask]
             self._missed = self._count(reference[~mask], None)
 
+    def add_structure(self, label: int) -> None:
+        """Count one more structure from now on, of which there was nothing so far."""
+        self._labels.append(label)
+        if self._truth is not None:
+            self._missed = np.pad(self._missed, (0, max(0, label + 1 - len(self._missed))))
+
     def best(self, iteration: int) -> Tally | None:
         """The exact tally of an iteration, or else the estimate, if there is one."""
         return self.get(iteration, exact=True) or self.get(iteration, exact=False)
@@ -82,7 +88,7 @@ class Tallies:
         for exact in (True, False):
             old, new = self.get(before, exact=exact), self.get(now, exact=exact)
             if old is not None and new is not None:
-                return {label: new.volumes[label] - old.volumes[label] for label in new.volumes}
+                return {label: new.volumes[label] - old.volumes.get(label, 0.0) for label in new.volumes}
         return {}
 
     def add(self, iteration: int, labels: np.ndarray, sample: Sample | None) -> None:

@@ -69,7 +69,8 @@ class PointValues:
         if sums is None:
             return self
         values = copy(self)
-        values._logits = merged_scores(self.logits, sums.to(self.logits.device))
+        # A network may have learned more classes than there are to merge.
+        values._logits = merged_scores(self.logits[:, : len(sums)], sums.to(self.logits.device))
         return values
 
     @property

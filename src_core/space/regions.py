@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:  # the viewer reads pictures without torch
+    from collections.abc import Sequence
+
     from numpy.typing import ArrayLike
 
     from src_core.space.points import BrainPoints
@@ -98,6 +101,24 @@ class Regions:
         """Numbers of the brain points in one plane of voxels, rising: (n,) int32."""
         starts = self._starts[axis]
         return self._order[axis][starts[index] : starts[index + 1]]
+
+    def inside(self, box: Sequence[slice]) -> np.ndarray | slice:
+        """Numbers of the brain points in a box of voxels, rising: (n,) int32, or a slice of all."""
+        whole = [extent == slice(0, size) for extent, size in zip(box, self.shape, strict=True)]
+        if all(whole):
+            return slice(None)
+        for axis, extent in enumerate(box):
+            if extent.stop - extent.start == 1 and sum(whole) == 2 and not whole[axis]:
+                return self.plane(axis, extent.start)
+        across, along = self.indices[:, 1], box[1]
+        rows = [np.zeros(0, np.int32)]
+        for start, stop in pairwise(self._starts[0][box[0].start : box[0].stop + 1].tolist()):
+            # Points are sorted by their first index, and among those of one by their second.
+            low, high = np.searchsorted(across[start:stop], (along.start, along.stop)) + start
+            rows.append(np.arange(low, high, dtype=np.int32))
+        numbers = np.concatenate(rows)
+        third = self.indices[numbers, 2]
+        return numbers[(third >= box[2].start) & (third < box[2].stop)]
 
     def sample(self, spacing: float) -> Sample:
         """About one voxel per cube of `spacing` mm stands for all brain points.

@@ -1,0 +1,235 @@
+"""The live labels painted on in place, stroke by stroke, with napari's own tools."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from psygnal import Signal
+
+from napari_metaseg.layers.followed import Followed
+from napari_metaseg.layers.positions import places_of, voxels_at
+from napari_metaseg.run.status import State
+from src_core.correction.stroke import Stroke
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Labels
+
+    from napari_metaseg.layers.live_layers import LiveLayers
+    from napari_metaseg.layers.paint import Paint
+    from napari_metaseg.layers.views import Views
+    from napari_metaseg.run.job import Job
+    from napari_metaseg.run.status import StructureRow
+    from src_core.correction.stroke import Locality
+    from src_core.io.labels import Structure
+
+_UNDO, _REDO = "Control-Z", "Control-Shift-Z"
+_RESTING = (State.PAUSED, State.DONE, State.STOPPED, State.FAILED)
+
+
+class Correcting:
+    """Takes up what is painted on the labels of a fit, and hands it to the job.
+
+    Parameters
+    ----------
+    views : Views
+    job : Job
+
+    Attributes
+    ----------
+    on : bool
+        Whether the labels can be painted on.
+    locality : str
+        How far the next strokes reach.
+    """
+
+    changed = Signal()  # whether it is on, or possible
+    noticed = Signal(str)  # what the user should know of a stroke
+    unknown = Signal(int)  # a label was painted that no structure has
+
+    def __init__(self, views: Views, job: Job):
+        self.on = False
+        self.locality: Locality = "structure"
+        self._views = views
+        self._job = job
+        self._live: LiveLayers | None = None
+        self._followed = Followed(views.main)
+        self._bound: list[Labels] = []
+        # Painted with labels that no structure has: places and labels.
+        self._unnamed: list[tuple[np.ndarray, np.ndarray]] = []
+        job.strokes_changed.connect(self._lay)
+        job.shown_changed.connect(self._on_shown)
+        job.labels_changed.connect(self._lay)
+        job.state_changed.connect(self._on_state)
+
+    @property
+    def possible(self) -> bool:
+        """Whether there are labels that can be painted on now."""
+        live, job = self._live, self._job
+        return job.state in _RESTING and live is not None and live.session is job.session
+
+    def take(self, live: LiveLayers | None) -> None:
+        """Paint on the labels of another fit, or of none, from now on."""
+        self.end()
+        self._live = live
+        self._unnamed.clear()
+        self._followed.forget()
+        self.changed.emit()
+
+    def begin(self) -> None:
+        """Have the labels painted on, in the protocol that the network was trained for."""
+        live = self._live
+        if self.on or not self.possible or live is None or live.labels is None:
+            return
+        self.on = True
+        self._job.tell_in(live.session.prepared.model.finest().protocol.name)
+        self._job.follow()
+        self._followed.watch(live)
+        self._views.main.layers.selection.active = live.labels
+        self._bind(live.labels)
+        self._allow_painting()
+        self.changed.emit()
+
+    def end(self) -> None:
+        """Have the labels painted on no more; what was painted holds."""
+        if not self.on:
+            return
+        self.take_up()
+        self.on = False
+        self._unbind()
+        self._allow_painting()
+        self.changed.emit()
+
+    def tick(self, drawing: bool) -> None:
+        """Take up what was painted, unless the mouse is still at it."""
+        if not drawing:
+            self.take_up()
+        self._followed.tick()
+
+    def take_up(self) -> None:
+        """Hand what was painted to the job."""
+        paint, live = self._paint, self._live
+        if not self.on or live is None or paint is None or not paint.is_new:
+            return
+        places, labels = paint.take()
+        known = np.isin(labels, live.session.protocol.ids)
+        asked = {int(label) for _, held in self._unnamed for label in held}
+        if not known.all():
+            self._unnamed.append((places[~known], labels[~known]))
+        if known.any():
+            self._hand_over(live, places[known], labels[known])
+        for label in sorted({*labels[~known].tolist()} - asked):
+            self.unknown.emit(label)
+
+    def free_label(self) -> int | None:
+        """A label for another structure; None if there is none left."""
+        live = self._live
+        if live is None or live.labels is None:
+            return None
+        used = live.session.learnt.ids
+        largest = np.iinfo(live.labels.data.dtype).max
+        free = np.setdiff1d(np.arange(1, largest + 1), used)
+        above = free[free > used.max()]
+        return int(next(iter((*above[:1], *free[:1])), 0)) or None
+
+    def add_structure(self, structure: Structure) -> None:
+        """Have one more structure to paint; what was painted with its label is taken up.
+
+        Raises
+        ------
+        InputError
+            Another structure has its id or its name.
+        """
+        self._job.strokes.add_structure(structure)
+        unnamed, self._unnamed = self._unnamed, []
+        for places, labels in unnamed:
+            named = labels == structure.id
+            if not named.all():
+                self._unnamed.append((places[~named], labels[~named]))
+            if named.any() and self._live is not None:
+                self._hand_over(self._live, places[named], labels[named])
+        if self._live is not None and self._live.labels is not None:
+            self._live.labels.selected_label = structure.id
+
+    def paint_with(self, row: StructureRow | None) -> None:
+        """Take the label of a row of the table for the brush."""
+        if self.on and row is not None and self._live is not None and self._live.labels is not None:
+            self._live.labels.selected_label = row.id
+
+    def refuse(self, label: int) -> None:
+        """Take back what was painted with a label that no structure has."""
+        self._unnamed = [
+            (places[labels != label], labels[labels != label]) for places, labels in self._unnamed
+        ]
+        self._lay()
+
+    @property
+    def _paint(self) -> Paint | None:
+        live = self._live
+        return None if live is None or live.labels is None else live.labels.data.paint
+
+    def _hand_over(self, live: LiveLayers, places: np.ndarray, labels: np.ndarray) -> None:
+        """Hand a stroke to the job."""
+        session = live.session
+        voxels = voxels_at(places, live.orientation, session.scan.shape)
+        inside = session.prepared.mask[tuple(voxels.T)]
+        if not inside.all():
+            part = f"{np.count_nonzero(~inside)} voxels of this stroke" if inside.any() else "it"
+            self.noticed.emit(
+                f"painted outside the brain mask: {part} stay{'' if inside.any() else 's'} as "
+                "painted, and nothing is learned there"
+            )
+        self._job.strokes.paint(Stroke(voxels, labels, self.locality))
+
+    def _lay(self) -> None:
+        """Lay over the pictures what they do not show yet, or never will."""
+        paint, live, strokes = self._paint, self._live, self._job.strokes
+        if paint is None or live is None or live.session is not self._job.session:
+            return
+        mask, shape = live.session.prepared.mask, live.session.scan.shape
+        laid = []
+        for stroke in strokes.in_force:
+            outside = ~mask[tuple(stroke.voxels.T)]
+            laid.append((stroke.voxels[outside], stroke.labels[outside]))
+        laid += [(stroke.voxels, stroke.labels) for stroke in strokes.waiting]
+        placed = [(places_of(voxels, live.orientation, shape), labels) for voxels, labels in laid]
+        paint.lay((*placed, *self._unnamed))
+        live.refresh()
+
+    def _on_shown(self) -> None:
+        self._lay()
+        self._allow_painting()
+        self._followed.compare(self._job.shown, self._job.strokes.iterations)
+
+    def _on_state(self, state: State) -> None:
+        if not self.possible:
+            self.end()
+        self.changed.emit()
+
+    def _allow_painting(self) -> None:
+        """Let the labels be painted on where strokes go on from; elsewhere they are history."""
+        labels = None if self._live is None else self._live.labels
+        if labels is None:
+            return
+        allowed = self.on and self._job.strokes.go_on_from(self._job.shown)
+        if labels.editable != allowed:
+            labels.editable = allowed
+            if allowed:
+                labels.mode = "paint"
+
+    def _bind(self, labels: Labels) -> None:
+        """Have napari's keys for undo and redo take strokes back: it knows nothing of the rest."""
+        strokes = self._job.strokes
+        keys: dict[str, Callable[[], None]] = {_UNDO: strokes.undo, _REDO: strokes.redo}
+        self._bound = self._views.all_of(labels)
+        for layer in self._bound:
+            for key, do in keys.items():
+                layer.bind_key(key, lambda _layer, do=do: do(), overwrite=True)
+
+    def _unbind(self) -> None:
+        for layer in self._bound:
+            for key in (_UNDO, _REDO):
+                layer.bind_key(key, None)
+        self._bound = []

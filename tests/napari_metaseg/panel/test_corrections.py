@@ -1,0 +1,97 @@
+"""Labels painted on in the window: the network learns, and what was painted stays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_metaseg.run.status import State
+from src_core.io.labels import Structure
+
+WHITE_MATTER, VENTRICLE = 3, 1
+
+
+class Painter:
+    """Corrects the labels of a window that has fitted its scan."""
+
+    def __init__(self, window):
+        self.window = window
+        self.job = window.job
+        self.correcting = window.panel.controller.correcting
+        self.live = window.layer(" labels")
+
+    def begin(self) -> None:
+        self.window.panel.corrections._correct.click()
+        assert self.live.editable
+
+    @property
+    def labels(self) -> np.ndarray:
+        return np.asarray(self.live.data)
+
+    def paint(self, place, label: int = WHITE_MATTER, size: int = 4) -> np.ndarray:
+        """A dab of napari's brush; where it painted."""
+        before = np.asarray(self.live.data[place[0]])
+        self.live.brush_size = size
+        self.live.paint(place, label)
+        after = np.asarray(self.live.data[place[0]])
+        return np.array([(place[0], *at) for at in np.argwhere(before != after)])
+
+    def learned(self, count: int) -> None:
+        self.window.until(lambda: len(self.job.strokes.iterations) == count)
+        self.whole()
+
+    def whole(self) -> None:
+        self.window.until(lambda: self.job.table is not None and self.job.table.exact)
+
+    def at(self, places: np.ndarray) -> set[int]:
+        return {int(label) for label in self.labels[tuple(places.T)]}
+
+
+@pytest.fixture
+def painter(window) -> Painter:
+    window.segment()
+    window.finish()
+    painter = Painter(window)
+    painter.whole()
+    return painter
+
+
+def middle(labels: np.ndarray, label: int) -> tuple[int, ...]:
+    """A voxel in the middle of a structure's largest plane."""
+    plane = int((labels == label).sum((1, 2)).argmax())
+    places = np.argwhere(labels[plane] == label)
+    nearest = places[np.square(places - places.mean(0)).sum(1).argmin()]
+    return (plane, *map(int, nearest))
+
+
+def test_what_is_painted_stays_and_the_network_follows(painter, window) -> None:
+    fitted = painter.labels
+    assert not painter.live.editable
+    painter.begin()
+    places = painter.paint(middle(fitted, 1), WHITE_MATTER, size=6)
+    assert len(places)
+    painter.learned(1)
+    assert painter.job.shown == painter.job.iterations[-1] > window.job.session.fit.iteration
+    assert painter.at(places) == {WHITE_MATTER}
+    painted = np.zeros(fitted.shape, bool)
+    painted[tuple(places.T)] = True
+    assert ((painter.labels != fitted) & ~painted).any()
+    (row,) = [row for row in painter.job.table.rows if row.id == WHITE_MATTER]
+    assert row.change > 0
+
+
+def test_undo_takes_a_stroke_back_and_redo_does_not(painter, window) -> None:
+    fitted = painter.labels
+    painter.begin()
+    places = painter.paint(middle(fitted, 1), WHITE_MATTER)
+    painter.learned(1)
+    corrected = painter.labels
+    buttons = window.panel.corrections
+    buttons._undo.click()
+    window.until(lambda: painter.job.shown == painter.job.session.fit.iteration)
+    np.testing.assert_array_equal(painter.labels, fitted)
+    assert painter.live.editable
+    buttons._redo.click()
+    window.until(lambda: painter.job.shown == painter.job.iterations[-1])
+    np.testing.assert_array_equal(painter.labels, corrected)
+    assert painter.at(places) == {WHITE_MATTER}
