@@ -149,8 +149,7 @@ class Controller:
 
     def keep(self) -> None:
         """Add the iteration on the screen as an ordinary layer of labels, to be painted on."""
-        self.correcting.take_up()
-        self.job.strokes.when_learned(self._keep)
+        self._when_learned(self._keep)
 
     def _keep(self) -> None:
         if self._live is None or self.job.shown is None:
@@ -171,6 +170,7 @@ class Controller:
                 result.report,
             )
             kept = self._viewer.add_layer(Layer.create(*layer))
+            kept.metadata[METADATA_KEY]["painted"] = session.corrected.stroke(iteration)
             if live.labels is not None:
                 kept.opacity = live.labels.opacity
                 live.labels.visible = False
@@ -195,14 +195,18 @@ class Controller:
                 show_error(str(error))
                 return
             self._write(path, partial(kind.write, path, labels))
-        elif self._live is not None and self.job.shown is not None:
-            session, iteration = self._live.session, self.job.shown
-            table = self.job.table
-            before = None if table is None else table.before
-            write = partial(
-                write_iteration, kind, path, session, iteration, before=before, paired=paired
-            )
-            self._when_whole(lambda: self._write(path, write))
+        else:
+            self._when_learned(partial(self._export_iteration, kind, path, paired))
+
+    def _export_iteration(self, kind: AnyExport, path: Path, paired: bool) -> None:
+        if self._live is None or self.job.shown is None:
+            return
+        session, iteration, table = self._live.session, self.job.shown, self.job.table
+        before = None if table is None else table.before
+        write = partial(
+            write_iteration, kind, path, session, iteration, before=before, paired=paired
+        )
+        self._when_whole(lambda: self._write(path, write))
 
     def source(self) -> str:
         """What an export of labels writes, for people; empty if there is nothing to write.
@@ -322,6 +326,11 @@ class Controller:
         if self._live is not None:
             self._live.tick()
             self.correcting.tick(QApplication.mouseButtons() != Qt.MouseButton.NoButton)
+
+    def _when_learned(self, then: Callable[[], None]) -> None:
+        """Call back when all that is painted is learned."""
+        self.correcting.take_up()
+        self.job.strokes.when_learned(then)
 
     def _when_whole(self, then: Callable[[], None]) -> None:
         """Call back when the iteration on the screen is decoded everywhere."""

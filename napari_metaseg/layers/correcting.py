@@ -8,12 +8,16 @@ import numpy as np
 from psygnal import Signal
 
 from napari_metaseg.layers.followed import Followed
+from napari_metaseg.layers.label_style import color_of
 from napari_metaseg.layers.positions import places_of, voxels_at
 from napari_metaseg.run.status import State
+from src_core.correction.corrections_file import read_corrections
 from src_core.correction.stroke import Stroke
+from src_core.io.labels import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari.layers import Labels
 
@@ -23,7 +27,6 @@ if TYPE_CHECKING:
     from napari_metaseg.run.job import Job
     from napari_metaseg.run.status import StructureRow
     from src_core.correction.stroke import Locality
-    from src_core.io.labels import Structure
 
 _UNDO, _REDO = "Control-Z", "Control-Shift-Z"
 _RESTING = (State.PAUSED, State.DONE, State.STOPPED, State.FAILED)
@@ -153,6 +156,23 @@ class Correcting:
         if self._live is not None and self._live.labels is not None:
             self._live.labels.selected_label = structure.id
 
+    def restore(self, path: Path) -> None:
+        """Paint again what a file of corrections holds; what is wrong with it is told."""
+        live = self._live
+        if live is None:
+            return
+        scan = live.session.scan
+
+        def paint(found: tuple[Stroke, tuple[Structure, ...]]) -> None:
+            stroke, named = found
+            known = {structure.id: structure for structure in named}
+            for label in np.setdiff1d(stroke.labels, live.session.learnt.ids).tolist():
+                unnamed = Structure(label, f"Label {label}", color_of(label))
+                self._job.strokes.add_structure(known.get(label, unnamed))
+            self._job.strokes.paint(stroke)
+
+        self._job.run(lambda: read_corrections(path, scan), paint)
+
     def paint_with(self, row: StructureRow | None) -> None:
         """Take the label of a row of the table for the brush."""
         if self.on and row is not None and self._live is not None and self._live.labels is not None:
@@ -203,7 +223,7 @@ class Correcting:
         self._allow_painting()
         self._followed.compare(self._job.shown, self._job.strokes.iterations)
 
-    def _on_state(self, state: State) -> None:
+    def _on_state(self) -> None:
         if not self.possible:
             self.end()
         self.changed.emit()

@@ -117,11 +117,10 @@ def write_iteration(
             raise LookupError(f"iteration {iteration} is not decoded everywhere")
         kind.write(path, arrange(table.rows, paired=paired))
         return
-    result = session.segmentation(iteration)
     if isinstance(kind, FitExport):
-        kind.write(path, result)
+        kind.write(path, session.segmentation(iteration))
     else:
-        kind.write(path, NamedLabels.of_segmentation(result))
+        kind.write(path, NamedLabels.of_iteration(session, iteration))
 
 
 def _write_table(path: Path, entries: Sequence[Entry]) -> None:

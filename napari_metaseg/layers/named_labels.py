@@ -11,6 +11,7 @@ import src_core
 from napari_metaseg.layers.geometry import geometry_of
 from napari_metaseg.layers.label_style import structures_in
 from napari_metaseg.layers.scan_layers import METADATA_KEY
+from src_core.correction.corrections_file import ENDING, write_corrections
 from src_core.io import export
 from src_core.io.labels import check_ids
 
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
+    from napari_metaseg.run.session import Session
+    from src_core.correction.stroke import Stroke
     from src_core.io.labels import Structure
     from src_core.io.scan import Scan
-    from src_core.results.segmentation import Segmentation
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +38,15 @@ class NamedLabels:
     structures : tuple of Structure
     details : dict
         How it was made.
+    painted : Stroke or None
+        What of it was painted for the network to learn.
     """
 
     label_map: np.ndarray
     scan: Scan
     structures: tuple[Structure, ...]
     details: dict[str, Any]
+    painted: Stroke | None = None
 
     @classmethod
     def of_layer(cls, layer: Labels) -> NamedLabels:
@@ -60,22 +65,27 @@ class NamedLabels:
             scan,
             structures_in(layer, ours.get("protocol")),
             ours.get("details") or {"napari-metaseg": src_core.__version__},
+            ours.get("painted"),
         )
 
     @classmethod
-    def of_segmentation(cls, result: Segmentation) -> NamedLabels:
-        """Take the labels of a segmentation, with its report."""
-        return cls(result.labels, result.scan, result.protocol.structures, result.report)
+    def of_iteration(cls, session: Session, iteration: int) -> NamedLabels:
+        """Take the labels of an iteration that is decoded everywhere; in the engine's thread."""
+        result = session.segmentation(iteration)
+        structures, painted = session.protocol.structures, session.corrected.stroke(iteration)
+        return cls(result.labels, result.scan, structures, result.report, painted)
 
     def write(self, path: Path, *, overwrite: bool) -> list[Path]:
         """Write the label map, and beside it a table of names and a description.
+
+        If it was painted on for the network to learn, what was painted has a file of its own.
 
         Raises
         ------
         InputError
             If a file exists and may not be replaced, or cannot be written.
         """
-        return export.write_labels(
+        written = export.write_labels(
             self.label_map,
             self.scan,
             path,
@@ -83,3 +93,9 @@ class NamedLabels:
             details=self.details,
             overwrite=overwrite,
         )
+        if self.painted is not None:
+            beside = export.companion(path, ENDING)
+            written += write_corrections(
+                self.painted, self.scan, beside, self.structures, overwrite=overwrite
+            )
+        return written

@@ -1,12 +1,21 @@
-"""Labels corrected by painting: the switch, how far a stroke reaches, and structures of one's own."""
+"""Labels corrected by painting: the switch, a stroke's reach, and structures of one's own."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_metaseg.layers.label_style import color_of
 from napari_metaseg.panel.structure_dialog import StructureDialog
@@ -33,12 +42,18 @@ class Corrections(QWidget):
     correcting : Correcting
         The live labels while they are painted on.
     parent : QWidget, optional
+
+    Attributes
+    ----------
+    folder : Path
+        Where a file of corrections is looked for.
     """
 
     def __init__(self, job: Job, correcting: Correcting, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._job = job
         self._correcting = correcting
+        self.folder = Path.home()
         self._correct = QPushButton("Correct")
         self._correct.setCheckable(True)
         self._correct.setToolTip(
@@ -51,6 +66,8 @@ class Corrections(QWidget):
         self._redo.setToolTip("Take it back no more (in the viewer: Ctrl+Shift+Z).")
         self._new = QPushButton("New structure…")
         self._new.setToolTip("Paint something that the model has no label for.")
+        self._open = QPushButton("Open…")
+        self._open.setToolTip("Paint again what was saved beside labels (_corrections.nii.gz).")
         self._reach = QComboBox()
         self._reach.setAccessibleName("How far a stroke reaches")
         self._status = QLabel()
@@ -63,6 +80,7 @@ class Corrections(QWidget):
         self._undo.clicked.connect(job.strokes.undo)
         self._redo.clicked.connect(job.strokes.redo)
         self._new.clicked.connect(self._add_structure)
+        self._open.clicked.connect(self._ask_for_file)
         self._reach.currentIndexChanged.connect(self._choose_reach)
         correcting.changed.connect(self._show)
         correcting.unknown.connect(self._ask_for_unknown)
@@ -80,7 +98,8 @@ class Corrections(QWidget):
         below.setContentsMargins(0, 0, 0, 0)
         below.addWidget(QLabel("Reach"))
         below.addWidget(self._reach, stretch=1)
-        below.addWidget(self._new, stretch=1)
+        below.addWidget(self._new)
+        below.addWidget(self._open)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -104,6 +123,12 @@ class Corrections(QWidget):
             show_error("no label is free for another structure")
         else:
             self._ask(label, "Paint it on two or three planes, and a little of what it is not.")
+
+    def _ask_for_file(self) -> None:
+        title, kinds = "Open corrections", "Corrections (*.nii.gz *.nii)"
+        chosen, _ = QFileDialog.getOpenFileName(self, title, str(self.folder), kinds)
+        if chosen:
+            self._correcting.restore(Path(chosen))
 
     def _ask_for_unknown(self, label: int) -> None:
         why = f"No structure has the label {label} that was painted. Is it a new one?"

@@ -179,6 +179,7 @@ class SegmentPanel(QWidget):
         path = session.scan.path
         if path is not None:
             self.export_menu.set_source(path.parent, image_stem(path))
+            self.corrections.folder = path.parent
         elif self.inputs.scan_layer is not None:
             self.export_menu.set_source(None, self.inputs.scan_layer.name)
 

@@ -13,6 +13,8 @@ from napari_metaseg.panel.drawing import suggestion_mark
 class IterationSlider(QSlider):
     """A slider over a list of iterations that jumps to the mouse and marks the suggested one.
 
+    Iterations that strokes led to have a small mark below.
+
     Attributes
     ----------
     mark_clicked : Signal
@@ -25,13 +27,23 @@ class IterationSlider(QSlider):
         super().__init__(Qt.Orientation.Horizontal)
         self._stored: tuple[int, ...] = ()
         self._marked: int | None = None
+        self._strokes: tuple[int, ...] = ()
         self.setAccessibleName("Iteration")
         self.setMinimumSize(80, 30)
         self.setMouseTracking(True)
 
-    def show_position(self, stored: tuple[int, ...], position: int, marked: int | None) -> None:
-        """Show the stored iterations and two positions among them, without a signal."""
-        self._stored, self._marked = stored, marked
+    def show_position(
+        self,
+        stored: tuple[int, ...],
+        position: int,
+        marked: int | None,
+        strokes: tuple[int, ...] = (),
+    ) -> None:
+        """Show the stored iterations and two positions among them, without a signal.
+
+        Those that strokes led to are the last ones.
+        """
+        self._stored, self._marked, self._strokes = stored, marked, strokes
         blocked = self.blockSignals(True)
         self.setMaximum(max(len(stored) - 1, 0))
         self.setValue(position)
@@ -58,8 +70,7 @@ class IterationSlider(QSlider):
         elif self._stored:
             suggests = self._on_mark(event.position())
             shown = self._marked if suggests and self._marked is not None else position
-            what = "Suggested iteration" if suggests else "Iteration"
-            self.setToolTip(f"{what} {self._stored[shown]}")
+            self.setToolTip(self._described(shown, suggests))
 
     @override
     def mouseReleaseEvent(self, event: QMouseEvent | None) -> None:
@@ -75,6 +86,17 @@ class IterationSlider(QSlider):
             painter.setPen(Qt.PenStyle.NoPen)
             painter.setBrush(self.palette().windowText())
             painter.drawPolygon(mark)
+            for stroke in self._strokes:
+                painter.drawEllipse(
+                    self._above(self._stored.index(stroke), self.height() - 4), 2, 2
+                )
+
+    def _described(self, position: int, suggested: bool) -> str:
+        """What the mouse is over."""
+        iteration = self._stored[position]
+        if iteration in self._strokes:
+            return f"Stroke {self._strokes.index(iteration) + 1}"
+        return f"{'Suggested iteration' if suggested else 'Iteration'} {iteration}"
 
     def _on_mark(self, point: QPointF) -> bool:
         mark = self._mark()
@@ -82,11 +104,13 @@ class IterationSlider(QSlider):
 
     def _mark(self) -> QPolygonF | None:
         """The triangle above the suggested iteration."""
-        if self._marked is None:
-            return None
+        return None if self._marked is None else suggestion_mark(self._above(self._marked, 7))
+
+    def _above(self, position: int, y: float) -> QPointF:
+        """Where something is drawn for a position."""
         left, length = self._track()
-        x = QStyle.sliderPositionFromValue(0, self.maximum(), self._marked, length)
-        return suggestion_mark(QPointF(left + x, 7))
+        x = QStyle.sliderPositionFromValue(0, self.maximum(), position, length)
+        return QPointF(left + x, y)
 
     def _position_at(self, x: float) -> int:
         left, length = self._track()

@@ -223,6 +223,14 @@ class Timeline(QWidget):
 
     # What is shown
 
+    def _short(self, iteration: int | None) -> str:
+        """A number alone for an iteration of the fit."""
+        return (
+            ""
+            if iteration is None
+            else self._job.strokes.name_of(iteration).split("iteration ")[-1]
+        )
+
     @property
     def _wanted(self) -> int | None:
         return self._asked[-1] if self._asked else self._job.shown
@@ -244,7 +252,8 @@ class Timeline(QWidget):
             # Not while it is dragged: with a longer range the handle would leave the mouse.
             self._stored = job.iterations
             marked = None if job.suggested is None else self._nearest(job.suggested)
-            self._slider.show_position(self._stored, self._position, marked)
+            strokes = job.strokes.iterations
+            self._slider.show_position(self._stored, self._position, marked, strokes)
         for widget in (self._slider, self._back, self._play, self._next, self._live):
             widget.setEnabled(bool(self._stored))
         self._live.setChecked(job.following)
@@ -260,13 +269,13 @@ class Timeline(QWidget):
         elif job.shown is None:
             text = "Decoding …"
         elif decoding:
-            text = f"Showing {job.shown}, decoding {self._wanted} …"
+            text = f"Showing {self._short(job.shown)}, decoding {self._short(self._wanted)} …"
         elif job.shown == job.suggested:
-            text = f"Iteration {job.shown} (suggested)"
+            text = f"{job.strokes.name_of(job.shown).capitalize()} (suggested)"
         else:
-            text = f"Iteration {job.shown}" + (" ·" if suggests else "")
+            text = job.strokes.name_of(job.shown).capitalize() + (" ·" if suggests else "")
         self._label.setText(text)
-        self._suggested.setText(f"suggested {job.suggested}")
+        self._suggested.setText(f"suggested {self._short(job.suggested)}")
         self._suggested.setVisible(suggests)
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from src_core.correction.stroke import REACH, Stroke
 from src_core.io.protocols import granularities
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from src_core.correction.stroke import Stroke
+    from src_core.correction.network import CorrectedNetwork
     from src_core.io.labels import Protocol
     from src_core.networks.base import CoordinateNetwork
     from src_core.preparation.prepare import Preparation
@@ -26,20 +27,30 @@ class Painted:
     Attributes
     ----------
     voxels : ndarray of int, shape (n,)
-        Flat indices of the scan's grid, rising.
+        Flat indices of the scan's grid, each once.
     labels : ndarray of int, shape (n,)
         Label ids of the protocol that the network was trained for.
+    reaches : ndarray, shape (n,)
+        How far each reaches, mm; see `REACH`.
     """
 
     voxels: np.ndarray
     labels: np.ndarray
+    reaches: np.ndarray
 
-    def with_more(self, voxels: np.ndarray, labels: np.ndarray) -> Painted:
-        """The same with voxels, each once, that were painted later."""
-        stay = ~np.isin(self.voxels, voxels)
-        voxels = np.concatenate([self.voxels[stay], voxels])
-        order = np.argsort(voxels)
-        return Painted(voxels[order], np.concatenate([self.labels[stay], labels])[order])
+    def where(self, chosen: np.ndarray) -> Painted:
+        """Those that are chosen, (n,) bool or numbers."""
+        return Painted(self.voxels[chosen], self.labels[chosen], self.reaches[chosen])
+
+    def with_more(self, later: Painted) -> Painted:
+        """These and what was painted later, in the order of the voxels."""
+        stay = self.where(~np.isin(self.voxels, later.voxels))
+        both = Painted(
+            np.concatenate([stay.voxels, later.voxels]),
+            np.concatenate([stay.labels, later.labels]),
+            np.concatenate([stay.reaches, later.reaches]),
+        )
+        return both.where(np.argsort(both.voxels))
 
     def among(self, voxels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Which of some voxels were painted, (n,) bool, and with what label each of these."""
@@ -48,14 +59,14 @@ class Painted:
         return found, self.labels[place[found]]
 
 
-NOTHING = Painted(np.zeros(0, np.int64), np.zeros(0, np.int64))
+NOTHING = Painted(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
 
 
 @dataclass(frozen=True, eq=False)
 class _State:
     """What strokes led to."""
 
-    network: CoordinateNetwork
+    network: CorrectedNetwork
     painted: Painted
 
 
@@ -79,6 +90,14 @@ class Corrected:
 
     def __contains__(self, iteration: object) -> bool:
         return iteration in self._states
+
+    def stroke(self, iteration: int) -> Stroke | None:
+        """All that was painted until an iteration; None if nothing was."""
+        if iteration not in self._states:
+            return None
+        painted = self._states[iteration].painted
+        places = np.unravel_index(painted.voxels, self._prepared.mask.shape)
+        return Stroke(np.stack(places, axis=1), painted.labels)
 
     def network(self, iteration: int) -> CoordinateNetwork:
         """The network of an iteration."""
@@ -104,20 +123,30 @@ class Corrected:
         protocol : Protocol
             Of the strokes' labels.
         """
-        from src_core.correction.learn import learn
+        import torch
 
-        network, painted = fitted, NOTHING
-        if after is not None:
+        from src_core.correction.learn import Lesson, learn
+        from src_core.correction.network import CorrectedNetwork
+
+        if after is None:
+            network, painted = CorrectedNetwork(fitted), NOTHING
+        else:
             network, painted = self._states[after].network, self._states[after].painted
         shape = self._prepared.mask.shape
         for stroke in strokes:
             voxels = np.ravel_multi_index(tuple(stroke.voxels.T), shape)
-            painted = painted.with_more(voxels, stroke.labels)
-        inside = self._prepared.mask.reshape(-1)[painted.voxels]
-        numbers = np.searchsorted(self._flat, painted.voxels[inside])
-        classes = protocol.to_classes(painted.labels[inside])
-        points, count = self._prepared.points, len(protocol.ids)
-        network = yield from learn(network, points, numbers, classes, count)
+            reaches = np.full(len(voxels), REACH[stroke.locality])
+            painted = painted.with_more(Painted(voxels, stroke.labels, reaches))
+        inside = painted.where(self._prepared.mask.reshape(-1)[painted.voxels])
+        numbers = np.searchsorted(self._flat, inside.voxels)
+        classes = protocol.to_classes(inside.labels).astype(np.int64)
+        lesson = Lesson(
+            torch.from_numpy(numbers),
+            torch.from_numpy(classes),
+            torch.from_numpy(inside.reaches).float(),
+            len(protocol.ids),
+        )
+        network = yield from learn(network, self._prepared.points, lesson)
         self._newest += 1
         self._states[self._newest] = _State(network, painted)
         return self._newest
@@ -146,9 +175,9 @@ class Corrected:
         if protocol.name == learnt.name:
             return painted
         # What no structure of the other protocol holds stays as the network sees it.
-        known = np.isin(painted.labels, learnt.ids)
-        merged = granularities(learnt)[protocol.name][learnt.to_classes(painted.labels[known])]
-        return Painted(painted.voxels[known], protocol.ids[merged])
+        known = painted.where(np.isin(painted.labels, learnt.ids))
+        merged = granularities(learnt)[protocol.name][learnt.to_classes(known.labels)]
+        return replace(known, labels=protocol.ids[merged])
 
     @cached_property
     def _flat(self) -> np.ndarray:

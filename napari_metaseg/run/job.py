@@ -47,9 +47,7 @@ class Job(Status):
         self._engine = EngineThread()
         self._mailbox = Mailbox()
         self._screen = Screen(self, self._engine, self._mailbox)
-        self.strokes = Strokes(
-            self, self._engine, self._mailbox, self._screen, self._on_iterations
-        )
+        self.strokes = Strokes(self, self._engine, self._mailbox, self._screen, self._on_iterations)
         self._fitted: tuple[int, ...] = ()
         self._preparer = Preparer()
         self._fit: Task | None = None

@@ -88,7 +88,9 @@ class Tallies:
         for exact in (True, False):
             old, new = self.get(before, exact=exact), self.get(now, exact=exact)
             if old is not None and new is not None:
-                return {label: new.volumes[label] - old.volumes.get(label, 0.0) for label in new.volumes}
+                return {
+                    label: new.volumes[label] - old.volumes.get(label, 0.0) for label in new.volumes
+                }
         return {}
 
     def add(self, iteration: int, labels: np.ndarray, sample: Sample | None) -> None:

@@ -118,7 +118,8 @@ class Regions:
             rows.append(np.arange(low, high, dtype=np.int32))
         numbers = np.concatenate(rows)
         third = self.indices[numbers, 2]
-        return numbers[(third >= box[2].start) & (third < box[2].stop)]
+        inside: np.ndarray = numbers[(third >= box[2].start) & (third < box[2].stop)]
+        return inside
 
     def sample(self, spacing: float) -> Sample:
         """About one voxel per cube of `spacing` mm stands for all brain points.

@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_metaseg.run.status import State
-from src_core.io.labels import Structure
-
 WHITE_MATTER, VENTRICLE = 3, 1
 
 
