@@ -99,6 +99,10 @@ class _Changed(LiveArray):
         self.dtype = np.dtype(np.uint8)
 
     @override
+    def volume(self, iteration: int) -> np.ndarray:
+        return self._values(tuple(slice(0, size) for size in self.shape))
+
+    @override
     def _values(self, box: tuple[slice, ...]) -> np.ndarray:
         if self.before is None:
             return np.zeros([extent.stop - extent.start for extent in box], self.dtype)

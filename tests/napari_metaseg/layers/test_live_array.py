@@ -11,6 +11,7 @@ import pytest
 
 from napari_metaseg.layers.live_array import LiveArray
 from napari_metaseg.layers.orientation import Orientation, orientation_of
+from napari_metaseg.layers.paint import Paint
 from napari_metaseg.run.pictures import Pictures
 from napari_metaseg.run.region import COARSE, WHOLE, Region
 from src_core.errors import InputError
@@ -252,3 +253,42 @@ def test_orientations_are_48() -> None:
         orientation: Orientation = orientation_of(affine, SHAPE)
         found.add((orientation.axes, orientation.flips))
     assert len(found) == 48
+
+
+@pytest.fixture
+def paintable(case) -> Case:
+    case.decode()
+    case.array.paint = Paint(case.array.shape, case.array.dtype)
+    return case
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ((slice(2, 3), slice(1, 4), slice(0, 2)), 9),
+        ((2, slice(1, 4), slice(0, 2)), np.arange(6).reshape(3, 2)),
+        ((1, 2, 3), 4),
+        ((np.array([1, 1, 3]), np.array([2, 5, 2]), np.array([0, 4, 4])), np.array([4, 5, 6])),
+        ((np.array([1, 1]), np.array([2, 5]), np.array([0, 4])), 3),
+    ],
+)
+def test_it_is_painted_on_as_a_numpy_array_is(paintable, key, value) -> None:
+    expected = np.array(paintable.displayed)
+    expected[key] = value
+    paintable.array[key] = value
+    np.testing.assert_array_equal(np.asarray(paintable.array), expected)
+    np.testing.assert_array_equal(np.asarray(paintable.array[key]), expected[key])
+    places, labels = paintable.array.paint.take()
+    np.testing.assert_array_equal(places, np.argwhere(expected != paintable.displayed))
+    np.testing.assert_array_equal(labels, expected[tuple(places.T)])
+
+
+def test_painting_reads_nothing_for_the_screen(paintable) -> None:
+    paintable.array[2, 3, 4] = 9
+    assert paintable.reads == 0
+
+
+def test_what_is_not_paintable_refuses(case) -> None:
+    case.decode()
+    with pytest.raises(TypeError, match="painted"):
+        case.array[2, 3, 4] = 9

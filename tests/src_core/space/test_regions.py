@@ -36,6 +36,24 @@ def test_a_plane_without_brain_is_empty(mask) -> None:
     assert len(regions.plane(0, 1)) == 0
 
 
+@pytest.mark.parametrize(
+    "box",
+    [
+        (slice(4, 9), slice(2, 11), slice(0, 7)),
+        (slice(5, 6), slice(3, 4), slice(0, 11)),
+        (slice(0, 13), slice(4, 5), slice(0, 11)),
+        (slice(0, 2), slice(4, 5), slice(0, 11)),
+        (slice(0, 13), slice(0, 17), slice(0, 11)),
+    ],
+)
+def test_a_box_holds_the_points_within_it(mask, box) -> None:
+    regions = regions_of(mask)
+    within = np.zeros(SHAPE, bool)
+    within[box] = True
+    numbers = np.arange(len(regions))[regions.inside(box)]
+    np.testing.assert_array_equal(numbers, np.flatnonzero(within[mask]))
+
+
 @pytest.mark.parametrize("spacing", [1.0, 2.0, 3.0, 4.0, 6.0])
 def test_one_voxel_of_each_block_stands_for_all_of_it(mask, spacing) -> None:
     regions, step = regions_of(mask), int(spacing)
