@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from napari_metaseg.layers.maps import Map, OfferedMap
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.session import Session
-    from src_core.results.segmentation import Segmentation
 
 POLL_MS = 20
 _MOST_EXPECTED = 2**25
@@ -155,27 +154,18 @@ class Controller:
         if self._live is None or self.job.shown is None:
             return
         live, session, iteration = self._live, self._live.session, self.job.shown
-        told = self.job.strokes.name_of(iteration)
+        name = f"{live.name} labels, {self.job.strokes.name_of(iteration)}"
 
-        def add(result: Segmentation) -> None:
+        def add(labels: NamedLabels) -> None:
             if self._viewer is None:
                 return
-            name = f"{live.name} labels, {told}"
-            layer = labels_layer(
-                result.labels,
-                session.scan,
-                live.orientation,
-                session.protocol,
-                name,
-                result.report,
-            )
-            kept = self._viewer.add_layer(Layer.create(*layer))
-            kept.metadata[METADATA_KEY]["painted"] = session.corrected.stroke(iteration)
+            kept = self._viewer.add_layer(labels.as_layer(live.orientation, name))
             if live.labels is not None:
                 kept.opacity = live.labels.opacity
                 live.labels.visible = False
 
-        self._when_whole(lambda: self.job.run(lambda: session.segmentation(iteration), add))
+        labels_of = partial(NamedLabels.of_iteration, session, iteration)
+        self._when_whole(lambda: self.job.run(labels_of, add))
 
     def export(self, kind: AnyExport, path: Path, *, paired: bool = False) -> None:
         """Write a file of what `source` names, or of the fit; replaces one of that name.

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Labels
 
 import src_core
 from napari_metaseg.layers.geometry import geometry_of
 from napari_metaseg.layers.label_style import structures_in
-from napari_metaseg.layers.scan_layers import METADATA_KEY
+from napari_metaseg.layers.scan_layers import METADATA_KEY, labels_layer
 from src_core.correction.corrections_file import ENDING, write_corrections
 from src_core.io import export
 from src_core.io.labels import check_ids
@@ -18,8 +19,7 @@ from src_core.io.labels import check_ids
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari.layers import Labels
-
+    from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.session import Session
     from src_core.correction.stroke import Stroke
     from src_core.io.labels import Structure
@@ -74,6 +74,14 @@ class NamedLabels:
         result = session.segmentation(iteration)
         structures, painted = session.protocol.structures, session.corrected.stroke(iteration)
         return cls(result.labels, result.scan, structures, result.report, painted)
+
+    def as_layer(self, orientation: Orientation, name: str) -> Labels:
+        """Make an ordinary layer of them, to be painted on."""
+        data, keywords, _ = labels_layer(
+            self.label_map, self.scan, orientation, self.structures, name, self.details
+        )
+        keywords["metadata"][METADATA_KEY]["painted"] = self.painted
+        return Labels(data, **keywords)
 
     def write(self, path: Path, *, overwrite: bool) -> list[Path]:
         """Write the label map, and beside it a table of names and a description.
