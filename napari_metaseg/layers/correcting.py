@@ -64,7 +64,7 @@ class Correcting:
         self._unnamed: list[tuple[np.ndarray, np.ndarray]] = []
         job.strokes_changed.connect(self._lay)
         job.shown_changed.connect(self._on_shown)
-        job.labels_changed.connect(self._lay)
+        job.labels_changed.connect(self._on_retold)
         job.state_changed.connect(self._on_state)
 
     @property
@@ -223,6 +223,18 @@ class Correcting:
         self._allow_painting()
         self._followed.compare(self._job.shown, self._job.strokes.iterations)
 
+    def _on_retold(self) -> None:
+        if not self._learnt_is_told:
+            self.end()
+        self._lay()
+        self._allow_painting()
+
+    @property
+    def _learnt_is_told(self) -> bool:
+        """Whether the labels are in the protocol that strokes are painted in."""
+        live = self._live
+        return live is not None and live.session.protocol.name == live.session.learnt.name
+
     def _on_state(self) -> None:
         if not self.possible:
             self.end()
@@ -230,10 +242,11 @@ class Correcting:
 
     def _allow_painting(self) -> None:
         """Let the labels be painted on where strokes go on from; elsewhere they are history."""
-        labels = None if self._live is None else self._live.labels
-        if labels is None:
+        labels, paint = None if self._live is None else self._live.labels, self._paint
+        if labels is None or paint is None:
             return
-        allowed = self.on and self._job.strokes.go_on_from(self._job.shown)
+        going_on = self._job.strokes.go_on_from(self._job.shown)
+        paint.wet = allowed = self.on and self._learnt_is_told and going_on
         if labels.editable != allowed:
             labels.editable = allowed
             if allowed:

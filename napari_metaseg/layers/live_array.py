@@ -36,7 +36,7 @@ class LiveArray:
     Attributes
     ----------
     paint : Paint or None
-        Lies over what is decoded; without any it can't be painted on.
+        Lies over what is decoded.
     """
 
     def __init__(
@@ -70,8 +70,8 @@ class LiveArray:
         return LiveSlice(self, _normalised(key, self.shape))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if self.paint is None:
-            raise TypeError("only live labels can be painted on")
+        if self.paint is None or not self.paint.wet:
+            raise TypeError("live labels can be painted on while they are corrected")
         if _picks_voxels(key):
             box, places = _around(key)
             before = self._values(box)

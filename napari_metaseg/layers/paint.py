@@ -20,9 +20,15 @@ class Paint:
     shape : sequence of int
         Of the array.
     dtype : dtype
+
+    Attributes
+    ----------
+    wet : bool
+        Whether more can be painted.
     """
 
     def __init__(self, shape: Sequence[int], dtype: np.dtype):
+        self.wet = False
         self._shape = tuple(shape)
         self._labels = np.zeros(shape, dtype)
         self._painted = np.zeros(shape, bool)

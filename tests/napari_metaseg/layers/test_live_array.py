@@ -259,6 +259,7 @@ def test_orientations_are_48() -> None:
 def paintable(case) -> Case:
     case.decode()
     case.array.paint = Paint(case.array.shape, case.array.dtype)
+    case.array.paint.wet = True
     return case
 
 
@@ -288,7 +289,7 @@ def test_painting_reads_nothing_for_the_screen(paintable) -> None:
     assert paintable.reads == 0
 
 
-def test_what_is_not_paintable_refuses(case) -> None:
-    case.decode()
+def test_without_wet_paint_nothing_can_be_painted(paintable) -> None:
+    paintable.array.paint.wet = False
     with pytest.raises(TypeError, match="painted"):
-        case.array[2, 3, 4] = 9
+        paintable.array[2, 3, 4] = 9
