@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from typing_extensions import override
 
 from src_core import __version__
-from src_core.cli import evaluate, measure, models, sample, segment, train
+from src_core.cli import evaluate, longitudinal, measure, models, sample, segment, train
 from src_core.cli.command import PROGRAM, Command
 from src_core.cli.printing import print_problem
 from src_core.errors import InputError, explain
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
-COMMANDS = tuple(module.COMMAND for module in (segment, measure, models, train, evaluate, sample))
+_MODULES = (segment, longitudinal, measure, models, train, evaluate, sample)
+COMMANDS = tuple(module.COMMAND for module in _MODULES)
 
 
 def main(arguments: Sequence[str] | None = None, more: Iterable[Command] = ()) -> int:
