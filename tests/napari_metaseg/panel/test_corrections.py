@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QDialog, QLabel, QPushButton
+
+from napari_metaseg.panel.structure_dialog import StructureDialog
 
 WHITE_MATTER, VENTRICLE = 3, 1
 
@@ -18,8 +21,16 @@ class Painter:
         self.live = window.layer(" labels")
 
     def begin(self) -> None:
-        self.window.panel.corrections._correct.click()
+        self.button("Correct").click()
         assert self.live.editable
+
+    def button(self, text: str) -> QPushButton:
+        buttons = self.window.panel.corrections.findChildren(QPushButton)
+        (found,) = (button for button in buttons if button.text() == text)
+        return found
+
+    def says(self, text: str) -> bool:
+        return any(text in label.text() for label in self.window.panel.findChildren(QLabel))
 
     @property
     def labels(self) -> np.ndarray:
@@ -70,6 +81,8 @@ def test_what_is_painted_stays_and_the_network_follows(painter, window) -> None:
     painter.learned(1)
     assert painter.job.shown == painter.job.iterations[-1] > window.job.session.fit.iteration
     assert painter.at(places) == {WHITE_MATTER}
+    assert painter.says("Stroke 1 (suggested)")
+    assert painter.says("1 stroke learned")
     painted = np.zeros(fitted.shape, bool)
     painted[tuple(places.T)] = True
     assert ((painter.labels != fitted) & ~painted).any()
@@ -83,12 +96,30 @@ def test_undo_takes_a_stroke_back_and_redo_does_not(painter, window) -> None:
     places = painter.paint(middle(fitted, 1), WHITE_MATTER)
     painter.learned(1)
     corrected = painter.labels
-    buttons = window.panel.corrections
-    buttons._undo.click()
+    assert not painter.button("Redo").isEnabled()
+    painter.button("Undo").click()
     window.until(lambda: painter.job.shown == painter.job.session.fit.iteration)
     np.testing.assert_array_equal(painter.labels, fitted)
     assert painter.live.editable
-    buttons._redo.click()
+    assert not painter.button("Undo").isEnabled()
+    painter.button("Redo").click()
     window.until(lambda: painter.job.shown == painter.job.iterations[-1])
     np.testing.assert_array_equal(painter.labels, corrected)
     assert painter.at(places) == {WHITE_MATTER}
+
+
+def test_a_new_structure_gets_a_name_and_the_brush(painter, monkeypatch) -> None:
+    def accept(dialog: StructureDialog) -> int:
+        dialog.name.setText("Lesion")
+        return QDialog.DialogCode.Accepted
+
+    monkeypatch.setattr(StructureDialog, "exec", accept)
+    painter.begin()
+    painter.button("New structure…").click()
+    label = painter.live.selected_label
+    assert painter.job.table.rows[-1].name == "Lesion"
+    assert painter.job.table.rows[-1].id == label
+    places = painter.paint(middle(painter.labels, WHITE_MATTER), label)
+    painter.learned(1)
+    assert painter.at(places) == {label}
+    assert painter.job.table.rows[-1].volume > 0
