@@ -28,6 +28,9 @@ EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 11
 FRAME_MS = 220
 PATIENCE = 120.0
 CORONAL = (1, 0, 2)
+SUBCORTICAL, THALAMUS = 2, (70, 92)
+"""Label of its structures, and the rows of the coronal plane that a thalamus is in."""
+CLOSER = 2.3
 
 
 def main() -> None:
@@ -87,7 +90,44 @@ def main() -> None:
     panel.maps.map_requested.emit(entropy, None)
     wait("map", lambda: len(viewer.layers) > before and is_sharp(panel))
     save("6_entropy")
+    viewer.layers[-1].visible = False
+    correct(viewer, panel, wait)
     close(viewer, panel)
+
+
+def correct(
+    viewer: Viewer, panel: SegmentPanel, wait: Callable[[str, Callable[[], bool]], None]
+) -> None:
+    """Paint along the outer border of a thalamus; save what stood there, the stroke, and after."""
+    job, controller = panel.controller.job, panel.controller
+    controller.correcting.begin()
+    live = controller.live
+    assert live is not None
+    assert live.labels is not None
+    labels = live.labels
+    labels.visible = True
+    viewer.camera.zoom *= CLOSER
+    plane = int(viewer.dims.current_step[1])
+    wait("sharp picture", lambda: is_sharp(panel))
+
+    def picture() -> np.ndarray:
+        return np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
+
+    parts = [picture()]
+    shown, before = np.asarray(labels.data[:, plane]), job.shown
+    middle = shown.shape[1] // 2
+    labels.selected_label, labels.brush_size = SUBCORTICAL, 4
+    for row in range(*THALAMUS):
+        columns = np.flatnonzero(shown[row, middle - 32 : middle] == SUBCORTICAL) + middle - 32
+        if len(columns):
+            labels.paint((row, plane, columns.min() - 1), SUBCORTICAL)
+    parts.append(picture())
+    wait("stroke", lambda: job.shown != before and is_sharp(panel))
+    parts.append(picture())
+    path = FOLDER / "corrected.png"
+    Image.fromarray(np.hstack(parts)).quantize(200).save(path, optimize=True)
+    print(path)
+    controller.correcting.end()
 
 
 def animate(viewer: Viewer, show: Callable[[int], None]) -> None:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari.layers import Labels
-
     from napari_metaseg.layers.live_layers import LiveLayers
     from napari_metaseg.layers.paint import Paint
     from napari_metaseg.layers.views import Views
@@ -59,7 +57,6 @@ class Correcting:
         self._job = job
         self._live: LiveLayers | None = None
         self._followed = Followed(views.main)
-        self._bound: list[Labels] = []
         # Painted with labels that no structure has: places and labels.
         self._unnamed: list[tuple[np.ndarray, np.ndarray]] = []
         job.strokes_changed.connect(self._lay)
@@ -91,7 +88,7 @@ class Correcting:
         self._job.follow()
         self._followed.watch(live)
         self._views.main.layers.selection.active = live.labels
-        self._bind(live.labels)
+        self._bind_keys()
         self._allow_painting()
         self.changed.emit()
 
@@ -101,7 +98,7 @@ class Correcting:
             return
         self.take_up()
         self.on = False
-        self._unbind()
+        self._bind_keys()
         self._allow_painting()
         self.changed.emit()
 
@@ -252,17 +249,13 @@ class Correcting:
             if allowed:
                 labels.mode = "paint"
 
-    def _bind(self, labels: Labels) -> None:
+    def _bind_keys(self) -> None:
         """Have napari's keys for undo and redo take strokes back: it knows nothing of the rest."""
-        strokes = self._job.strokes
+        labels, strokes = None if self._live is None else self._live.labels, self._job.strokes
+        if labels is None:
+            return
         keys: dict[str, Callable[[], None]] = {_UNDO: strokes.undo, _REDO: strokes.redo}
-        self._bound = self._views.all_of(labels)
-        for layer in self._bound:
+        for layer in self._views.all_of(labels):
             for key, do in keys.items():
-                layer.bind_key(key, lambda _layer, do=do: do(), overwrite=True)
-
-    def _unbind(self) -> None:
-        for layer in self._bound:
-            for key in (_UNDO, _REDO):
-                layer.bind_key(key, None)
-        self._bound = []
+                bound = (lambda _layer, do=do: do()) if self.on else None
+                layer.bind_key(key, bound, overwrite=True)
