@@ -61,7 +61,6 @@ class Correcting:
         self._unnamed: list[tuple[np.ndarray, np.ndarray]] = []
         job.strokes_changed.connect(self._lay)
         job.shown_changed.connect(self._on_shown)
-        job.labels_changed.connect(self._on_retold)
         job.state_changed.connect(self._on_state)
 
     @property
@@ -73,7 +72,11 @@ class Correcting:
     def take(self, live: LiveLayers | None) -> None:
         """Paint on the labels of another fit, or of none, from now on."""
         self.end()
+        if self._live is not None:
+            self._live.retold.disconnect(self._on_retold)
         self._live = live
+        if live is not None:
+            live.retold.connect(self._on_retold)
         self._unnamed.clear()
         self._followed.forget()
         self.changed.emit()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.utils import Colormap
+from psygnal import Signal
 
 from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
@@ -67,6 +68,8 @@ class LiveLayers:
     on_gone : callable
         Called when the last of the layers was removed from the viewer.
     """
+
+    retold = Signal()  # the labels have another array, in the protocol that is told now
 
     def __init__(
         self,
@@ -220,6 +223,7 @@ class LiveLayers:
         self.labels.mode = mode
         for name, value in self._label_style().items():
             setattr(self.labels, name, value)
+        self.retold.emit()
 
     def _label_style(self, only: Collection[int] | None = None) -> dict[str, Any]:
         return layer_style(self.session.protocol, np.zeros(1, np.uint8), only=only)

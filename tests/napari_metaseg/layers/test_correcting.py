@@ -213,6 +213,9 @@ def test_a_label_without_a_structure_waits_for_a_name_or_goes(desk) -> None:
     (row,) = [row for row in desk.job.table.rows if row.id == LESION]
     assert row.name == "Lesion"
     assert row.volume > 0
+    more = desk.dab(desk.middle(CSF), LESION)
+    desk.learned(2)
+    assert desk.at(more) == {LESION}
 
 
 def test_corrections_are_saved_beside_the_labels_and_restored(desk, brain, tmp_path) -> None:
