@@ -37,7 +37,7 @@ def test_the_wheel_holds_every_module_model_and_notice(tmp_path: Path) -> None:
     wanted = {
         file.relative_to(ROOT).as_posix()
         for package in ("src_core", "napari_metaseg")
-        for pattern in ("*.py", "*.yaml", "*.safetensors", "*.md", "*.tsv", "py.typed")
+        for pattern in ("*.py", "*.yaml", "*.safetensors", "*.md", "*.tsv", "py.typed", "page/*")
         for file in (ROOT / package).rglob(pattern)
     }
     assert wanted <= packed

@@ -18,7 +18,18 @@ from typing import TYPE_CHECKING, NoReturn
 from typing_extensions import override
 
 from src_core import __version__
-from src_core.cli import evaluate, longitudinal, measure, models, sample, segment, train
+from src_core.cli import (
+    batch,
+    bids,
+    evaluate,
+    longitudinal,
+    measure,
+    models,
+    report,
+    sample,
+    segment,
+    train,
+)
 from src_core.cli.command import PROGRAM, Command
 from src_core.cli.printing import print_problem
 from src_core.errors import InputError, explain
@@ -30,7 +41,7 @@ if TYPE_CHECKING:
 
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
-_MODULES = (segment, longitudinal, measure, models, train, evaluate, sample)
+_MODULES = (segment, batch, bids, report, longitudinal, measure, models, train, evaluate, sample)
 COMMANDS = tuple(module.COMMAND for module in _MODULES)
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import argparse
 
     from src_core.fitting.fit import Step
+    from src_core.io.labels import Protocol
+    from src_core.models.model import Model
     from src_core.preparation.prepare import Stage
     from src_core.results.segmentation import Segmentation
 
@@ -43,7 +45,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=image_file,
         metavar="OUT",
-        help="default: SCAN's stem + _dseg.nii.gz; a folder's, beside it",
+        help="default: SCAN's stem + _dseg.nii.gz, of a BIDS name sub-…_seg-PROTOCOL_dseg.nii.gz; "
+        "a folder's, beside it",
     )
     add_options(parser, options_of(Request).values())
     _add_outputs(parser)
@@ -75,20 +78,31 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 def _run(args: argparse.Namespace) -> None:
     if not args.scan.exists():  # said before the output beside it is looked at
         raise InputError(f"{args.scan} does not exist; check the name")
-    output = args.output or _default_output(args.scan)
+    model = _model(args)
+    output = args.output or _default_output(args.scan, model.protocol)
     _check_outputs(args, output)
-    result = _fit(args)
+    result = _fit(args, model)
     for note in result.report["notes"]:
         print_problem("warning", note)
     _print_result(result, _write(result, args, output))
 
 
-def _default_output(scan: Path) -> Path:
+def _model(args: argparse.Namespace) -> Model:
+    from src_core.models.model import load_model
+
+    model = load_model(args.model)
+    return model if args.labels is None else model.in_protocol(args.labels)
+
+
+def _default_output(scan: Path, protocol: Protocol) -> Path:
     """Beside the scan, and beside the folder of DICOM files, never among them."""
+    from src_core.io.bids_names import derived_name, is_bids_name
     from src_core.io.dicom_series import folder_of, is_dicom
     from src_core.io.export import companion
 
     if not is_dicom(scan):
+        if is_bids_name(scan):
+            return scan.with_name(derived_name(scan, "dseg.nii.gz", seg=protocol.name))
         return companion(scan, "_dseg.nii.gz")
     folder = folder_of(scan)
     return folder.with_name(f"{folder.name}_dseg.nii.gz")
@@ -115,16 +129,15 @@ def _check_outputs(args: argparse.Namespace, output: Path) -> None:
         require_matplotlib()
 
 
-def _fit(args: argparse.Namespace) -> Segmentation:
+def _fit(args: argparse.Namespace, model: Model) -> Segmentation:
     """Segment with a progress bar."""
     from tqdm import tqdm
 
-    from src_core.models.model import load_model
     from src_core.preparation.alignment import read_transform
     from src_core.segment import segment
 
     given = {name: getattr(args, name) for name in options_of(Request)}
-    given["model"] = model = load_model(args.model)
+    given["model"] = model
     given["transform"] = read_transform(args.transform) if args.transform else None
     total = model.fit.iterations if args.iterations is None else args.iterations
     with tqdm(total=total, unit="step", leave=False, disable=None) as bar:

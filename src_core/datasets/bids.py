@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from src_core.datasets.labelled import LabelledScan, refuse_unpaired
 from src_core.errors import InputError
+from src_core.io.bids_names import entities_of
 from src_core.io.export import image_stem
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _made_of_each(
     """Find the one file that was made of each scan and lies on its grid."""
     found: dict[Path, Path] = {}
     missing = []
-    any_space = "space" in _entities(entities or "")
+    any_space = "space" in entities_of(entities or "")
     for scan in scans:
         fitting = [
             path
@@ -111,25 +112,19 @@ def _made_of_each(
 
 def _with_entities(files: Iterable[Path], entities: str | None) -> list[Path]:
     """Those files whose names have all the entities."""
-    wanted = _entities(entities or "")
+    wanted = entities_of(entities or "")
     if entities and len(wanted) != len(entities.split("_")):
         raise InputError(f"{entities!r} is neither an entity, such as desc-manual, nor a pattern")
-    return [path for path in files if wanted.items() <= _entities(path.name).items()]
-
-
-def _entities(name: str) -> dict[str, str]:
-    """Of a BIDS name: ``{"sub": "01", "desc": "manual"}``."""
-    pairs = (part.partition("-") for part in name.split("_"))
-    return {key: value for key, dash, value in pairs if dash}
+    return [path for path in files if wanted.items() <= entities_of(path.name).items()]
 
 
 def _acquisition(path: Path) -> dict[str, str]:
     """The entities that a scan shares with all that is made of it."""
-    return {key: v for key, v in _entities(path.name).items() if key not in _DERIVED}
+    return {key: v for key, v in entities_of(path.name).items() if key not in _DERIVED}
 
 
 def _same_space(path: Path, scan: Path) -> bool:
-    one, other = (_entities(file.name).get("space") for file in (path, scan))
+    one, other = (entities_of(file.name).get("space") for file in (path, scan))
     return one == other or (one in _NATIVE and other in _NATIVE)
 
 

@@ -30,21 +30,21 @@ def test_segment_writes_a_label_map_on_the_grid_of_the_scan_beside_it(
 ) -> None:
     assert segment(scan_file, tiny_model) == 0
     folder = scan_file.parent
-    written = nib.load(folder / "sub-01_T1w_dseg.nii.gz")
+    written = nib.load(folder / "sub-01_seg-tissue4_dseg.nii.gz")
     original = nib.load(scan_file)
     assert written.shape == original.shape
     np.testing.assert_array_equal(written.affine, original.affine)
     assert sorted(path.name for path in folder.iterdir()) == [
         "sub-01_T1w.nii.gz",
-        "sub-01_T1w_dseg.json",
-        "sub-01_T1w_dseg.nii.gz",
-        "sub-01_T1w_dseg.tsv",
+        "sub-01_seg-tissue4_dseg.json",
+        "sub-01_seg-tissue4_dseg.nii.gz",
+        "sub-01_seg-tissue4_dseg.tsv",
     ]
     out, err = capsys.readouterr()
     assert "fitting" not in err  # the progress bar is for terminals
     for structure in protocol("tissue4").structures:
         assert structure.name in out
-    assert "sub-01_T1w_dseg.nii.gz" in out
+    assert "sub-01_seg-tissue4_dseg.nii.gz" in out
 
 
 def test_segment_writes_everything_that_is_asked_for(

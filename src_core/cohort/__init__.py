@@ -1,0 +1,1 @@
+"""Many scans: found, segmented by many processes, and told in tables and on a page."""

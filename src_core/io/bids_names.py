@@ -1,0 +1,55 @@
+"""Names of BIDS: what they say, and those of files that are made of a scan."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from src_core.io.export import image_stem
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NAME = re.compile(r"sub-[a-zA-Z0-9]+(_[a-z]+-[a-zA-Z0-9]+)*_[a-zA-Z0-9]+")
+# The last entities of the order that BIDS prescribes; all others stand before them.
+_LAST = ("seg", "scale", "res", "den", "label", "desc")
+
+
+def is_bids_name(name: str | Path) -> bool:
+    """Whether a scan is named as BIDS does, such as ``sub-01_T1w.nii.gz``."""
+    return bool(_NAME.fullmatch(image_stem(name)))
+
+
+def entities_of(name: str) -> dict[str, str]:
+    """Entities in a BIDS name, in its order: ``{"sub": "01", "desc": "manual"}``."""
+    pairs = (part.partition("-") for part in image_stem(name).split("_"))
+    return {key: value for key, dash, value in pairs if dash}
+
+
+def label_of(text: str) -> str:
+    """A text as the value of an entity, which has letters and digits only."""
+    return re.sub("[^a-zA-Z0-9]", "", text)
+
+
+def derived_name(scan: str | Path, suffix: str, **entities: str) -> str:
+    """Name of a file that is made of a scan with a BIDS name.
+
+    Parameters
+    ----------
+    scan : str or Path
+        Its entities are kept.
+    suffix : str
+        Such as ``dseg``, followed by the ending of the file, if wanted.
+    **entities : str
+        More of them, such as ``seg="tissue4"``; each takes the place of the scan's own.
+
+    Returns
+    -------
+    str
+        Entities in the order of BIDS, none twice.
+    """
+    every = entities_of(str(image_stem(scan))) | {
+        key: label_of(value) for key, value in entities.items()
+    }
+    keys = [key for key in every if key not in _LAST] + [key for key in _LAST if key in every]
+    return "_".join([*(f"{key}-{every[key]}" for key in keys), suffix])
