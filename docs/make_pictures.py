@@ -28,8 +28,8 @@ EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 11
 FRAME_MS = 220
 PATIENCE = 120.0
 CORONAL = (1, 0, 2)
-SUBCORTICAL, THALAMUS = 2, (70, 92)
-"""Label of its structures, and the rows of the coronal plane that a thalamus is in."""
+SUBCORTICAL, ROWS = 2, (60, 110)
+"""Label of the thalami and their neighbours, and the rows of the coronal plane they are in."""
 CLOSER = 2.3
 
 
@@ -98,9 +98,10 @@ def main() -> None:
 def correct(
     viewer: Viewer, panel: SegmentPanel, wait: Callable[[str, Callable[[], bool]], None]
 ) -> None:
-    """Paint along the outer border of a thalamus; save what stood there, the stroke, and after."""
+    """Paint below a thalamus, for its surroundings; save what stood there, the stroke, and after."""
     job, controller = panel.controller.job, panel.controller
     controller.correcting.begin()
+    controller.correcting.locality = "here"
     live = controller.live
     assert live is not None
     assert live.labels is not None
@@ -117,10 +118,11 @@ def correct(
     shown, before = np.asarray(labels.data[:, plane]), job.shown
     middle = shown.shape[1] // 2
     labels.selected_label, labels.brush_size = SUBCORTICAL, 4
-    for row in range(*THALAMUS):
-        columns = np.flatnonzero(shown[row, middle - 32 : middle] == SUBCORTICAL) + middle - 32
-        if len(columns):
-            labels.paint((row, plane, columns.min() - 1), SUBCORTICAL)
+    low, high = ROWS
+    for column in range(middle - 24, middle - 8):
+        rows = np.flatnonzero(shown[low:high, column] == SUBCORTICAL)
+        if len(rows):
+            labels.paint((low + rows.min() - 1, plane, column), SUBCORTICAL)
     parts.append(picture())
     wait("stroke", lambda: job.shown != before and is_sharp(panel))
     parts.append(picture())
