@@ -98,7 +98,7 @@ def main() -> None:
 def correct(
     viewer: Viewer, panel: SegmentPanel, wait: Callable[[str, Callable[[], bool]], None]
 ) -> None:
-    """Paint below a thalamus, for its surroundings; save what stood there, the stroke, and after."""
+    """Paint below a thalamus; save what stood there, the stroke, and after."""
     job, controller = panel.controller.job, panel.controller
     controller.correcting.begin()
     controller.correcting.locality = "here"
