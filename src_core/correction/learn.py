@@ -1,20 +1,31 @@
-"""Have a network learn what was painted."""
+"""Have a network learn what was painted.
+
+A change of the last layer of the head, which counts near the strokes, makes the cross-entropy of
+what was painted small and the divergence from the former probabilities (Li and Hoiem 2016) at
+unpainted points near. These are drawn so that small structures are seen as well: with points drawn
+evenly, a stroke beside a small structure takes it away.
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, kl_div, log_softmax
+from torch.nn.functional import kl_div, log_softmax
 
 from src_core.correction.network import Change, CorrectedNetwork
+from src_core.correction.stroke import REACH
 from src_core.fitting.adam import Adam
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from src_core.correction.stroke import Stroke
+    from src_core.io.labels import Protocol
     from src_core.space.points import BrainPoints
 
 _STEPS = 60
@@ -23,9 +34,15 @@ _STAY = 10.0
 """Weight of what was there before, against what was painted."""
 _MOST = 4096
 """Painted points, and points near, that a step looks at."""
+_DRAWN = 2 * _MOST
+"""Points that may be near, of which those are drawn that a step looks at."""
+_RARITY = 0.75
+"""How much likelier points of rare classes are drawn: 0 not at all, 1 all classes alike."""
 _MOST_CENTRES = 192
 _NEAR = 0.05
 """Least share of the change at points that are near."""
+_CONCERNED = 0.05
+"""Least share of the probability that makes a class concerned by what was painted."""
 _PIECE = 2048
 
 
@@ -38,7 +55,8 @@ class Lesson:
     numbers : Tensor of int, shape (n,)
         Numbers of the brain points that were painted.
     classes : Tensor of int, shape (n,)
-        What they are.
+        What they are, as the network tells its labels; from the first number above its classes
+        on they are structures that were added.
     reaches : Tensor, shape (n,)
         How far each reaches, mm; see `REACH`.
     count : int
@@ -50,14 +68,81 @@ class Lesson:
     reaches: Tensor
     count: int
 
+    @classmethod
+    def of(cls, stroke: Stroke, points: BrainPoints, protocol: Protocol) -> Lesson:
+        """What can be learned of a stroke: its voxels inside the brain.
+
+        Raises
+        ------
+        InputError
+            A label is not in the protocol.
+        """
+        flat = np.ravel_multi_index
+        shape = tuple((1 + stroke.voxels.max(0, initial=0)).tolist())
+        indices = points.indices.cpu().numpy().astype(np.int64)
+        within = np.flatnonzero((indices < shape).all(1))
+        place = flat(tuple(indices[within].T), shape)
+        wanted = flat(tuple(stroke.voxels.T), shape)
+        _, numbers, which = np.intersect1d(place, wanted, return_indices=True)
+        classes = protocol.to_classes(stroke.labels[which]).astype(np.int64)
+        return cls(
+            torch.from_numpy(within[numbers]),
+            torch.from_numpy(classes),
+            torch.full((len(which),), REACH[stroke.locality]),
+            len(protocol.ids),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What the fit sees at some points, and what the network has made of it so far.
+
+    Attributes
+    ----------
+    numbers : Tensor of int, shape (n,)
+        Of the points.
+    hidden : Tensor, shape (n, width)
+        What the last layer of the head reads.
+    own : Tensor, shape (n, count)
+        Scores of the fit alone.
+    before : Tensor, shape (n, classes)
+        Scores with the change before, of the classes known then.
+    """
+
+    numbers: Tensor
+    hidden: Tensor
+    own: Tensor
+    before: Tensor
+
+    @classmethod
+    def at(
+        cls, numbers: Tensor, network: CorrectedNetwork, points: BrainPoints, count: int
+    ) -> Generator[None, None, _Seen]:
+        """Steps that look at some points of a scan, and what is seen there."""
+        change, columns = network.change, []
+        # At least one piece, so that there are columns of no points too.
+        for piece in numbers.split(_PIECE) or [numbers]:
+            with torch.no_grad():
+                at = points.take(piece)
+                hidden = network.hidden(at)
+                known = network.known if change is None else change.count
+                before = network.own_scores(hidden, known)
+                if change is not None:
+                    before = change.added_to(before, hidden, change.shares(at.positions))
+                columns.append((piece, hidden, network.own_scores(hidden, count), before))
+            yield
+        return cls(*(torch.cat(column) for column in zip(*columns, strict=True)))
+
+    def and_then(self, other: _Seen) -> _Seen:
+        """These points and others after them."""
+        both = zip(vars(self).values(), vars(other).values(), strict=True)
+        return _Seen(*(torch.cat(pair) for pair in both))
+
 
 def learn(
     network: CorrectedNetwork, points: BrainPoints, lesson: Lesson, seed: int = 0
 ) -> Generator[None, None, CorrectedNetwork]:
     """Steps that learn all that was painted, and the network that has learned it.
-
-    The change of the head's last layer makes the cross-entropy of what was painted small, and the
-    divergence from the probabilities before at random points near it.
 
     Parameters
     ----------
@@ -71,79 +156,103 @@ def learn(
     """
     if not len(lesson.numbers):
         return network
-    start = _first_change(network, points, lesson)
+    device, sums = points.indices.device, network.head.sums
+    count = lesson.count if sums is None else lesson.count - sums.shape[1] + network.known
     generator = torch.Generator().manual_seed(seed)
-    painted = torch.randperm(len(lesson.numbers), generator=generator)[:_MOST]
-    near = _near(start, points, lesson, generator)
-    numbers = torch.cat([lesson.numbers[painted], near]).to(points.indices.device)
-    hidden, shares = [], []
-    with torch.no_grad():
-        for piece in numbers.split(_PIECE):
-            at = points.take(piece)
-            hidden.append(network.hidden(at))
-            shares.append(start.shares(at.positions))
-            yield
-    read, share = torch.cat(hidden), torch.cat(shares)[:, None]
-    own = network.own_scores(read, lesson.count)
-    wanted = lesson.classes[painted].to(read.device)
-    before = _before(network, points, numbers[len(painted) :], read[len(painted) :])
-    weight, bias = (tensor.clone().requires_grad_() for tensor in (start.weight, start.bias))
-    adam = Adam([weight, bias])
+    chosen = torch.randperm(len(lesson.numbers), generator=generator)[:_MOST]
+    numbers, wanted = lesson.numbers[chosen].to(device), lesson.classes[chosen].to(device)
+    painted = yield from _Seen.at(numbers, network, points, count)
+    other = _other(wanted, network, count)
+    concerned = _concerned(painted.own, other)
+    change = _first_change(network, points, lesson, concerned, count)
+    drawn = _near(points, lesson, change, generator)
+    near = yield from _Seen.at(drawn, network, points, count)
+    near = _some_of_each(near, generator)
+    seen, before = painted.and_then(near), log_softmax(near.before, 1)
+    shares = change.shares(points.positions(seen.numbers))
+    adam = Adam([change.weight.requires_grad_(), change.bias.requires_grad_()])
     for _ in range(_STEPS):
         with torch.enable_grad():
-            scores = own + share * (read @ weight.T + bias)
-            loss = cross_entropy(scores[: len(painted)], wanted)
-            if len(near):
+            scores = change.added_to(seen.own, seen.hidden, shares)
+            right = scores[: len(chosen)].masked_fill(other, -math.inf)
+            loss = (scores[: len(chosen)].logsumexp(1) - right.logsumexp(1)).mean()
+            if len(before):
                 # Of an added class nothing is known where it was not painted.
-                now = log_softmax(scores[len(painted) :, : before.shape[1]], 1)
-                stay = kl_div(now, before, reduction="batchmean", log_target=True)
-                loss = loss + _STAY * stay
+                now = log_softmax(scores[len(chosen) :, : before.shape[1]], 1)
+                loss = loss + _STAY * kl_div(now, before, reduction="batchmean", log_target=True)
             adam.zero_grad()
             loss.backward()
         adam.step(_RATE)
         yield
-    return network.changed(Change(weight.detach(), bias.detach(), start.centres, start.reaches))
+    for learned in (change.weight, change.bias):
+        learned.requires_grad_(False).grad = None
+    return network.changed(change)
 
 
-def _first_change(network: CorrectedNetwork, points: BrainPoints, lesson: Lesson) -> Change:
-    """The change before, around all that was painted."""
-    device = points.indices.device
-    weight = torch.zeros(lesson.count, network.width, device=device)
-    bias = torch.zeros(lesson.count, device=device)
-    if network.change is not None:
-        known = len(network.change.bias)
-        weight[:known], bias[:known] = network.change.weight, network.change.bias
-    positions = points.positions(lesson.numbers.to(device))
-    reaches = lesson.reaches.to(device)
+def _other(wanted: Tensor, network: CorrectedNetwork, count: int) -> Tensor:
+    """Which of the fit's classes are no part of the one wanted, (n, count) bool."""
+    parts = (
+        torch.eye(network.known, device=wanted.device)
+        if network.head.sums is None
+        else (network.head.sums)
+    )
+    parts = torch.block_diag(parts, torch.eye(count - network.known, device=wanted.device))
+    return parts.T[wanted] == 0
+
+
+def _first_change(
+    network: CorrectedNetwork,
+    points: BrainPoints,
+    lesson: Lesson,
+    concerned: Tensor,
+    count: int,
+) -> Change:
+    """The change before, around all that was painted, of the classes that this concerns too."""
+    before = network.change
+    if before is not None:
+        concerned = torch.cat([concerned, before.classes]).unique()
+    weight = torch.zeros(len(concerned), network.width, device=concerned.device)
+    bias = torch.zeros(len(concerned), device=concerned.device)
+    if before is not None:
+        place = torch.searchsorted(concerned, before.classes)
+        weight[place], bias[place] = before.weight, before.bias
+    positions = points.positions(lesson.numbers.to(concerned.device))
+    reaches = lesson.reaches.to(concerned.device)
     spacing = 2.0
     while True:
-        cells = torch.cat([torch.round(positions / spacing), reaches[:, None]], 1)
-        cells = cells.unique(dim=0)
+        cells = torch.cat([torch.round(positions / spacing), reaches[:, None]], 1).unique(dim=0)
         if len(cells) <= _MOST_CENTRES:
-            return Change(weight, bias, cells[:, :3] * spacing, cells[:, 3])
+            centres = cells[:, :3] * spacing
+            return Change(concerned, weight, bias, centres, cells[:, 3], count)
         spacing *= 1.5
 
 
+def _concerned(scores: Tensor, other: Tensor) -> Tensor:
+    """The fit's classes that painted points were taken for, or now are, rising."""
+    parts = scores.softmax(1).masked_fill(other, 0)
+    largest = parts.amax(1, keepdim=True)
+    return torch.cat(
+        [scores.argmax(1), torch.nonzero(parts >= _CONCERNED * largest)[:, 1]]
+    ).unique()
+
+
 def _near(
-    change: Change, points: BrainPoints, lesson: Lesson, generator: torch.Generator
+    points: BrainPoints, lesson: Lesson, change: Change, generator: torch.Generator
 ) -> Tensor:
-    """Numbers of random points that the change reaches, and that were not painted."""
-    drawn = torch.randint(len(points), (16 * _MOST,), generator=generator)
+    """Numbers of random points that a change reaches, and that were not painted."""
     device = points.indices.device
-    share = torch.cat([change.shares(points.positions(p.to(device))) for p in drawn.split(_PIECE)])
-    reached = drawn[share.cpu() > _NEAR]
-    near: Tensor = reached[~torch.isin(reached, lesson.numbers)][:_MOST]
-    return near
+    drawn = torch.randint(len(points), (16 * _MOST,), generator=generator)
+    places = (points.positions(piece.to(device)) for piece in drawn.split(_PIECE))
+    shares = torch.cat([change.shares(positions) for positions in places]).cpu()
+    near: Tensor = drawn[(shares > _NEAR) & ~torch.isin(drawn, lesson.numbers)][:_DRAWN]
+    return near.to(device)
 
 
-@torch.no_grad()
-def _before(
-    network: CorrectedNetwork, points: BrainPoints, numbers: Tensor, hidden: Tensor
-) -> Tensor:
-    """Logarithms of the probabilities before, shape (n, classes), of classes known before."""
-    change = network.change
-    known = network.known if change is None else len(change.bias)
-    scores = network.own_scores(hidden, known)
-    if change is not None and len(numbers):
-        scores += change.scores(hidden, points.positions(numbers))
-    return log_softmax(scores, 1)
+def _some_of_each(seen: _Seen, generator: torch.Generator) -> _Seen:
+    """At most `_MOST` of some points, those of rare classes likelier."""
+    if len(seen.numbers) <= _MOST:
+        return seen
+    classes = seen.before.argmax(1).cpu()
+    weights = classes.bincount().float()[classes].pow(-_RARITY)
+    which = torch.multinomial(weights, _MOST, generator=generator).to(seen.numbers.device)
+    return _Seen(*(column[which] for column in vars(seen).values()))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from src_core.networks.base import NO_STAND_INS, CoordinateNetwork, FitError, StandIns
-from src_core.networks.head import Head
+from src_core.networks.head import Head, merged_scores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,18 +28,24 @@ class Change:
 
     Attributes
     ----------
-    weight : Tensor, shape (classes, width)
-    bias : Tensor, shape (classes,)
+    classes : Tensor of int, shape (k,)
+        Those whose scores change, rising.
+    weight : Tensor, shape (k, width)
+    bias : Tensor, shape (k,)
     centres : Tensor, shape (c, 3)
         Template mm before any warp.
     reaches : Tensor, shape (c,)
         Widths in mm of the Gaussians around the centres; the largest at a point counts.
+    count : int
+        All classes, with background and those that were added.
     """
 
+    classes: Tensor
     weight: Tensor
     bias: Tensor
     centres: Tensor
     reaches: Tensor
+    count: int
 
     def shares(self, positions: Tensor) -> Tensor:
         """How much of the change counts at positions (N, 3): (N,), from 0 to 1."""
@@ -50,9 +56,10 @@ class Change:
             shares = torch.maximum(shares, nearest)
         return shares
 
-    def scores(self, hidden: Tensor, positions: Tensor) -> Tensor:
-        """What is added to the scores, shape (N, classes), of hidden units (N, width)."""
-        return self.shares(positions)[:, None] * (hidden @ self.weight.T + self.bias)
+    def added_to(self, scores: Tensor, hidden: Tensor, shares: Tensor) -> Tensor:
+        """Scores (N, count) with what the change adds to them, from hidden units (N, width)."""
+        added = shares[:, None] * (hidden @ self.weight.T + self.bias)
+        return scores.index_add(1, self.classes, added)
 
 
 class CorrectedNetwork(CoordinateNetwork):
@@ -61,14 +68,15 @@ class CorrectedNetwork(CoordinateNetwork):
     Parameters
     ----------
     fitted : CoordinateNetwork
-        Strokes are in the protocol that it tells its labels in.
 
     Attributes
     ----------
     width : int
         Units that the last layer of its head reads.
     known : int
-        Classes that the fitted network tells.
+        Classes that the fit was made with, not merged.
+    change : Change or None
+        None: nothing was learned yet.
     """
 
     def __init__(self, fitted: CoordinateNetwork):
@@ -77,35 +85,43 @@ class CorrectedNetwork(CoordinateNetwork):
         self.fitted = deepcopy(fitted).requires_grad_(False)
         *body, last = self.fitted.head.layers
         assert isinstance(last, nn.Linear)
-        sums = self.fitted.head.sums
+        self.width, self.known = last.in_features, last.out_features
         # The copy reads the hidden units alone; what remains of its head is this one's.
         self.fitted.head.layers = nn.Sequential(*body)
         self.fitted.head.sums = None
-        self.width = last.in_features
-        self.head = Head(last.in_features, (), last.out_features)
+        self.head = Head(self.width, (), self.known)
         self.head.layers = nn.Sequential(last)
-        self.head.sums = sums
-        self.known = last.out_features if sums is None else sums.shape[1]
+        self.head.sums = fitted.head.sums
         self.change: Change | None = None
 
     def changed(self, change: Change) -> CorrectedNetwork:
         """The same fit with another change; they share their weights."""
+        network = self.told(self.head.sums)
+        network.change = change
+        return network
+
+    def told(self, sums: Tensor | None) -> CorrectedNetwork:
+        """The same, with its classes merged otherwise, see `merged_scores`; weights are shared."""
         network = CorrectedNetwork.__new__(CorrectedNetwork)
         nn.Module.__init__(network)
-        network.settings, network.fitted, network.head = self.settings, self.fitted, self.head
-        network.width, network.known, network.change = self.width, self.known, change
+        network.settings, network.fitted, network.change = self.settings, self.fitted, self.change
+        network.width, network.known = self.width, self.known
+        network.head = Head(self.width, (), self.known)
+        network.head.layers = self.head.layers
+        network.head.sums = sums
         return network
 
     def hidden(self, points: Points) -> Tensor:
         """What the last layer reads at some points, shape (N, width)."""
         return self.fitted.logits(points)
 
-    def own_scores(self, hidden: Tensor, classes: int) -> Tensor:
-        """Scores of the fit alone, shape (N, classes), from hidden units (N, width)."""
-        scores: Tensor = self.head(hidden)
-        added = classes - scores.shape[1]
+    def own_scores(self, hidden: Tensor, count: int) -> Tensor:
+        """Scores of the fit alone, shape (N, count), from hidden units (N, width)."""
+        scores: Tensor = self.head.layers(hidden)
+        if count == self.known:
+            return scores
         low = scores.logsumexp(1, keepdim=True) - _ADDED_SCORE
-        return torch.cat([scores, low.expand(-1, added)], 1)
+        return torch.cat([scores, low.expand(-1, count - self.known)], 1)
 
     @override
     def read_logits(
@@ -113,9 +129,12 @@ class CorrectedNetwork(CoordinateNetwork):
     ) -> Tensor:
         hidden = self.fitted.read_logits(activations, warped, points)
         if self.change is None:
-            return self.own_scores(hidden, self.known)
-        scores = self.own_scores(hidden, len(self.change.bias))
-        return scores + self.change.scores(hidden, points.positions)
+            scores = self.own_scores(hidden, self.known)
+        else:
+            scores = self.own_scores(hidden, self.change.count)
+            scores = self.change.added_to(scores, hidden, self.change.shares(points.positions))
+        sums = self.head.sums
+        return scores if sums is None else merged_scores(scores[:, : len(sums)], sums)
 
     @override
     def fitted_parameters(self) -> list[nn.Parameter]:
