@@ -16,6 +16,7 @@ from src_core.options import option, options_of
 if TYPE_CHECKING:
     import numpy as np
 
+    from src_core.correction.stroke import Stroke
     from src_core.io.scan import Scan
     from src_core.models.model import Model
 
@@ -128,6 +129,15 @@ class Request:
         help="Label map on the scan's grid to compare with; never used in the fit. The finer of "
         "two protocols of the package is merged.",
         short="label map to compute Dice against",
+    )
+    corrections: str | Path | Stroke | None = option(
+        None,
+        kind=Path,
+        documented="path or Stroke, optional",
+        help="What was painted on labels of this scan, in the protocol of the labels, 0 elsewhere; "
+        "the network learns it, and painted voxels are as painted.",
+        short="what was painted on labels of this scan: is learned, and stays as painted",
+        metavar="FILE",
     )
     align: bool = option(
         True,

@@ -6,6 +6,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from src_core.correction.learn import Lesson, learn_at_once
+from src_core.correction.network import CorrectedNetwork
 from src_core.fitting.cascade import decode_classes
 from src_core.fitting.fit import Fit, Step
 from src_core.fitting.history import History
@@ -80,8 +82,15 @@ def segment(
             on_step(step)
     fitted = time.perf_counter()
 
+    corrections, protocol = prepared.corrections, prepared.model.protocol
+    if corrections is not None:
+        lesson = Lesson.of(corrections, points, protocol)
+        network = learn_at_once(CorrectedNetwork(network), points, lesson, request.seed)
+        history = history.given_to(network)
     classes = decode_classes(network, points)
-    labels = prepared.model.protocol.to_ids(unmask(classes, prepared.mask))
+    labels = protocol.to_ids(unmask(classes, prepared.mask))
+    if corrections is not None:
+        labels = corrections.laid_over(labels)
     report = describe(prepared, labels, network, fit)
     report["seconds"].update(
         fit=round(fitted - started, 3), decode=round(time.perf_counter() - fitted, 3)

@@ -119,7 +119,10 @@ def _check_outputs(args: argparse.Namespace, output: Path) -> None:
         outputs += [args.probabilities, export.companion(args.probabilities, ".json")]
     optional = ("warp", "volumes", "progression", "report", "save_mask", "brain_only")
     outputs += filter(None, (getattr(args, name) for name in optional))
-    inputs = [args.scan, *filter(None, [args.mask, args.reference, args.transform])]
+    inputs = [
+        args.scan,
+        *filter(None, [args.mask, args.reference, args.transform, args.corrections]),
+    ]
     if Path(args.brain).exists():
         inputs.append(Path(args.brain))
     check_writable(outputs, args.overwrite, inputs)

@@ -39,10 +39,9 @@ _DRAWN = 2 * _MOST
 _RARITY = 0.75
 """How much likelier points of rare classes are drawn: 0 not at all, 1 all classes alike."""
 _MOST_CENTRES = 192
-_NEAR = 0.05
-"""Least share of the change at points that are near."""
-_CONCERNED = 0.05
-"""Least share of the probability that makes a class concerned by what was painted."""
+_CANDIDATES = 2**17
+_NEARNESS = 2.0
+"""How much likelier points near the strokes are drawn: 1 as much as the change counts there."""
 _PIECE = 2048
 
 
@@ -119,16 +118,13 @@ class _Seen:
         cls, numbers: Tensor, network: CorrectedNetwork, points: BrainPoints, count: int
     ) -> Generator[None, None, _Seen]:
         """Steps that look at some points of a scan, and what is seen there."""
-        change, columns = network.change, []
+        columns = []
         # At least one piece, so that there are columns of no points too.
         for piece in numbers.split(_PIECE) or [numbers]:
             with torch.no_grad():
                 at = points.take(piece)
                 hidden = network.hidden(at)
-                known = network.known if change is None else change.count
-                before = network.own_scores(hidden, known)
-                if change is not None:
-                    before = change.added_to(before, hidden, change.shares(at.positions))
+                before = network.scores(hidden, at.positions)
                 columns.append((piece, hidden, network.own_scores(hidden, count), before))
             yield
         return cls(*(torch.cat(column) for column in zip(*columns, strict=True)))
@@ -157,19 +153,20 @@ def learn(
     if not len(lesson.numbers):
         return network
     device, sums = points.indices.device, network.head.sums
-    count = lesson.count if sums is None else lesson.count - sums.shape[1] + network.known
+    parts = _parts(network, lesson.count - (network.known if sums is None else sums.shape[1]))
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(lesson.numbers), generator=generator)[:_MOST]
     numbers, wanted = lesson.numbers[chosen].to(device), lesson.classes[chosen].to(device)
-    painted = yield from _Seen.at(numbers, network, points, count)
-    other = _other(wanted, network, count)
-    concerned = _concerned(painted.own, other)
-    change = _first_change(network, points, lesson, concerned, count)
+    painted = yield from _Seen.at(numbers, network, points, parts.shape[1])
+    # What was painted, and what the fit had taken it for.
+    concerned = torch.cat([wanted, (painted.own.softmax(1) @ parts.T).argmax(1)]).unique()
+    change = _first_change(network, points, lesson, concerned, parts)
     drawn = _near(points, lesson, change, generator)
-    near = yield from _Seen.at(drawn, network, points, count)
-    near = _some_of_each(near, generator)
+    near = yield from _Seen.at(drawn, network, points, parts.shape[1])
+    near = _some_of_each(near, parts, generator)
     seen, before = painted.and_then(near), log_softmax(near.before, 1)
     shares = change.shares(points.positions(seen.numbers))
+    other = parts[wanted] == 0
     adam = Adam([change.weight.requires_grad_(), change.bias.requires_grad_()])
     for _ in range(_STEPS):
         with torch.enable_grad():
@@ -189,15 +186,24 @@ def learn(
     return network.changed(change)
 
 
-def _other(wanted: Tensor, network: CorrectedNetwork, count: int) -> Tensor:
-    """Which of the fit's classes are no part of the one wanted, (n, count) bool."""
-    parts = (
-        torch.eye(network.known, device=wanted.device)
-        if network.head.sums is None
-        else (network.head.sums)
-    )
-    parts = torch.block_diag(parts, torch.eye(count - network.known, device=wanted.device))
-    return parts.T[wanted] == 0
+def learn_at_once(
+    network: CorrectedNetwork, points: BrainPoints, lesson: Lesson, seed: int = 0
+) -> CorrectedNetwork:
+    """What the steps of `learn` come to."""
+    steps = learn(network, points, lesson, seed)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            learned: CorrectedNetwork = end.value
+            return learned
+
+
+def _parts(network: CorrectedNetwork, added: int) -> Tensor:
+    """Which classes of the fit each class that is told has as parts, (told, count) of 0 and 1."""
+    sums = network.head.sums
+    own = torch.eye(network.known, device=network.device) if sums is None else sums.T
+    return torch.block_diag(own, torch.eye(added, device=own.device))
 
 
 def _first_change(
@@ -205,7 +211,7 @@ def _first_change(
     points: BrainPoints,
     lesson: Lesson,
     concerned: Tensor,
-    count: int,
+    parts: Tensor,
 ) -> Change:
     """The change before, around all that was painted, of the classes that this concerns too."""
     before = network.change
@@ -223,17 +229,8 @@ def _first_change(
         cells = torch.cat([torch.round(positions / spacing), reaches[:, None]], 1).unique(dim=0)
         if len(cells) <= _MOST_CENTRES:
             centres = cells[:, :3] * spacing
-            return Change(concerned, weight, bias, centres, cells[:, 3], count)
+            return Change(concerned, parts[concerned], weight, bias, centres, cells[:, 3])
         spacing *= 1.5
-
-
-def _concerned(scores: Tensor, other: Tensor) -> Tensor:
-    """The fit's classes that painted points were taken for, or now are, rising."""
-    parts = scores.softmax(1).masked_fill(other, 0)
-    largest = parts.amax(1, keepdim=True)
-    return torch.cat(
-        [scores.argmax(1), torch.nonzero(parts >= _CONCERNED * largest)[:, 1]]
-    ).unique()
 
 
 def _near(
@@ -241,18 +238,20 @@ def _near(
 ) -> Tensor:
     """Numbers of random points that a change reaches, and that were not painted."""
     device = points.indices.device
-    drawn = torch.randint(len(points), (16 * _MOST,), generator=generator)
+    drawn = torch.randint(len(points), (_CANDIDATES,), generator=generator)
     places = (points.positions(piece.to(device)) for piece in drawn.split(_PIECE))
     shares = torch.cat([change.shares(positions) for positions in places]).cpu()
-    near: Tensor = drawn[(shares > _NEAR) & ~torch.isin(drawn, lesson.numbers)][:_DRAWN]
-    return near.to(device)
+    likely = shares.pow(_NEARNESS).masked_fill(torch.isin(drawn, lesson.numbers), 0)
+    count = min(_DRAWN, int(likely.count_nonzero()))
+    near = torch.multinomial(likely, count, generator=generator) if count else drawn[:0]
+    return drawn[near].to(device)
 
 
-def _some_of_each(seen: _Seen, generator: torch.Generator) -> _Seen:
+def _some_of_each(seen: _Seen, parts: Tensor, generator: torch.Generator) -> _Seen:
     """At most `_MOST` of some points, those of rare classes likelier."""
     if len(seen.numbers) <= _MOST:
         return seen
-    classes = seen.before.argmax(1).cpu()
+    classes = (seen.before.softmax(1) @ parts[:, : seen.before.shape[1]].T).argmax(1).cpu()
     weights = classes.bincount().float()[classes].pow(-_RARITY)
     which = torch.multinomial(weights, _MOST, generator=generator).to(seen.numbers.device)
     return _Seen(*(column[which] for column in vars(seen).values()))

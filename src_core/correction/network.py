@@ -29,23 +29,28 @@ class Change:
     Attributes
     ----------
     classes : Tensor of int, shape (k,)
-        Those whose scores change, rising.
+        Those whose scores change, as labels are told, rising.
+    parts : Tensor, shape (k, count)
+        1 where a class of the fit is part of each of them, else 0.
     weight : Tensor, shape (k, width)
     bias : Tensor, shape (k,)
     centres : Tensor, shape (c, 3)
         Template mm before any warp.
     reaches : Tensor, shape (c,)
         Widths in mm of the Gaussians around the centres; the largest at a point counts.
-    count : int
-        All classes, with background and those that were added.
     """
 
     classes: Tensor
+    parts: Tensor
     weight: Tensor
     bias: Tensor
     centres: Tensor
     reaches: Tensor
-    count: int
+
+    @property
+    def count(self) -> int:
+        """The fit's classes, with background and those that were added."""
+        return self.parts.shape[1]
 
     def shares(self, positions: Tensor) -> Tensor:
         """How much of the change counts at positions (N, 3): (N,), from 0 to 1."""
@@ -59,7 +64,7 @@ class Change:
     def added_to(self, scores: Tensor, hidden: Tensor, shares: Tensor) -> Tensor:
         """Scores (N, count) with what the change adds to them, from hidden units (N, width)."""
         added = shares[:, None] * (hidden @ self.weight.T + self.bias)
-        return scores.index_add(1, self.classes, added)
+        return scores + added @ self.parts
 
 
 class CorrectedNetwork(CoordinateNetwork):
@@ -123,16 +128,19 @@ class CorrectedNetwork(CoordinateNetwork):
         low = scores.logsumexp(1, keepdim=True) - _ADDED_SCORE
         return torch.cat([scores, low.expand(-1, count - self.known)], 1)
 
+    def scores(self, hidden: Tensor, positions: Tensor) -> Tensor:
+        """Scores with the change, not merged, shape (N, count), at positions before any warp."""
+        change = self.change
+        if change is None:
+            return self.own_scores(hidden, self.known)
+        scores = self.own_scores(hidden, change.count)
+        return change.added_to(scores, hidden, change.shares(positions))
+
     @override
     def read_logits(
         self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
     ) -> Tensor:
-        hidden = self.fitted.read_logits(activations, warped, points)
-        if self.change is None:
-            scores = self.own_scores(hidden, self.known)
-        else:
-            scores = self.own_scores(hidden, self.change.count)
-            scores = self.change.added_to(scores, hidden, self.change.shares(points.positions))
+        scores = self.scores(self.fitted.read_logits(activations, warped, points), points.positions)
         sums = self.head.sums
         return scores if sums is None else merged_scores(scores[:, : len(sums)], sums)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
+
+from src_core.io.protocols import granularities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy as np
+
+    from src_core.io.labels import Protocol
 
 Locality = Literal["here", "structure", "everywhere"]
 
@@ -35,3 +39,16 @@ class Stroke:
     voxels: np.ndarray
     labels: np.ndarray
     locality: Locality = "structure"
+
+    def told_in(self, protocol: Protocol, own: Protocol) -> Stroke | None:
+        """The same in a protocol that its own is merged to; None if it is not."""
+        merged = granularities(own).get(protocol.name)
+        if merged is None:
+            return None
+        return replace(self, labels=protocol.ids[merged[own.to_classes(self.labels)]])
+
+    def laid_over(self, label_map: np.ndarray) -> np.ndarray:
+        """A copy of a label map, shape (I, J, K), as painted where it was painted."""
+        label_map = label_map.copy()
+        label_map[tuple(self.voxels.T)] = self.labels
+        return label_map

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,12 @@ class History:
         """Stored iterations, rising."""
         with self._lock:
             return sorted(self._weights)
+
+    def given_to(self, network: CoordinateNetwork) -> History:
+        """The same iterations for another network of the same kind; the weights are shared."""
+        history = copy(self)
+        history._network = network
+        return history
 
     def record(self, iteration: int) -> None:
         """Store the network's weights of now as those of an iteration."""

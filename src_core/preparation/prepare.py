@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import torch
 
+from src_core.correction.corrections_file import read_corrections
+from src_core.correction.stroke import Stroke
 from src_core.errors import InputError
 from src_core.fitting.device import choose_device, return_free_memory
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
@@ -71,6 +73,8 @@ class Preparation:
         Of the scan's quality.
     seconds : dict
         Time per stage.
+    corrections : Stroke or None
+        To be learned after the fit.
     """
 
     scan: Scan
@@ -84,6 +88,7 @@ class Preparation:
     device: torch.device
     findings: tuple[Finding, ...]
     seconds: dict[str, float]
+    corrections: Stroke | None = None
 
     @property
     def mask(self) -> np.ndarray:
@@ -138,6 +143,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
             model.slices.check(scan, np.eye(4) if given is None else given, model.name)
         brain = _brain(request.brain if request.mask is None else request.mask, scan)
         reference = _reference(request.reference, scan, model)
+        corrections = _corrections(request.corrections, scan, model)
         network = model.network()
     if isinstance(brain, Extractor):
         with stage("brain"):
@@ -154,7 +160,18 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
     findings.take(check_intensities(points.bias))
     told = tuple(findings)
     return Preparation(
-        scan, brain, reference, model, contrast, alignment, network, points, device, told, seconds
+        scan,
+        brain,
+        reference,
+        model,
+        contrast,
+        alignment,
+        network,
+        points,
+        device,
+        told,
+        seconds,
+        corrections,
     )
 
 
@@ -214,6 +231,19 @@ def _reference(
 ) -> Reference | None:
     truth = _on_grid(reference, scan, "reference")
     return None if truth is None else Reference.of(truth, model)
+
+
+def _corrections(wanted: str | Path | Stroke | None, scan: Scan, model: Model) -> Stroke | None:
+    if wanted is None:
+        return None
+    stroke = wanted if isinstance(wanted, Stroke) else read_corrections(Path(wanted), scan)[0]
+    if ((stroke.voxels < 0) | (stroke.voxels >= scan.shape)).any():
+        raise InputError("corrections: a painted voxel is outside the scan; is it another one?")
+    try:
+        model.protocol.to_classes(stroke.labels)
+    except InputError as error:
+        raise InputError(f"corrections: {error}") from error
+    return stroke
 
 
 def _model(request: Request) -> Model:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from src_core.correction.network import CorrectedNetwork
 from src_core.fitting import warp_products
 from src_core.fitting.cascade import decode_classes
 from src_core.fitting.decode import Quantity, decode
@@ -17,6 +18,7 @@ from src_core.space.regions import unmask
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from src_core.correction.stroke import Stroke
     from src_core.fitting.history import History
     from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
@@ -50,6 +52,8 @@ class Segmentation:
         Fitted.
     points : BrainPoints
         The brain voxels that it was fitted to.
+    corrections : Stroke or None
+        What was painted on its labels, which the network has learned after the fit.
     """
 
     scan: Scan
@@ -61,6 +65,7 @@ class Segmentation:
     history: History
     network: CoordinateNetwork
     points: BrainPoints
+    corrections: Stroke | None = None
 
     @classmethod
     def of(
@@ -82,6 +87,7 @@ class Segmentation:
             history,
             network,
             prepared.points,
+            prepared.corrections,
         )
 
     @property
@@ -104,7 +110,7 @@ class Segmentation:
         """
         with self.history.at(iteration):
             classes = decode_classes(self.network, self.points)
-        return self.protocol.to_ids(unmask(classes, self.mask))
+        return self._label_map(classes, self.protocol)
 
     def labels_in(self, *protocols: str) -> dict[str, np.ndarray]:
         """Label maps of the same fit in protocols that the model knows.
@@ -127,10 +133,8 @@ class Segmentation:
         label_maps = {}
         for name in protocols or self.model.protocols:
             model = self.model.in_protocol(name)
-            network = model.network()
-            network.load_state_dict(self.network.state_dict())
-            classes = decode_classes(network.to(self.network.device), self.points)
-            label_maps[name] = model.protocol.to_ids(unmask(classes, self.mask))
+            classes = decode_classes(self._network_telling(model), self.points)
+            label_maps[name] = self._label_map(classes, model.protocol)
         return label_maps
 
     def reconstruction(self, iteration: int | None = None) -> np.ndarray:
@@ -224,6 +228,24 @@ class Segmentation:
             written.append(table)
         self.report["seconds"]["write"] = round(time.perf_counter() - started, 3)
         return written
+
+    def _network_telling(self, model: Model) -> CoordinateNetwork:
+        """The network with its labels told as a model tells them."""
+        device = self.network.device
+        if isinstance(self.network, CorrectedNetwork):
+            sums = model.sums()
+            return self.network.told(None if sums is None else sums.to(device))
+        network = model.network()
+        network.load_state_dict(self.network.state_dict())
+        return network.to(device)
+
+    def _label_map(self, classes: np.ndarray, protocol: Protocol) -> np.ndarray:
+        """Label ids of all voxels, as painted where they were painted."""
+        labels = protocol.to_ids(unmask(classes, self.mask))
+        if self.corrections is None:
+            return labels
+        painted = self.corrections.told_in(protocol, self.protocol)
+        return labels if painted is None else painted.laid_over(labels)
 
     def _map(self) -> tuple[CoordinateNetwork, np.ndarray, np.ndarray, tuple[int, ...]]:
         return self.network, self.alignment.matrix, self.scan.affine, self.scan.shape

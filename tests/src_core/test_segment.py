@@ -16,7 +16,10 @@ import torch
 from nibabel.affines import from_matvec
 from scipy.spatial.transform import Rotation
 
+from src_core.correction.corrections_file import write_corrections
+from src_core.correction.stroke import Stroke
 from src_core.errors import InputError
+from src_core.io.protocols import protocol
 from src_core.io.sample import mni152_t1
 from src_core.io.scan import Scan, scan_from_array
 from src_core.models.bundled import DEFAULT_MODEL, bundled_models
@@ -319,3 +322,30 @@ def test_the_scale_of_the_intensities_does_not_matter(brain, result, training, f
     labels = segment(scaled, model=training.output).labels
     differ = np.count_nonzero(labels != result.labels)
     assert differ < 0.001 * np.count_nonzero(brain.mask)
+
+
+def test_what_was_painted_is_learned_and_stays(brain, model, result, tmp_path) -> None:
+    white = np.argwhere(result.labels == 3)
+    near = np.linalg.norm((white - white.mean(0)) * brain.scan.voxel_size, axis=1) < 12
+    outside = np.argwhere(~brain.mask)[:1]
+    stroke = Stroke(np.concatenate([white[near], outside]), np.full(near.sum() + 1, 1))
+    path = tmp_path / "corrections.nii.gz"
+    write_corrections(stroke, brain.scan, path, protocol("tissue4").structures, overwrite=False)
+    taught = segment(brain.scan, model=model, corrections=path)
+    assert (taught.labels[tuple(stroke.voxels.T)] == 1).all()
+    followed = (taught.labels != result.labels) & brain.mask
+    assert followed.sum() > near.sum() / 2
+    np.testing.assert_array_equal(taught.labels_in("tissue4")["tissue4"], taught.labels)
+    np.testing.assert_array_equal(taught.labels_at(taught.iterations[-1]), taught.labels)
+
+
+def test_corrections_of_ids_that_the_model_lacks_are_refused(brain, model) -> None:
+    stroke = Stroke(np.array([[1, 1, 1]]), np.array([77]))
+    with pytest.raises(InputError, match="corrections: label ids 77 are not in protocol tissue4"):
+        segment(brain.scan, model=model, corrections=stroke, **FAST)
+
+
+def test_corrections_outside_the_scan_are_refused(brain, model) -> None:
+    stroke = Stroke(np.array([[999, 1, 1]]), np.array([1]))
+    with pytest.raises(InputError, match="corrections: a voxel is outside the scan"):
+        segment(brain.scan, model=model, corrections=stroke, **FAST)

@@ -8,26 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from src_core.correction.learn import Lesson, learn
+from src_core.correction.learn import Lesson, learn_at_once
 from src_core.correction.network import CorrectedNetwork
+from src_core.correction.stroke import Stroke
 from src_core.fitting.decode import decode
+from src_core.segment import segment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from src_core.results.segmentation import Segmentation
-
-
-def learned(network: CorrectedNetwork, result: Segmentation, lesson: Lesson) -> CorrectedNetwork:
-    """The network after all steps."""
-
-    def whole() -> Iterator[None]:
-        nonlocal network
-        network = yield from learn(network, result.points, lesson)
-
-    for _ in whole():
-        pass
-    return network
 
 
 def lesson_of(numbers: np.ndarray, painted: int, reach: float = 25.0, count: int = 5) -> Lesson:
@@ -68,7 +56,7 @@ def test_what_lies_around_a_stroke_follows_and_the_rest_stays(
     network, result, before, somewhere
 ) -> None:
     numbers = ball(result, somewhere, 9.0)
-    taught = learned(network, result, lesson_of(numbers, 1, reach=12.0))
+    taught = learn_at_once(network, result.points, lesson_of(numbers, 1, reach=12.0))
     after = decode(taught, result.points, "classes")
     assert (after[numbers] == 1).mean() > 0.6
     changed = np.flatnonzero(after != before)
@@ -80,15 +68,40 @@ def test_what_lies_around_a_stroke_follows_and_the_rest_stays(
 def test_a_stroke_leaves_the_network_before_it_as_it_was(
     network, result, before, somewhere
 ) -> None:
-    learned(network, result, lesson_of(ball(result, somewhere, 9.0), 1))
+    learn_at_once(network, result.points, lesson_of(ball(result, somewhere, 9.0), 1))
     np.testing.assert_array_equal(decode(network, result.points, "classes"), before)
 
 
 def test_erased_is_background(network, result, before, somewhere) -> None:
     numbers = ball(result, somewhere, 9.0)
-    taught = learned(network, result, lesson_of(numbers, 0))
+    taught = learn_at_once(network, result.points, lesson_of(numbers, 0))
     assert (decode(taught, result.points, "classes")[numbers] == 0).mean() > 0.8
 
 
 def test_nothing_painted_changes_nothing(network, result) -> None:
-    assert learned(network, result, lesson_of(np.zeros(0, int), 0)) is network
+    assert learn_at_once(network, result.points, lesson_of(np.zeros(0, int), 0)) is network
+
+
+def test_what_was_painted_outside_the_brain_is_not_learned(result) -> None:
+    voxels = np.array([[0, 0, 0], *result.points.indices[[7, 3]].tolist()])
+    lesson = Lesson.of(Stroke(voxels, np.array([1, 2, 3])), result.points, result.protocol)
+    assert dict(zip(lesson.numbers.tolist(), lesson.classes.tolist(), strict=True)) == {7: 2, 3: 3}
+
+
+def test_strokes_in_a_coarser_protocol_change_the_finer_labels_too(structures_model, brain) -> None:
+    fit = segment(brain.scan, model=structures_model, labels="tissue4", iterations=0, align=False)
+    network = CorrectedNetwork(fit.network)
+    where = ball(fit, fit.points.positions().numpy().mean(0), 12.0)
+    taught = learn_at_once(network, fit.points, lesson_of(where, 4))
+    assert (decode(taught, fit.points, "classes")[where] == 4).mean() > 0.8
+    ventricles = fit.model.sums()[:, 4].numpy() == 1
+    finer = decode(taught.told(None), fit.points, "classes")[where]
+    assert ventricles[finer].mean() > 0.5
+
+
+def test_an_added_structure_is_learned_where_it_was_painted(network, result, before) -> None:
+    numbers = ball(result, result.points.positions().numpy()[before == 3].mean(0), 12.0)
+    taught = learn_at_once(network, result.points, lesson_of(numbers, 5, count=6))
+    after = decode(taught, result.points, "classes")
+    assert (after[numbers] == 5).mean() > 0.8
+    assert (after == 5).mean() < 0.5
