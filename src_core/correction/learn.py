@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
-from src_core.correction.network import Change, CorrectedNetwork
+from src_core.correction.network import Change, CorrectedNetwork, Known
 from src_core.correction.stroke import REACH
 from src_core.fitting.adam import Adam
 
@@ -40,6 +40,8 @@ _RARITY = 0.75
 """How much likelier points of rare classes are drawn: 0 not at all, 1 all classes alike."""
 _MOST_CENTRES = 192
 _CANDIDATES = 2**17
+_NEAR = 0.05
+"""Least share of the change at points that are near."""
 _NEARNESS = 2.0
 """How much likelier points near the strokes are drawn: 1 as much as the change counts there."""
 _PIECE = 2048
@@ -114,20 +116,17 @@ class _Seen:
     before: Tensor
 
     @classmethod
-    def at(
-        cls, numbers: Tensor, network: CorrectedNetwork, points: BrainPoints, count: int
-    ) -> Generator[None, None, _Seen]:
-        """Steps that look at some points of a scan, and what is seen there."""
-        columns = []
-        # At least one piece, so that there are columns of no points too.
-        for piece in numbers.split(_PIECE) or [numbers]:
-            with torch.no_grad():
-                at = points.take(piece)
-                hidden = network.hidden(at)
-                before = network.scores(hidden, at.positions)
-                columns.append((piece, hidden, network.own_scores(hidden, count), before))
-            yield
-        return cls(*(torch.cat(column) for column in zip(*columns, strict=True)))
+    def of(
+        cls,
+        numbers: Tensor,
+        hidden: Tensor,
+        network: CorrectedNetwork,
+        points: BrainPoints,
+        count: int,
+    ) -> _Seen:
+        """What is seen at points whose hidden units are known."""
+        before = network.scores(hidden, points.positions(numbers))
+        return cls(numbers, hidden, network.own_scores(hidden, count), before)
 
     def and_then(self, other: _Seen) -> _Seen:
         """These points and others after them."""
@@ -157,13 +156,18 @@ def learn(
     generator = torch.Generator().manual_seed(seed)
     chosen = torch.randperm(len(lesson.numbers), generator=generator)[:_MOST]
     numbers, wanted = lesson.numbers[chosen].to(device), lesson.classes[chosen].to(device)
-    painted = yield from _Seen.at(numbers, network, points, parts.shape[1])
+    hidden = yield from _hidden(numbers, network, points)
+    painted = _Seen.of(numbers, hidden, network, points, parts.shape[1])
     # What was painted, and what the fit had taken it for.
     concerned = torch.cat([wanted, (painted.own.softmax(1) @ parts.T).argmax(1)]).unique()
     change = _first_change(network, points, lesson, concerned, parts)
     drawn = _near(points, lesson, change, generator)
-    near = yield from _Seen.at(drawn, network, points, parts.shape[1])
-    near = _some_of_each(near, parts, generator)
+    hidden = yield from _hidden(drawn, network, points)
+    told = network.own_scores(hidden, parts.shape[1]).softmax(1) @ parts.T
+    network.seen.add(drawn, told.argmax(1), hidden)
+    which = _some_of_each(network.seen, points, lesson, change, generator)
+    drawn, hidden = network.seen.numbers[which], network.seen.hidden[which].float()
+    near = _Seen.of(drawn.to(device), hidden.to(device), network, points, parts.shape[1])
     seen, before = painted.and_then(near), log_softmax(near.before, 1)
     shares = change.shares(points.positions(seen.numbers))
     other = parts[wanted] == 0
@@ -203,7 +207,8 @@ def _parts(network: CorrectedNetwork, added: int) -> Tensor:
     """Which classes of the fit each class that is told has as parts, (told, count) of 0 and 1."""
     sums = network.head.sums
     own = torch.eye(network.known, device=network.device) if sums is None else sums.T
-    return torch.block_diag(own, torch.eye(added, device=own.device))
+    parts: Tensor = torch.block_diag(own, torch.eye(added, device=own.device))
+    return parts
 
 
 def _first_change(
@@ -233,6 +238,18 @@ def _first_change(
         spacing *= 1.5
 
 
+def _hidden(
+    numbers: Tensor, network: CorrectedNetwork, points: BrainPoints
+) -> Generator[None, None, Tensor]:
+    """Steps that give what the last layer of the head reads at some points, (n, width)."""
+    pieces = []
+    for piece in numbers.split(_PIECE):
+        with torch.no_grad():
+            pieces.append(network.hidden(points.take(piece)))
+        yield
+    return torch.cat(pieces) if pieces else torch.zeros(0, network.width, device=numbers.device)
+
+
 def _near(
     points: BrainPoints, lesson: Lesson, change: Change, generator: torch.Generator
 ) -> Tensor:
@@ -247,11 +264,14 @@ def _near(
     return drawn[near].to(device)
 
 
-def _some_of_each(seen: _Seen, parts: Tensor, generator: torch.Generator) -> _Seen:
-    """At most `_MOST` of some points, those of rare classes likelier."""
-    if len(seen.numbers) <= _MOST:
-        return seen
-    classes = (seen.before.softmax(1) @ parts[:, : seen.before.shape[1]].T).argmax(1).cpu()
-    weights = classes.bincount().float()[classes].pow(-_RARITY)
-    which = torch.multinomial(weights, _MOST, generator=generator).to(seen.numbers.device)
-    return _Seen(*(column[which] for column in vars(seen).values()))
+def _some_of_each(
+    known: Known, points: BrainPoints, lesson: Lesson, change: Change, generator: torch.Generator
+) -> Tensor:
+    """Which of the known points a step looks at: some that are near, of rare classes more."""
+    positions = points.positions(known.numbers.to(points.indices.device))
+    likely = torch.cat([change.shares(piece) for piece in positions.split(_PIECE)]).cpu()
+    away = (likely < _NEAR) | torch.isin(known.numbers, lesson.numbers)
+    counts = known.classes[~away].bincount(minlength=lesson.count).float().clamp(min=1)
+    likely = likely.masked_fill(away, 0) * counts[known.classes].pow(-_RARITY)
+    most = min(_MOST, int(likely.count_nonzero()))
+    return torch.multinomial(likely, most, generator=generator) if most else known.numbers[:0]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _ADDED_SCORE = 4.0
 """By how much the score of an added class lies below all others taken together, unlearned."""
 
+_MOST_KNOWN = 2**16
+
 
 @dataclass(frozen=True, eq=False)
 class Change:
@@ -67,6 +69,26 @@ class Change:
         return scores + added @ self.parts
 
 
+class Known:
+    """Hidden units of points that were looked at, kept for later strokes on the same fit.
+
+    Parameters
+    ----------
+    width : int
+    """
+
+    def __init__(self, width: int):
+        self.numbers = torch.zeros(0, dtype=torch.long)
+        self.classes = torch.zeros(0, dtype=torch.long)
+        self.hidden = torch.zeros(0, width, dtype=torch.float16)
+
+    def add(self, numbers: Tensor, classes: Tensor, hidden: Tensor) -> None:
+        """Keep those of some more points, and their classes; the oldest of too many are dropped."""
+        self.numbers = torch.cat([self.numbers, numbers.cpu()])[-_MOST_KNOWN:]
+        self.classes = torch.cat([self.classes, classes.cpu()])[-_MOST_KNOWN:]
+        self.hidden = torch.cat([self.hidden, hidden.half().cpu()])[-_MOST_KNOWN:]
+
+
 class CorrectedNetwork(CoordinateNetwork):
     """A copy of a fitted network whose head gives other scores near the strokes it has learned.
 
@@ -82,6 +104,8 @@ class CorrectedNetwork(CoordinateNetwork):
         Classes that the fit was made with, not merged.
     change : Change or None
         None: nothing was learned yet.
+    seen : Known
+        Shared by all networks of the fit.
     """
 
     def __init__(self, fitted: CoordinateNetwork):
@@ -98,6 +122,7 @@ class CorrectedNetwork(CoordinateNetwork):
         self.head.layers = nn.Sequential(last)
         self.head.sums = fitted.head.sums
         self.change: Change | None = None
+        self.seen = Known(self.width)
 
     def changed(self, change: Change) -> CorrectedNetwork:
         """The same fit with another change; they share their weights."""
@@ -110,7 +135,7 @@ class CorrectedNetwork(CoordinateNetwork):
         network = CorrectedNetwork.__new__(CorrectedNetwork)
         nn.Module.__init__(network)
         network.settings, network.fitted, network.change = self.settings, self.fitted, self.change
-        network.width, network.known = self.width, self.known
+        network.width, network.known, network.seen = self.width, self.known, self.seen
         network.head = Head(self.width, (), self.known)
         network.head.layers = self.head.layers
         network.head.sums = sums

@@ -347,5 +347,5 @@ def test_corrections_of_ids_that_the_model_lacks_are_refused(brain, model) -> No
 
 def test_corrections_outside_the_scan_are_refused(brain, model) -> None:
     stroke = Stroke(np.array([[999, 1, 1]]), np.array([1]))
-    with pytest.raises(InputError, match="corrections: a voxel is outside the scan"):
+    with pytest.raises(InputError, match="corrections: a painted voxel is outside the scan"):
         segment(brain.scan, model=model, corrections=stroke, **FAST)
