@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from src_core.io.scan import Scan
-    from src_core.preparation.prepare import Stage
+    from src_core.networks.base import CoordinateNetwork
+    from src_core.preparation.prepare import Preparation, Stage
 
 
 @takes_options(Request)
@@ -72,27 +73,34 @@ def segment(
     request = replace(scan, **options) if isinstance(scan, Request) else Request(scan, **options)
     prepared = prepare(request, on_stage)
     started = time.perf_counter()
-    network, points = prepared.network, prepared.points
+    network = prepared.network
     settings = prepared.model.fit.chosen(request.iterations, request.seed)
-    fit, history = Fit(network, points, settings), History(network)
+    fit, history = Fit(network, prepared.points, settings), History(network)
     history.record(0)
     for step in fit:
         history.record(step.iteration)
         if on_step is not None:
             on_step(step)
     fitted = time.perf_counter()
-
-    corrections, protocol = prepared.corrections, prepared.model.protocol
-    if corrections is not None:
-        lesson = Lesson.of(corrections, points, protocol)
-        network = learn_at_once(CorrectedNetwork(network), points, lesson, request.seed)
-        history = history.given_to(network)
-    classes = decode_classes(network, points)
-    labels = protocol.to_ids(unmask(classes, prepared.mask))
-    if corrections is not None:
-        labels = corrections.laid_over(labels)
+    if prepared.corrections is not None:
+        network = _corrected(prepared, network, request.seed)
+    labels = _labels(prepared, network)
     report = describe(prepared, labels, network, fit)
     report["seconds"].update(
         fit=round(fitted - started, 3), decode=round(time.perf_counter() - fitted, 3)
     )
-    return Segmentation.of(prepared, labels, report, history, network)
+    return Segmentation.of(prepared, labels, report, history.given_to(network), network)
+
+
+def _corrected(prepared: Preparation, network: CoordinateNetwork, seed: int) -> CoordinateNetwork:
+    """A fitted network that has learned what was painted."""
+    assert prepared.corrections is not None
+    lesson = Lesson.of(prepared.corrections, prepared.points, prepared.model.protocol)
+    return learn_at_once(CorrectedNetwork(network), prepared.points, lesson, seed)
+
+
+def _labels(prepared: Preparation, network: CoordinateNetwork) -> np.ndarray:
+    """Label ids of all voxels, as painted where they were painted."""
+    classes = decode_classes(network, prepared.points)
+    labels = prepared.model.protocol.to_ids(unmask(classes, prepared.mask))
+    return labels if prepared.corrections is None else prepared.corrections.laid_over(labels)

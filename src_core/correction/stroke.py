@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Locality = Literal["here", "structure", "everywhere"]
 
-REACH: Mapping[Locality, float] = {"here": 8.0, "structure": 25.0, "everywhere": math.inf}
+REACH: Mapping[Locality, float] = {"here": 8.0, "structure": 15.0, "everywhere": math.inf}
 """Distance in mm, in template space, at which the effect of a stroke has fallen to 61 %."""
 
 

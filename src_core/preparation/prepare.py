@@ -148,31 +148,24 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
     if isinstance(brain, Extractor):
         with stage("brain"):
             brain = extract_brain(scan, brain, gpu=device.type == "cuda")
-    if np.ptp(scan.voxels[brain.mask]) == 0:
-        raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
+    _require_contrast(scan, brain.mask)
     findings.take(check_brain(scan, brain.mask))
     with stage("align"):
         contrast, alignment, brain, points = _placed(scan, brain, model, request.align, given)
         findings.take([check_contrast(contrast), *check_place(alignment, scan.is_slice)])
-        points = points.to(device)
-        network.to(device)
+        points, network = points.to(device), network.to(device)
         return_free_memory()
     findings.take(check_intensities(points.bias))
     told = tuple(findings)
-    return Preparation(
-        scan,
-        brain,
-        reference,
-        model,
-        contrast,
-        alignment,
-        network,
-        points,
-        device,
-        told,
-        seconds,
-        corrections,
+    prepared = Preparation(
+        scan, brain, reference, model, contrast, alignment, network, points, device, told, seconds
     )
+    return replace(prepared, corrections=corrections)
+
+
+def _require_contrast(scan: Scan, mask: np.ndarray) -> None:
+    if np.ptp(scan.voxels[mask]) == 0:
+        raise InputError("all voxels inside the brain are equal; give the scan, not a mask of it")
 
 
 def _placed(
