@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
@@ -43,10 +43,15 @@ class Curves(QWidget):
         self.setAccessibleName("Curves of the fit")
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        # Once for all that is told at a time, and in the same frame as what else follows from it.
+        self._timer.setInterval(0)
+        self._timer.timeout.connect(self._refresh)
         self._refresh()
         for signal in (job.progressed, job.shown_changed, job.iterations_changed):
-            signal.connect(self._refresh)
-        job.state_changed.connect(self._refresh)
+            signal.connect(self._refresh_soon)
+        job.state_changed.connect(self._refresh_soon)
 
     @override
     def sizeHint(self) -> QSize:
@@ -55,6 +60,10 @@ class Curves(QWidget):
     @override
     def minimumSizeHint(self) -> QSize:
         return QSize(200, self.sizeHint().height())
+
+    def _refresh_soon(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
 
     def _refresh(self) -> None:
         rows = [(p.iteration, p.psnr, p.change, p.dice) for p in self._job.curve]

@@ -1,8 +1,7 @@
 """Which iteration is on the screen, and how what is looked at becomes sharp.
 
 A plane on the screen never becomes less sharp: another iteration takes its place when that is
-decoded at all of its voxels, and coarsely everywhere else a moment later. So it is with several
-planes.
+decoded at all of its voxels, and coarsely everywhere else. So it is with several planes.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 from napari_metaseg.run import pace
 from napari_metaseg.run.engine_thread import Urgency
 from napari_metaseg.run.mailbox import Mailbox, Superseded
-from napari_metaseg.run.region import FINER, WHOLE, Region, in_order, needed
+from napari_metaseg.run.region import FINER, WHOLE, Region, in_order
 from napari_metaseg.run.status import State
 from napari_metaseg.run.table import structure_table
 
@@ -151,10 +150,10 @@ class Screen:
         return (*in_order(self._regions), FINER) if finer else in_order(self._regions)
 
     def _can_show(self, iteration: int) -> bool:
-        """Whether it is sharp on the screen."""
+        """Whether it is sharp on the screen, and nowhere blank."""
         session = self._status.session
         return session is not None and not any(
-            session.lacks(iteration, part) for part in needed(self._regions)
+            session.lacks(iteration, part) for part in in_order(self._regions)
         )
 
     def _show(self, iteration: int) -> None:
