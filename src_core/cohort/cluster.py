@@ -163,7 +163,7 @@ def _joined(settings: ClusterSettings) -> Iterator[Client]:
 
     where = settings.scheduler or settings.scheduler_file
     if settings.scheduler_file is not None and not settings.scheduler_file.is_file():
-        raise InputError(f"{where} does not exist; start the scheduler with --scheduler-file")
+        raise InputError(f"{where} does not exist; have `dask scheduler` write it at its start")
     try:
         client = Client(
             settings.scheduler,
