@@ -192,8 +192,8 @@ def _check_workers(client: Client) -> None:
     for address, n in threads.items():
         if n != 1:
             raise InputError(
-                f"the worker {address} has {n} threads; start it with `dask worker --nthreads 1`,"
-                " as many of them as there are cores"
+                f"the worker {address} has {n} threads; start workers of one thread each, as"
+                " many of them as there are cores"
             )
 
 
