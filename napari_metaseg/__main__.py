@@ -1,12 +1,13 @@
-"""The command ``napari-metaseg``, and ``python -m napari_metaseg``: the engine's, and ``view``."""
+"""The command ``napari-metaseg``, and ``python -m napari_metaseg``: the engine's, and windows."""
 
 import sys
 from collections.abc import Sequence
 
 from napari_metaseg import view
+from napari_metaseg.review import command as review
 from src_core.cli import main as cli
 
-COMMANDS = (view.COMMAND,)
+COMMANDS = (view.COMMAND, review.COMMAND)
 """Those besides the engine's."""
 
 

@@ -86,8 +86,7 @@ def _view(args: argparse.Namespace) -> None:
             raise InputError(f"{path} does not exist; check the name")
     if args.segment and not args.scans:
         raise InputError("--segment needs a scan; name one")
-    _require_screen()
-    _require_qt()
+    require_window()
     import napari
 
     viewer = napari.Viewer(show=False)
@@ -123,6 +122,18 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 COMMAND = Command("view", "open napari with scans and the panel", _add_arguments, _view)
+
+
+def require_window() -> None:
+    """Find out before anything is loaded whether a window can be opened.
+
+    Raises
+    ------
+    InputError
+        There is no screen, or no Qt.
+    """
+    _require_screen()
+    _require_qt()
 
 
 def _require_screen() -> None:

@@ -23,7 +23,9 @@ FLOORS = {
         errors < options < io < datasets, space < networks < fitting < correction, models < request
         < preparation < results, training < segment < evaluation, cohort < cli
         """,
-    "napari_metaseg": "run < layers, preferences < controller < panel < view < demo, __main__",
+    "napari_metaseg": """
+        run < layers, preferences < controller < panel < view < review < demo, __main__
+        """,
 }
 WITHOUT_TORCH = (
     "src_core.io",
@@ -38,6 +40,7 @@ DOES_NOT_KNOW = {
     "napari_metaseg.run": QT | NAPARI,
     "napari_metaseg.layers": QT,
     "napari_metaseg.panel": {"torch"},
+    "napari_metaseg.review": {"torch"},
 }
 
 LINES_OF_A_FILE, LINES_OF_A_CLASS, LINES_OF_A_FUNCTION, MEDIAN_OF_THE_FILES = 400, 350, 60, 150

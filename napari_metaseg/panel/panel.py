@@ -77,7 +77,7 @@ class SegmentPanel(QWidget):
         self._cursor_timer.start()
         choices = self.inputs.choices
         job.warm_up(choices["model"], choices["device"])
-        _turn_camera(napari_viewer)
+        turn_camera(napari_viewer)
         self._update_ready()
 
     def _lay_out(self) -> None:
@@ -191,7 +191,7 @@ class SegmentPanel(QWidget):
             self._cursor.setText(self.controller.describe_cursor())
 
 
-def _turn_camera(viewer: ViewerModel) -> None:
+def turn_camera(viewer: ViewerModel) -> None:
     """Look at the scan from the side that the user prefers."""
     # Since napari 0.9 the camera belongs to the scene; before 0.6 it always looked down.
     camera = getattr(viewer, "scene", viewer).camera

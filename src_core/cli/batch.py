@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from src_core.cohort.batch import Batch
 
-_PER_SCAN = ("mask", "reference")
+_PER_SCAN = ("mask", "reference", "corrections")
 _MINUTES = 60
 
 

@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 PARTICIPANTS = "participants.tsv"
 _BIDS_VERSION = "1.10.0"
-_IGNORED = "logs\nfigures\nreport.html\nvolumes*.tsv\nquality.tsv\nfailed.tsv\n"
+_IGNORED = "logs\nfigures\nreport.html\nreview.tsv\nvolumes*.tsv\nquality.tsv\nfailed.tsv\n"
 _README = """\
 Label maps of brain MRI, made by napari-metaseg.
 
 sub-*/[ses-*/]anat/*_dseg.nii.gz has the labels, on the grid of the scan; *_dseg.tsv says what they
 are, *_dseg.json how they were made and what was measured; *_desc-brain_mask.nii.gz is the brain.
-volumes.tsv, quality.tsv and failed.tsv tell of all scans, report.html shows them with
-the pictures in figures/, and logs/ has what was done. Research use only: inspect every result.
+*_desc-corrected_dseg.nii.gz has labels that somebody corrected; it then goes before the other.
+volumes.tsv, quality.tsv and failed.tsv tell of all scans, review.tsv has what was said of them,
+report.html shows them with the pictures in figures/, and logs/ has what was done. Research use
+only: inspect every result.
 """
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from src_core.io.files import complete_files
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from src_core.io.labels import Protocol
+    from src_core.io.labels import Structure
     from src_core.io.scan import Scan
 
 HEIGHT = 240
@@ -21,10 +22,15 @@ _MARGIN_MM = 8.0
 # Beside the middle, where a sagittal plane shows the ventricles and deep grey matter.
 _SAGITTAL_MM = 14.0
 _QUALITY = 82
+_UNKNOWN = (200, 200, 200)
 
 
 def write_picture(
-    scan: Scan, labels: np.ndarray, mask: np.ndarray, protocol: Protocol, path: Path
+    scan: Scan,
+    labels: np.ndarray,
+    mask: np.ndarray,
+    structures: Sequence[Structure],
+    path: Path,
 ) -> None:
     """Write an axial, a coronal and a sagittal plane side by side, left at the left.
 
@@ -35,8 +41,8 @@ def write_picture(
         Label ids.
     mask : ndarray of bool, shape (I, J, K)
         The brain.
-    protocol : Protocol
-        Colours of the outlines.
+    structures : sequence of Structure
+        Colours of the outlines; grey for labels that have none.
     path : Path
         ``.jpg`` file; replaced if it is there.
 
@@ -45,9 +51,10 @@ def write_picture(
     InputError
         The file cannot be written.
     """
-    colors = np.zeros((max(protocol.ids) + 1, 3), np.uint8)
-    for structure in protocol.structures:
-        colors[structure.id] = structure.color
+    known = {structure.id: structure.color for structure in structures}
+    ids = np.unique([0, *np.unique(labels)])
+    labels = np.searchsorted(ids, labels)
+    colors = np.array([known.get(int(label), _UNKNOWN) for label in ids], np.uint8)
     turns = nib.orientations.io_orientation(scan.affine)
     upright = [
         nib.orientations.apply_orientation(one, turns) for one in (scan.voxels, labels, mask)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from src_core.io.bids_names import derived_name, entities_of, label_of
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 FAILURE_ENDING = "_failed.json"
 FIGURES = "figures"
+_CORRECTED = "corrected"
 
 
 @dataclass(frozen=True)
@@ -27,11 +28,26 @@ class Place:
         Name of the scan: ``sub-01_ses-2_T1w``.
     protocol : str
         Of the labels.
+    is_corrected : bool
+        Whether the files are those of corrected labels, which lie beside the others.
     """
 
     output: Path
     scan: str
     protocol: str
+    is_corrected: bool = False
+
+    @classmethod
+    def of_report(cls, report: Path, output: Path, protocol: str) -> Place:
+        """The place whose report is a file."""
+        entities = entities_of(report.name)
+        entities.pop("seg")
+        return cls(output, "_".join([*map("-".join, entities.items()), "T1w"]), protocol)
+
+    @property
+    def corrected(self) -> Place:
+        """Where files of corrected labels lie: ``…_desc-corrected_dseg.nii.gz``."""
+        return replace(self, is_corrected=True)
 
     @property
     def name(self) -> str:
@@ -41,22 +57,23 @@ class Place:
     @property
     def labels(self) -> Path:
         """The label map; its table and its report lie beside it."""
-        return self._anatomy / derived_name(self.scan, "dseg.nii.gz", seg=self.protocol)
+        return self._anatomy / self._of_labels("dseg.nii.gz")
 
     @property
     def report(self) -> Path:
         """How the label map was made and what was measured; there when all else is."""
-        return self._anatomy / derived_name(self.scan, "dseg.json", seg=self.protocol)
+        return self._anatomy / self._of_labels("dseg.json")
 
     @property
     def mask(self) -> Path:
         """The brain."""
-        return self._anatomy / derived_name(self.scan, "mask.nii.gz", desc="brain")
+        which = f"{_CORRECTED}brain" if self.is_corrected else "brain"
+        return self._anatomy / derived_name(self.scan, "mask.nii.gz", desc=which)
 
     @property
     def picture(self) -> Path:
         """Three planes with outlines."""
-        return self.output / FIGURES / derived_name(self.scan, "dseg.jpg", seg=self.protocol)
+        return self.output / FIGURES / self._of_labels("dseg.jpg")
 
     @property
     def log(self) -> Path:
@@ -73,6 +90,10 @@ class Place:
         """Those that its files lie in."""
         return {self._anatomy, self.picture.parent, self.log.parent}
 
+    def _of_labels(self, ending: str) -> str:
+        which = {"desc": _CORRECTED} if self.is_corrected else {}
+        return derived_name(self.scan, ending, seg=self.protocol, **which)
+
     @property
     def _anatomy(self) -> Path:
         entities = entities_of(self.scan)
@@ -81,8 +102,10 @@ class Place:
 
 
 def reports_in(output: Path, protocol: str) -> Iterator[Path]:
-    """The reports of all scans that have labels, by name."""
+    """The reports of all scans that have labels, by name; those of corrected ones left out."""
+    seg = label_of(protocol)
     for anatomy in ("sub-*/anat", "sub-*/ses-*/anat"):
         for path in sorted(output.glob(f"{anatomy}/*_dseg.json")):
-            if entities_of(path.name).get("seg") == label_of(protocol):
+            entities = entities_of(path.name)
+            if entities.get("seg") == seg and entities.get("desc") != _CORRECTED:
                 yield path

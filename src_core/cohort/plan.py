@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE = Path("code") / "napari-metaseg.json"
 """In the output: what all of its label maps are made with."""
-PER_SCAN = ("mask", "reference")
+PER_SCAN = ("mask", "reference", "corrections")
 """Options that each scan has its own of."""
 _OF_THE_MACHINE = ("device", "threads")
 

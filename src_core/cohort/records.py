@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from src_core.cohort.derivatives import PARTICIPANTS
 from src_core.cohort.inputs import read_traits
-from src_core.cohort.places import FAILURE_ENDING, FIGURES, Place, reports_in
+from src_core.cohort.places import FAILURE_ENDING, Place, reports_in
 from src_core.cohort.plan import read_settings
+from src_core.cohort.review import NOT_JUDGED, Judgement, read_review
 from src_core.errors import InputError
 from src_core.io.bids_names import entities_of
 from src_core.io.export import write_json
+from src_core.io.files import digest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from src_core.cohort.tasks import Outcome
+
+
+_LETTERS = 12
 
 
 @dataclass(frozen=True)
@@ -30,17 +35,47 @@ class Record:
     name : str
         ``sub-01_ses-2``.
     report : mapping
-        Of the label map.
-    picture : Path
-        Of its planes; it may be missing.
+        Of the label map; of the corrected one, if there is one.
+    place : Place
+        Of its files; those of a corrected label map, if there is one.
     traits : mapping of str to str
         Age and sex, where they are known.
+    judgement : Judgement
+        What was said of its labels.
     """
 
     name: str
     report: Mapping[str, Any]
-    picture: Path
+    place: Place
     traits: Mapping[str, str]
+    judgement: Judgement = NOT_JUDGED
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether the labels are corrected ones."""
+        return self.place.is_corrected
+
+    @property
+    def scan(self) -> Path:
+        """File of the scan, or folder of DICOM files."""
+        return self.place.output / str(self.report["cohort"]["scan"])
+
+    @property
+    def mask(self) -> Path:
+        """File of the brain mask that the labels were made with."""
+        corrected = self.place.mask
+        return corrected if corrected.exists() else self.original.mask
+
+    @property
+    def original(self) -> Place:
+        """Of the files of the labels as they were made."""
+        return replace(self.place, is_corrected=False)
+
+    @property
+    def labels(self) -> str:
+        """Tells its labels from those that other files or settings would give."""
+        told = json.dumps(self.report.get("cohort"), sort_keys=True)
+        return digest(told.encode())[:_LETTERS]
 
     @property
     def entities(self) -> dict[str, str]:
@@ -82,7 +117,15 @@ def read_records(output: Path) -> tuple[list[Record], list[Failure]]:
     if protocol is None:
         raise InputError(f"{output} holds no cohort; `napari-metaseg batch` makes one")
     people = read_traits(output / PARTICIPANTS)
-    records = [_record(path, output, people) for path in reports_in(output, protocol)]
+    said = read_review(output)
+    records = []
+    for path in reports_in(output, protocol):
+        place = Place.of_report(path, output, protocol)
+        record = read_record(place, people.get(entities_of(place.scan)["sub"], {}))
+        judgement = said.get(record.name, NOT_JUDGED)
+        if judgement.labels == record.labels:
+            record = replace(record, judgement=judgement)
+        records.append(record)
     failures = [
         Failure(**{key: str(_read(path).get(key)) for key in ("name", "scan", "why")})
         for path in sorted((output / "logs").glob(f"*{FAILURE_ENDING}"))
@@ -92,11 +135,20 @@ def read_records(output: Path) -> tuple[list[Record], list[Failure]]:
     return sorted(records, key=lambda one: one.name), failures
 
 
-def _record(path: Path, output: Path, people: Mapping[str, Mapping[str, str]]) -> Record:
-    entities = entities_of(path.name)
-    name = path.name.removesuffix("_dseg.json").replace(f"_seg-{entities['seg']}", "")
-    picture = output / FIGURES / path.with_suffix(".jpg").name
-    return Record(name, _read(path), picture, people.get(entities["sub"], {}))
+def read_record(place: Place, traits: Mapping[str, str]) -> Record:
+    """What is told of one scan; of its corrected labels, if they were made of those it has now.
+
+    Raises
+    ------
+    InputError
+        A report is damaged.
+    """
+    made, corrected = _read(place.report), place.corrected
+    if corrected.report.exists() and made.get("cohort"):
+        report = _read(corrected.report)
+        if report.get("cohort") == made["cohort"]:
+            return Record(place.name, report, corrected, traits)
+    return Record(place.name, made, place, traits)
 
 
 def note(outcome: Outcome) -> None:

@@ -16,7 +16,8 @@ import numpy as np
 
 from src_core import __version__
 from src_core.cohort.plan import read_settings
-from src_core.cohort.unusual import unusual
+from src_core.cohort.review import VERDICTS
+from src_core.cohort.unusual import worst_first
 from src_core.errors import InputError
 from src_core.io.files import complete_files
 
@@ -31,6 +32,7 @@ LIMIT = 3.5
 """Robust z above which a scan is called unusual (Iglewicz and Hoaglin, 1993)."""
 MOST_BYTES_INSIDE = 10_000_000
 _BINS = 30
+_NEEDED_TO_SORT = ("name", "age", "sex", "unusual", "psnr", "similarity", "verdict")
 
 
 def write_page(records: Sequence[Record], failures: Sequence[Failure], output: Path) -> Path:
@@ -83,12 +85,11 @@ def write_page(records: Sequence[Record], failures: Sequence[Failure], output: P
 def _content(
     records: Sequence[Record], failures: Sequence[Failure], output: Path
 ) -> dict[str, Any]:
-    found = unusual(records)
-    order = sorted(range(len(records)), key=lambda i: -found[i].most[0])
+    ordered = worst_first(records)
     structures = list(dict.fromkeys(name for one in records for name in one.volumes))
-    inside = sum(_bytes(record.picture) for record in records) <= MOST_BYTES_INSIDE
-    scans = [_scan(records[i], found[i], output, inside) for i in order]
-    columns = [[records[i].volumes.get(name) for i in order] for name in structures]
+    inside = sum(_bytes(record.place.picture) for record in records) <= MOST_BYTES_INSIDE
+    scans = [_scan(record, found, output, inside) for record, found in ordered]
+    columns = [[record.volumes.get(name) for record, _ in ordered] for name in structures]
     told = read_settings(output)
     return {
         "title": f"napari-metaseg: {output.resolve().name}",
@@ -98,6 +99,7 @@ def _content(
         "failures": failures,
         "structures": structures,
         "sexes": sorted({one["sex"] for one in scans} - {""}),
+        "verdicts": list(VERDICTS),
         "limit": LIMIT,
         "shapes": [_shape(column) for column in columns],
         "data": {
@@ -106,13 +108,12 @@ def _content(
             "ends": [_ends(column) for column in columns],
             "scans": [
                 {
-                    **{key: one[key] for key in ("name", "age", "sex", "unusual", "psnr")},
-                    "similarity": one["similarity"],
+                    **{key: one[key] for key in _NEEDED_TO_SORT},
                     "warnings": len(one["warnings"]),
-                    "volumes": [_short(records[i].volumes.get(name)) for name in structures],
-                    "z": [_short(found[i].z.get(name)) for name in structures],
+                    "volumes": [_short(record.volumes.get(name)) for name in structures],
+                    "z": [_short(found.z.get(name)) for name in structures],
                 }
-                for i, one in zip(order, scans, strict=True)
+                for (record, found), one in zip(ordered, scans, strict=True)
             ],
         },
     }
@@ -133,7 +134,10 @@ def _scan(record: Record, found: Unusual, output: Path, inside: bool) -> dict[st
         "brain": report["brain"]["volume"] / 1000,
         "dice": report.get("mean_dice"),
         "warnings": report["notes"],
-        "picture": _picture(record.picture, output, inside),
+        "verdict": record.judgement.verdict,
+        "note": record.judgement.note,
+        "corrected": record.is_corrected,
+        "picture": _picture(record.place.picture, output, inside),
     }
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import TYPE_CHECKING, Any
 
 from src_core.cohort.inputs import TRAITS
 from src_core.io.files import complete_files
+from src_core.io.tables import tabbed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +54,7 @@ def write_tables(
     paths = [output / name for name in tables]
     with complete_files(paths, overwrite=True) as files:
         for file, rows in zip(files, tables.values(), strict=True):
-            file.write_text(_tabbed(rows), encoding="utf-8", newline="\n")
+            file.write_text(tabbed(rows), encoding="utf-8", newline="\n")
     return paths
 
 
@@ -76,10 +75,17 @@ def intracranial_volume(record: Record) -> float | None:
 def _whose(record: Record) -> list[Any]:
     entities = record.entities
     session = f"ses-{entities['ses']}" if "ses" in entities else None
-    return [record.name, f"sub-{entities['sub']}", session, *(map(record.traits.get, TRAITS))]
+    return [
+        record.name,
+        f"sub-{entities['sub']}",
+        session,
+        *map(record.traits.get, TRAITS),
+        record.judgement.verdict or None,
+        "yes" if record.is_corrected else "no",
+    ]
 
 
-_WHOSE = ["scan", "participant_id", "session_id", *TRAITS]
+_WHOSE = ["scan", "participant_id", "session_id", *TRAITS, "verdict", "corrected"]
 
 
 def _volumes(records: Sequence[Record], structures: Sequence[str]) -> list[list[Any]]:
@@ -118,20 +124,8 @@ def _quality(records: Sequence[Record]) -> list[list[Any]]:
                 *found,
                 len(report["notes"]),
                 "; ".join(report["notes"]) or None,
+                record.judgement.note or None,
             ]
         )
     named = ["psnr", "similarity_to_template", "iterations", "mean_dice"]
-    return [[*_WHOSE, *named, *checks, "warnings", "told"], *rows]
-
-
-def _tabbed(rows: Sequence[Sequence[Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
-    writer.writerows([[_cell(value) for value in row] for row in rows])
-    return text.getvalue()
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "n/a"
-    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
+    return [[*_WHOSE, *named, *checks, "warnings", "told", "note"], *rows]

@@ -161,12 +161,19 @@ def _write(task: ScanTask, result: Segmentation, stamps: dict[str, Any]) -> None
     from src_core.io import export
 
     place = task.place
-    write_picture(result.scan, result.labels, result.mask, result.protocol, place.picture)
+    write_picture(
+        result.scan, result.labels, result.mask, result.protocol.structures, place.picture
+    )
     export.write_mask(result.mask, result.scan, place.mask, overwrite=True)
     described = {"Type": "Brain", "Sources": [task.source] if task.source else []}
     export.write_json(described, export.companion(place.mask, ".json"), overwrite=True)
     if task.source:
         result.report["Sources"] = [task.source]
     scan = os.path.relpath(task.request.scan, place.output)  # type: ignore[arg-type]
-    result.report["cohort"] = {"scan": scan, "settings": task.settings, "inputs": stamps}
+    result.report["cohort"] = {
+        "scan": scan,
+        "model": str(task.request.model),
+        "settings": task.settings,
+        "inputs": stamps,
+    }
     result.save(place.labels, overwrite=True)

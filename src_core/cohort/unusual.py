@@ -82,6 +82,12 @@ def unusual(records: Sequence[Record]) -> list[Unusual]:
     ]
 
 
+def worst_first(records: Sequence[Record]) -> list[tuple[Record, Unusual]]:
+    """Scans with how unusual they are, the most unusual first."""
+    pairs = zip(records, unusual(records), strict=True)
+    return sorted(pairs, key=lambda pair: -pair[1].most[0])
+
+
 def robust_z(values: np.ndarray) -> np.ndarray:
     """Distance of each value from the median, in robust standard deviations; NaN: unknown."""
     known = np.isfinite(values)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import colorsys
 import csv
+import io
 import re
 from pathlib import Path
 from reprlib import repr as shortened
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from src_core.errors import InputError
 from src_core.io.labels import Structure, check_structure_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from src_core.io.labels import Color
 
@@ -113,6 +114,20 @@ def read_structures(
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     return tuple(structures)
+
+
+def tabbed(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as text parted by tabs: numbers with six digits, ``n/a`` for None."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter="\t", lineterminator="\n")
+    writer.writerows([[_told(value) for value in row] for row in rows])
+    return text.getvalue()
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return "n/a"
+    return f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
 
 
 def _refuse_surplus(path: Path, header: list[str], numbered: list[tuple[int, list[str]]]) -> None:

@@ -33,7 +33,7 @@ def test_layers_are_offered_to_a_writer(kind: str) -> None:
 
 
 def test_the_panel_is_in_the_menus() -> None:
-    widget, _ = MANIFEST.contributions.widgets
+    widget, *_ = MANIFEST.contributions.widgets
     assert (widget.command, widget.display_name) == ("napari-metaseg.panel", view.PANEL)
     entries = MANIFEST.contributions.menus["napari/layers/segment"]
     assert [entry.command for entry in entries] == [widget.command]

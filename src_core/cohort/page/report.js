@@ -19,20 +19,21 @@ const SHOWN = {
   warned: (scan) => scan.warnings > 0,
   fine: (scan) => scan.unusual <= DATA.limit && scan.warnings === 0,
 };
+const isJudged = (scan, asked) => !asked || (scan.verdict || "none") === asked;
 const FEW = 4;
 let chosen = null;
 
 function arrange() {
   const order = ORDERS[byId("sort").value];
   const text = byId("search").value.trim().toLowerCase();
-  const sex = byId("sex")?.value || "";
+  const sex = byId("sex")?.value || "", verdict = byId("verdict").value;
   let shown = 0;
   const names = (a, b) => scanOf(a).name.localeCompare(scanOf(b).name, "en", { numeric: true });
   cards.sort((a, b) => order(scanOf(a)) - order(scanOf(b)) || names(a, b));
   for (const card of cards) {
     const scan = scanOf(card);
     const fits = !text || card.textContent.toLowerCase().includes(text);
-    card.hidden = !(fits && SHOWN[byId("show").value](scan) && (!sex || scan.sex === sex));
+    card.hidden = !(fits && SHOWN[byId("show").value](scan) && (!sex || scan.sex === sex) && isJudged(scan, verdict));
     shown += !card.hidden;
   }
   byId("cards").append(...cards);
@@ -122,7 +123,7 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 byId("cards").addEventListener("click", (event) => choose(event.target.closest(".card")));
-for (const id of ["sort", "show", "sex"]) byId(id)?.addEventListener("change", arrange);
+for (const id of ["sort", "show", "sex", "verdict"]) byId(id)?.addEventListener("change", arrange);
 byId("search").addEventListener("input", arrange);
 byId("structure").addEventListener("change", plot);
 addEventListener("resize", plot);

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from src_core.io import export, sample
-from src_core.request import Request
+from tests.helpers.study import quick_request, write_phantoms, write_study
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from src_core.request import Request
 
 PEOPLE = "participant_id\tage\tsex\nsub-01\t23\tF\nsub-02\t71\tM\nsub-03\tn/a\tF\n"
 
@@ -19,13 +21,26 @@ PEOPLE = "participant_id\tage\tsex\nsub-01\t23\tF\nsub-02\t71\tM\nsub-03\tn/a\tF
 @pytest.fixture(scope="session")
 def coarse_scans(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Files of three phantoms of 6 mm."""
-    folder = tmp_path_factory.mktemp("coarse")
-    files = []
-    for seed in range(3):
-        scan, _ = sample.phantom(voxel_size=6.0, seed=seed)
-        files.append(folder / f"{seed}.nii.gz")
-        export.write_scalar_map(scan.voxels, scan, files[-1])
-    return files
+    return write_phantoms(tmp_path_factory.mktemp("coarse"), 3)
+
+
+@pytest.fixture(scope="session")
+def made_study(
+    coarse_scans: list[Path], tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Output of a batch over them; it is only read."""
+    output = tmp_path_factory.mktemp("study") / "out"
+    write_study(output, coarse_scans, tiny_model)
+    return output
+
+
+@pytest.fixture
+def study(made_study: Path) -> Iterator[Path]:
+    """A copy of it, which may be changed."""
+    copy = made_study.with_name("copy")  # beside it, so that it finds the scans
+    shutil.copytree(made_study, copy)
+    yield copy
+    shutil.rmtree(copy)
 
 
 @pytest.fixture
@@ -51,4 +66,4 @@ def data_set(coarse_scans: list[Path], tmp_path: Path) -> Path:
 @pytest.fixture
 def request_for_all(tiny_model: Path) -> Request:
     """Quick: a small model, no alignment, three iterations."""
-    return Request("", model=tiny_model, align=False, iterations=3)
+    return quick_request(tiny_model)

@@ -20,7 +20,7 @@ def test_three_planes_stand_side_by_side_with_outlines_in_the_colours_of_the_str
     brain: Brain, tmp_path: Path
 ) -> None:
     file = tmp_path / "picture.jpg"
-    write_picture(brain.scan, brain.labels, brain.mask, protocol("tissue4"), file)
+    write_picture(brain.scan, brain.labels, brain.mask, protocol("tissue4").structures, file)
     with Image.open(file) as picture:
         pixels = np.asarray(picture).astype(int)
     assert pixels.shape[0] == HEIGHT

@@ -12,6 +12,7 @@ from PIL import Image
 from src_core.cohort.plan import SETTINGS_FILE
 from src_core.cohort.records import Failure, read_records
 from src_core.cohort.report_page import write_page
+from src_core.cohort.review import Judgement, write_judgement
 from src_core.io.export import write_json
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ def page(tmp_path: Path) -> Iterator[Page]:
         pytest.skip("no Chromium")
     playwright = pytest.importorskip("playwright.sync_api")
     write_output(tmp_path, N)
+    labels = read_records(tmp_path)[0][0].labels
+    write_judgement(tmp_path, "sub-04", Judgement("reject", "it <moved>", labels))
     records, _ = read_records(tmp_path)
     file = write_page(records, [Failure("sub-99", "x.nii", "it <hangs>")], tmp_path)
     asked: list[str] = []
@@ -98,6 +101,12 @@ def test_the_page_sorts_searches_filters_and_is_stepped_through(page: Page) -> N
     page.select_option("#sex", "M")
     assert shown(page) == [f"sub-{i:02}" for i in range(1, N, 2)]
     page.select_option("#sex", "")
+    page.select_option("#verdict", "reject")
+    assert shown(page) == ["sub-04"]
+    assert "it <moved>" in page.locator("#sub-04").inner_text()
+    page.select_option("#verdict", "none")
+    assert len(shown(page)) == N - 1
+    page.select_option("#verdict", "")
 
     page.locator("body").click(position={"x": 2, "y": 2})
     page.keyboard.press("j")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from src_core.cohort.places import Place
 from src_core.cohort.records import Record
 from src_core.cohort.unusual import robust_z, unusual, without_age
 
@@ -19,7 +20,9 @@ def record(name: str, age: float | None = None, psnr: float = 18.0, **volumes: f
         "alignment": {"method": "none", "similarity": 0.95},
         "transform": np.eye(4).tolist(),
     }
-    return Record(name, report, Path(name), {} if age is None else {"age": str(age)})
+    return Record(
+        name, report, Place(Path(), name, "tissue4"), {} if age is None else {"age": str(age)}
+    )
 
 
 def test_the_scan_with_one_odd_volume_or_a_bad_fit_stands_out() -> None:
