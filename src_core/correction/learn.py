@@ -1,8 +1,9 @@
 """Have a network learn what was painted.
 
 A change of the last layer of the head, which counts near the strokes, makes the cross-entropy of
-what was painted small and the divergence from the former probabilities (Li and Hoiem 2016) at
-unpainted points near. These are drawn so that small structures are seen as well: with points drawn
+what was painted small and the divergence from the fit's probabilities (Li and Hoiem 2016) at
+unpainted points near. All strokes are learned anew from the fit each time: going on from the change
+before, its errors add up. The points are drawn so that small structures are seen as well: with points drawn
 evenly, a stroke beside a small structure takes it away.
 """
 
@@ -96,7 +97,7 @@ class Lesson:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """What the fit sees at some points, and what the network has made of it so far.
+    """What the fit sees at some points, and makes of it.
 
     Attributes
     ----------
@@ -105,28 +106,17 @@ class _Seen:
     hidden : Tensor, shape (n, width)
         What the last layer of the head reads.
     own : Tensor, shape (n, count)
-        Scores of the fit alone.
-    before : Tensor, shape (n, classes)
-        Scores with the change before, of the classes known then.
+        Scores of the fit.
     """
 
     numbers: Tensor
     hidden: Tensor
     own: Tensor
-    before: Tensor
 
     @classmethod
-    def of(
-        cls,
-        numbers: Tensor,
-        hidden: Tensor,
-        network: CorrectedNetwork,
-        points: BrainPoints,
-        count: int,
-    ) -> _Seen:
+    def of(cls, numbers: Tensor, hidden: Tensor, network: CorrectedNetwork, count: int) -> _Seen:
         """What is seen at points whose hidden units are known."""
-        before = network.scores(hidden, points.positions(numbers))
-        return cls(numbers, hidden, network.own_scores(hidden, count), before)
+        return cls(numbers, hidden, network.own_scores(hidden, count))
 
     def and_then(self, other: _Seen) -> _Seen:
         """These points and others after them."""
@@ -142,7 +132,7 @@ def learn(
     Parameters
     ----------
     network : CorrectedNetwork
-        As it was before; stays as it is.
+        Of the fit; stays as it is, and what it learned before takes no part.
     points : BrainPoints
         On the network's device.
     lesson : Lesson
@@ -157,18 +147,18 @@ def learn(
     chosen = torch.randperm(len(lesson.numbers), generator=generator)[:_MOST]
     numbers, wanted = lesson.numbers[chosen].to(device), lesson.classes[chosen].to(device)
     hidden = yield from _hidden(numbers, network, points)
-    painted = _Seen.of(numbers, hidden, network, points, parts.shape[1])
+    painted = _Seen.of(numbers, hidden, network, parts.shape[1])
     # What was painted, and what the fit had taken it for.
     concerned = torch.cat([wanted, (painted.own.softmax(1) @ parts.T).argmax(1)]).unique()
-    change = _first_change(network, points, lesson, concerned, parts)
+    change = _no_change(points, lesson, concerned, parts, network.width)
     drawn = _near(points, lesson, change, generator)
     hidden = yield from _hidden(drawn, network, points)
     told = network.own_scores(hidden, parts.shape[1]).softmax(1) @ parts.T
     network.seen.add(drawn, told.argmax(1), hidden)
     which = _some_of_each(network.seen, points, lesson, change, generator)
     drawn, hidden = network.seen.numbers[which], network.seen.hidden[which].float()
-    near = _Seen.of(drawn.to(device), hidden.to(device), network, points, parts.shape[1])
-    seen, before = painted.and_then(near), log_softmax(near.before, 1)
+    near = _Seen.of(drawn.to(device), hidden.to(device), network, parts.shape[1])
+    seen, before = painted.and_then(near), log_softmax(near.own[:, : network.known], 1)
     shares = change.shares(points.positions(seen.numbers))
     other = parts[wanted] == 0
     adam = Adam([change.weight.requires_grad_(), change.bias.requires_grad_()])
@@ -211,22 +201,12 @@ def _parts(network: CorrectedNetwork, added: int) -> Tensor:
     return parts
 
 
-def _first_change(
-    network: CorrectedNetwork,
-    points: BrainPoints,
-    lesson: Lesson,
-    concerned: Tensor,
-    parts: Tensor,
+def _no_change(
+    points: BrainPoints, lesson: Lesson, concerned: Tensor, parts: Tensor, width: int
 ) -> Change:
-    """The change before, around all that was painted, of the classes that this concerns too."""
-    before = network.change
-    if before is not None:
-        concerned = torch.cat([concerned, before.classes]).unique()
-    weight = torch.zeros(len(concerned), network.width, device=concerned.device)
+    """A change around all that was painted, of the classes that this concerns, still zero."""
+    weight = torch.zeros(len(concerned), width, device=concerned.device)
     bias = torch.zeros(len(concerned), device=concerned.device)
-    if before is not None:
-        place = torch.searchsorted(concerned, before.classes)
-        weight[place], bias[place] = before.weight, before.bias
     positions = points.positions(lesson.numbers.to(concerned.device))
     reaches = lesson.reaches.to(concerned.device)
     spacing = 2.0
