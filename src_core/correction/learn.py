@@ -2,9 +2,9 @@
 
 A change of the last layer of the head, which counts near the strokes, makes the cross-entropy of
 what was painted small and the divergence from the fit's probabilities (Li and Hoiem 2016) at
-unpainted points near. All strokes are learned anew from the fit each time: going on from the change
-before, its errors add up. The points are drawn so that small structures are seen as well: with points drawn
-evenly, a stroke beside a small structure takes it away.
+unpainted points near. These are drawn so that small structures are seen as well: with points drawn
+evenly, a stroke beside a small structure takes it away. All strokes are learned anew from the fit
+each time: going on from the change before, its errors add up.
 """
 
 from __future__ import annotations
