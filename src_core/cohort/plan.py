@@ -86,9 +86,12 @@ def claim(output: Path, settings: Settings, overwrite: bool) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"cannot make the folder {file.parent}: {error.strerror}") from error
-    if not overwrite and not file.exists():
-        write_json(settings.told, file)
-        return
+    if not file.exists():
+        try:
+            write_json(settings.told, file)
+        except InputError:
+            if not file.exists():  # written by another run that began at the same time
+                raise
     former = read_settings(output)
     if changed := sorted(n for n, now in settings.told.items() if former.get(n) != now):
         if not overwrite:

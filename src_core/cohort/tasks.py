@@ -100,6 +100,9 @@ def run_task(task: ScanTask) -> Outcome:
                 return Outcome(task)
             stamps = {name: stamp_of(path) for name, path in task.inputs.items()}
             result = _segment(task, say)
+            if task.is_done():  # its process was thought to be dead
+                say("another run has done it meanwhile")
+                return Outcome(task)
             _write(task, result, stamps)
         except Exception as error:
             why = explain(error, "--{}".format)

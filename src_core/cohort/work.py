@@ -8,14 +8,16 @@ from src_core.cohort.tasks import Outcome, ScanTask, run_task
 from src_core.errors import InputError, explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from distributed import Client, Future
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
 
-def outcomes(client: Client, tasks: Sequence[ScanTask]) -> Iterator[Outcome]:
+def outcomes(
+    client: Client, tasks: Sequence[ScanTask], do: Callable[[ScanTask], Outcome] = run_task
+) -> Iterator[Outcome]:
     """Do tasks, and tell how each of them ended, in the order in which they do.
 
     No more tasks are handed out than there are workers: a scan that kills its worker then takes no
@@ -25,6 +27,8 @@ def outcomes(client: Client, tasks: Sequence[ScanTask]) -> Iterator[Outcome]:
     ----------
     client : distributed.Client
     tasks : sequence of ScanTask
+    do : callable
+        What is done with each of them.
 
     Yields
     ------
@@ -44,7 +48,7 @@ def outcomes(client: Client, tasks: Sequence[ScanTask]) -> Iterator[Outcome]:
             n_workers = len(client.scheduler_info(n_workers=-1)["workers"])
             while pending and len(running) < max(1, n_workers):
                 task = pending.pop()
-                running[client.submit(run_task, task, pure=False)] = task
+                running[client.submit(do, task, pure=False)] = task
             try:
                 finished = wait(
                     list(running), timeout=_SECONDS_BETWEEN_LOOKS, return_when=FIRST_COMPLETED

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
 
+from src_core.cohort.cluster import ClusterSettings, connected
 from tests.helpers.study import quick_request, write_phantoms, write_study
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from distributed import Client
 
     from src_core.request import Request
 
@@ -41,6 +45,15 @@ def study(made_study: Path) -> Iterator[Path]:
     shutil.copytree(made_study, copy)
     yield copy
     shutil.rmtree(copy)
+
+
+@pytest.fixture(scope="package")
+def two_workers() -> Iterator[Client]:
+    """Two processes, which are started once: that takes longer than all that they do here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Dask's own
+        with connected(ClusterSettings(workers=2), 2, "cpu") as client:
+            yield client
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import nibabel as nib
@@ -20,6 +21,8 @@ from src_core.segment import segment
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from distributed import Client
+
     from src_core.cohort.tasks import Outcome
     from src_core.request import Request
 
@@ -31,6 +34,13 @@ def run(data_set: Path, request: Request, output: Path) -> tuple[list[int], list
     return counts, list(run_batch(batch, lambda to_do, done, _: counts.extend((to_do, done))))
 
 
+@pytest.fixture
+def on_them(two_workers: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do batches on the processes that run."""
+    monkeypatch.setattr("src_core.cohort.batch.connected", lambda *_: nullcontext(two_workers))
+
+
+@pytest.mark.usefixtures("on_them")
 @pytest.mark.filterwarnings("ignore")  # Dask's own, of its processes
 def test_two_processes_give_what_one_gives_and_what_failed_is_told(
     data_set: Path, request_for_all: Request, tmp_path: Path
