@@ -10,6 +10,7 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_metaseg.layers import exports
+from src_core.io.bids_names import derived_name, is_bids_name
 
 if TYPE_CHECKING:
     from napari_metaseg.layers.exports import Export
@@ -78,7 +79,7 @@ class ExportMenu(QWidget):
 
     def offer(self, export: Export) -> None:
         """Let the user choose a file for an export, and request it."""
-        path = self._folder / (self._stem + export.ending)
+        path = self._folder / self._name(export)
         while chosen := self._ask(export, path):
             path = _with_suffix(chosen, export)
             # the dialog asks before a file is replaced, but it saw the name without the suffix
@@ -86,6 +87,13 @@ class ExportMenu(QWidget):
                 self._folder = path.parent
                 self.export_requested.emit(export, path)
                 return
+
+    def _name(self, export: Export) -> str:
+        """As the command line names files: by BIDS if the scan is named so."""
+        session = self._job.session
+        if session is None or not is_bids_name(self._stem):
+            return self._stem + export.ending
+        return derived_name(self._stem, export.ending[1:], seg=session.protocol.name)
 
     def _ask(self, export: Export, path: Path) -> Path | None:
         """Let the user choose a file, beginning with this one; None if they did not."""

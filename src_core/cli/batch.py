@@ -57,6 +57,9 @@ def add_work(parser: argparse.ArgumentParser) -> None:
         help="after which a scan is tried once more elsewhere, then given up; 0: none;"
         " default: %(default)g",
     )
+    add("--probabilities", action="store_true", help="also write them: 4D, one per class")
+    add("--warp", action="store_true", help="also write the displacement field (ITK/ANTs)")
+    add("--lut", choices=["freesurfer", "itksnap"], help="colour tables as well")
     where = parser.add_mutually_exclusive_group()
     parser.add_argument(
         "--workers",
@@ -85,6 +88,7 @@ def batch_of(args: argparse.Namespace, inputs: list[Path]) -> Batch:
     from src_core.cohort.batch import Batch
     from src_core.cohort.cluster import ClusterSettings
     from src_core.cohort.inputs import Filters
+    from src_core.cohort.products import Products
     from src_core.preparation.alignment import read_transform
 
     if args.brain not in BRAIN_WORDS:
@@ -104,6 +108,7 @@ def batch_of(args: argparse.Namespace, inputs: list[Path]) -> Batch:
         Filters(args.participant_label, args.session_label, args.pattern),
         ClusterSettings(args.workers, args.scheduler, args.scheduler_file, args.cluster),
         args.time_limit * _MINUTES,
+        Products(args.probabilities, args.warp, args.lut),
         args.overwrite,
     )
 

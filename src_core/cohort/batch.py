@@ -9,6 +9,7 @@ from src_core.cohort.cluster import ClusterSettings, connected, require_dask
 from src_core.cohort.derivatives import write_description
 from src_core.cohort.inputs import Filters, find_scans
 from src_core.cohort.plan import check_apart, claim, plan, settings_of
+from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.records import note
 from src_core.cohort.work import outcomes
 
@@ -38,6 +39,8 @@ class Batch:
     cluster : ClusterSettings
     time_limit : float
         Seconds after which a scan is given up; 0: never.
+    products : Products
+        What is written besides labels, mask and picture.
     overwrite : bool
         Whether labels that were made with other options are replaced.
     """
@@ -48,6 +51,7 @@ class Batch:
     filters: Filters
     cluster: ClusterSettings
     time_limit: float = 0
+    products: Products = NOTHING_MORE
     overwrite: bool = False
 
 
@@ -78,7 +82,7 @@ def run_batch(batch: Batch, begin: Callable[[int, int, Client | None], None]) ->
     settings = settings_of(request)
     claim(batch.output, settings, batch.overwrite)
     write_description(batch.output, settings, scans)
-    tasks, done = plan(scans, request, settings, batch.output, batch.time_limit)
+    tasks, done = plan(scans, request, settings, batch.output, batch.time_limit, batch.products)
     if not tasks:
         begin(0, len(done), None)
         return

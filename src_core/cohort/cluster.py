@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -11,7 +13,7 @@ from src_core import __version__
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from distributed import Client
@@ -20,6 +22,7 @@ INSTALL = 'pip install "napari-metaseg[batch]"'
 MEMORY_OF_A_WORKER = 2.5e9
 """Bytes of a process that segments a scan of 1 mm."""
 SECONDS_TO_ANSWER = 10
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
 _DEATHS = 1
 """Workers that a scan may cost before it is given up, besides the last."""
 _LOCAL = {
@@ -81,9 +84,11 @@ def connected(settings: ClusterSettings, n_scans: int, device: str) -> Iterator[
         The scheduler or the queue does not answer, or workers have another version.
     """
     import dask
-    import distributed  # noqa: F401 - its own settings must be there before some are changed
 
-    with dask.config.set(_LOCAL):
+    # Its own settings must be there before some are changed.
+    from distributed.utils import silence_logging_cmgr
+
+    with dask.config.set(_LOCAL), silence_logging_cmgr(logging.CRITICAL):
         if settings.cluster is not None:
             from src_core.cohort.jobs import queue_cluster
 
@@ -123,32 +128,41 @@ def count_workers(asked: int | None, n_scans: int, memory: float, cores: int) ->
 
 @contextmanager
 def _local(asked: int | None, n_scans: int, device: str) -> Iterator[Any]:
-    import logging
-
     from dask.system import CPU_COUNT
-    from distributed import LocalCluster
+    from distributed import Nanny, Scheduler, SpecCluster
     from distributed.system import MEMORY_LIMIT
 
     cards = _graphics_cards(device)
-    n_workers = count_workers(asked, n_scans, MEMORY_LIMIT, cards or CPU_COUNT)
-    with LocalCluster(
-        n_workers=n_workers,
-        threads_per_worker=1,
-        processes=True,
-        memory_limit=int(MEMORY_LIMIT / n_workers),
-        host="127.0.0.1",
-        dashboard_address="127.0.0.1:0",
-        silence_logs=logging.CRITICAL,
-    ) as cluster:
+    n_workers = count_workers(asked, n_scans, MEMORY_LIMIT, len(cards) or CPU_COUNT)
+    where = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    each = where | {
+        "nthreads": 1,
+        "memory_limit": int(MEMORY_LIMIT / n_workers),
+        "silence_logs": logging.CRITICAL,
+    }
+    workers = {
+        number: {"cls": Nanny, "options": each | {"env": _seen_card(cards, number)}}
+        for number in range(n_workers)
+    }
+    scheduler = {"cls": Scheduler, "options": where | {"dashboard": True}}
+    with SpecCluster(workers, scheduler, silence_logs=logging.CRITICAL) as cluster:
         yield cluster
 
 
-def _graphics_cards(device: str) -> int:
+def _graphics_cards(device: str) -> list[str]:
+    """Names of those that may be used, as CUDA_VISIBLE_DEVICES has them."""
     if device == "cpu":
-        return 0
+        return []
     import torch
 
-    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    allowed = os.environ.get(_VISIBLE, "").split(",")
+    return allowed[:count] if allowed[0] else [str(number) for number in range(count)]
+
+
+def _seen_card(cards: Sequence[str], worker: int) -> dict[str, str]:
+    """Environment of a process that sees one card; more processes than cards share them."""
+    return {_VISIBLE: cards[worker % len(cards)]} if cards else {}
 
 
 def _client(cluster: Any) -> Client:

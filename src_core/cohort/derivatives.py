@@ -20,7 +20,17 @@ if TYPE_CHECKING:
 
 PARTICIPANTS = "participants.tsv"
 _BIDS_VERSION = "1.10.0"
-_IGNORED = "logs\nfigures\nreport.html\nreview.tsv\nvolumes*.tsv\nquality.tsv\nfailed.tsv\n"
+_IGNORED = """\
+logs
+figures
+report.html
+review.tsv
+volumes*.tsv
+quality.tsv
+failed.tsv
+*_xfm.nii.gz
+*_dseg_*.txt
+"""
 _README = """\
 Label maps of brain MRI, made by napari-metaseg.
 

@@ -71,6 +71,20 @@ class Place:
         return self._anatomy / derived_name(self.scan, "mask.nii.gz", desc=which)
 
     @property
+    def probabilities(self) -> Path:
+        """Of each class, if they are asked for."""
+        return self._anatomy / self._of_labels("probseg.nii.gz")
+
+    @property
+    def warp(self) -> Path:
+        """Displacement field to the template, if it is asked for.
+
+        As a transform it brings images of the template onto the scan.
+        """
+        more = {"from": "MNI152", "to": self.scan.rpartition("_")[2], "mode": "image"}
+        return self._anatomy / derived_name(self.scan, "xfm.nii.gz", **more)
+
+    @property
     def picture(self) -> Path:
         """Three planes with outlines."""
         return self.output / FIGURES / self._of_labels("dseg.jpg")

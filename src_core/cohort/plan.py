@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from src_core import __version__
 from src_core.cohort.places import Place
+from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.tasks import ScanTask
 from src_core.errors import InputError
 from src_core.io.export import write_json
@@ -127,6 +128,7 @@ def plan(
     settings: Settings,
     output: Path,
     time_limit: float,
+    products: Products = NOTHING_MORE,
 ) -> tuple[list[ScanTask], list[ScanTask]]:
     """The tasks of a cohort: those to be done, and those that are done.
 
@@ -141,6 +143,7 @@ def plan(
             Place(output, one.name, settings.protocol),
             settings.checksum,
             time_limit,
+            products,
             _source(one),
         )
         for one in scans

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from src_core import __version__
+from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.stamps import is_unchanged, stamp_of
 from src_core.errors import InputError, explain
 
@@ -43,6 +44,8 @@ class ScanTask:
         Checksum of all that holds for the whole cohort.
     time_limit : float
         Seconds after which its process ends itself; 0: never.
+    products : Products
+        What is written besides.
     source : str
         URI of the scan as BIDS has it; "": it lies in no data set.
     version : str
@@ -53,6 +56,7 @@ class ScanTask:
     place: Place
     settings: str
     time_limit: float = 0
+    products: Products = NOTHING_MORE
     source: str = ""
     version: str = __version__
 
@@ -73,6 +77,7 @@ class ScanTask:
                 made["settings"] == self.settings
                 and stamps.keys() == self.inputs.keys()
                 and all(is_unchanged(path, stamps[name]) for name, path in self.inputs.items())
+                and all(file.exists() for file in self.products.files(self.place))
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
@@ -179,4 +184,5 @@ def _write(task: ScanTask, result: Segmentation, stamps: dict[str, Any]) -> None
         "settings": task.settings,
         "inputs": stamps,
     }
-    result.save(place.labels, overwrite=True)
+    task.products.write(result, place)
+    result.save(place.labels, overwrite=True, lut=task.products.lut)

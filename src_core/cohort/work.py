@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING
 
 from src_core.cohort.tasks import Outcome, ScanTask, run_task
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from distributed import Client, Future
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_GONE = "the scheduler is gone; give the same command again to do the rest"
 
 
 def outcomes(
@@ -55,6 +57,8 @@ def outcomes(
                 ).done
             except TimeoutError:  # look whether there are more workers by now
                 continue
+            except CancelledError as error:
+                raise InputError(_GONE) from error
             for future in finished:
                 yield _outcome(future, running.pop(future))
     finally:
@@ -65,7 +69,7 @@ def _outcome(future: Future[Outcome], task: ScanTask) -> Outcome:
     from distributed import KilledWorker
 
     if future.status in ("lost", "cancelled"):
-        raise InputError("the scheduler is gone; give the same command again to do the rest")
+        raise InputError(_GONE)
     error = future.exception()
     if error is None:
         outcome: Outcome = future.result()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -70,6 +71,23 @@ def test_each_export_begins_with_the_name_of_the_scan(
 ) -> None:
     shown.commands[command]()
     assert shown.requests == [(command, tmp_path / name)]
+
+
+def test_of_a_scan_with_a_bids_name_they_are_named_as_the_command_line_does(
+    shown: Shown, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = SimpleNamespace(protocol=SimpleNamespace(name="fs32"))
+    monkeypatch.setattr(shown.job, "session", session)
+    shown.commands["Save labels…"]()
+    shown.widget.set_source(None, "sub-01_desc-x_T1w")
+    shown.commands["Probabilities (4D NIfTI)…"]()
+    shown.widget.set_source(None, "scan")
+    shown.commands["Save labels…"]()
+    assert [path.name for path in shown.offered] == [
+        "sub-01_seg-fs32_dseg.nii.gz",
+        "sub-01_seg-fs32_desc-x_probseg.nii.gz",
+        "scan_dseg.nii.gz",
+    ]
 
 
 def test_nothing_is_written_when_the_dialog_is_cancelled(shown: Shown) -> None:

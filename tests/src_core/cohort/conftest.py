@@ -49,10 +49,15 @@ def study(made_study: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="package")
 def two_workers() -> Iterator[Client]:
-    """Two processes, which are started once: that takes longer than all that they do here."""
-    with warnings.catch_warnings():
+    """Two processes, which are started once: that takes longer than all that they do here.
+
+    The machine pretends to have two graphics cards.
+    """
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Dask's own
-        with connected(ClusterSettings(workers=2), 2, "cpu") as client:
+        patch.setattr("torch.cuda.is_available", lambda: True)
+        patch.setattr("torch.cuda.device_count", lambda: 2)
+        with connected(ClusterSettings(), 50, "auto") as client:
             yield client
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 
 from src_core.cohort.cluster import ClusterSettings, connected, count_workers, require_dask
 from tests.helpers.datasets import refused
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 @pytest.mark.parametrize(
@@ -25,6 +30,11 @@ def test_no_more_workers_than_scans_and_memory_allow(
     asked: int | None, n_scans: int, gigabytes: float, cores: int, expected: int
 ) -> None:
     assert count_workers(asked, n_scans, gigabytes * 1e9, cores) == expected
+
+
+def test_each_graphics_card_gets_a_process_that_sees_no_other(two_workers: Client) -> None:
+    seen = two_workers.run(os.environ.get, "CUDA_VISIBLE_DEVICES")
+    assert sorted(seen.values()) == ["0", "1"]
 
 
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from src_core.cohort.inputs import Filters, find_scans
 from src_core.cohort.plan import check_apart, claim, plan, settings_of
+from src_core.cohort.products import Products
 from src_core.cohort.tasks import ScanTask, run_task
 from tests.helpers.datasets import refused
 
@@ -45,6 +46,13 @@ def test_only_what_is_missing_or_changed_is_done_again(
             folder.mkdir(parents=True, exist_ok=True)
         assert run_task(task).why == ""
     assert names(data_set, request_for_all, output) == ["sub-03_run-1"]
+
+    products = Products(probabilities=True, warp=True, lut="itksnap")
+    one = replace(tasks[0], products=products)
+    assert not one.is_done()
+    assert run_task(one).why == ""
+    assert all(file.exists() for file in products.files(one.place))
+    assert one.is_done()
 
     first, second = (task.inputs["scan"] for task in tasks[:2])
     os.utime(first)  # touched, with the same content
