@@ -46,7 +46,8 @@ def queue_cluster(file: Path, jobs: int | None) -> Any:
 
     # A worker of one thread for each core of a job.
     parameters.setdefault("processes", parameters.get("cores", 1))
-    parameters.setdefault("dashboard_address", "127.0.0.1:0")
+    options = parameters.setdefault("scheduler_options", {})
+    options.setdefault("dashboard_address", "127.0.0.1:0")
     try:
         cluster = getattr(dask_jobqueue, QUEUES[queue])(**parameters)
         cluster.scale(jobs=jobs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,12 +54,13 @@ def two_workers() -> Iterator[Client]:
 
     The machine pretends to have two graphics cards.
     """
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+    with ExitStack() as stack, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Dask's own
-        patch.setattr("torch.cuda.is_available", lambda: True)
-        patch.setattr("torch.cuda.device_count", lambda: 2)
-        with connected(ClusterSettings(), 50, "auto") as client:
-            yield client
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("torch.cuda.is_available", lambda: True)
+            patch.setattr("torch.cuda.device_count", lambda: 2)
+            client = stack.enter_context(connected(ClusterSettings(), 50, "auto"))
+        yield client
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def test_no_more_workers_than_scans_and_memory_allow(
 
 
 def test_each_graphics_card_gets_a_process_that_sees_no_other(two_workers: Client) -> None:
-    seen = two_workers.run(os.environ.get, "CUDA_VISIBLE_DEVICES")
+    seen = two_workers.run(os.getenv, "CUDA_VISIBLE_DEVICES")
     assert sorted(seen.values()) == ["0", "1"]
 
 
