@@ -204,7 +204,7 @@ class Reviewer:
         self._ending.set()
         self._timer.stop()
         self._ahead.close()
-        self._fits.shutdown(wait=True)
+        self._fits.shutdown(wait=False)  # the next stage or step ends it
 
     def _note(self, verdict: str, note: str) -> bool:
         assert self.record is not None
