@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 _KEYS = {"good": "G", "correct": "C", "reject": "R"}
 _NEXT, _PREVIOUS = "J", "K"
 """As on the page of a study."""
-_WIDTH = 340
+_WIDTH, _WIDEST = 340, 150
+"""Of the panel at least, of a column of the list at most, px."""
 
 
 class ReviewPanel(QWidget):
@@ -102,6 +103,7 @@ class ReviewPanel(QWidget):
         header = self._list.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+        header.setMaximumSectionSize(_WIDEST)
         self._list.setWordWrap(False)
         self._about.setWordWrap(True)
         self._status.setWordWrap(True)

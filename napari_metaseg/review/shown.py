@@ -37,10 +37,12 @@ class Shown:
         self._viewer = viewer
         self._layers: dict[tuple[str, int], Layer] = {}
         self.opened: Opened | None = None
+        self._off_centre = self._arrived = np.zeros(0)
 
     def show(self, opened: Opened) -> None:
         """Show a scan in place of the one before, at the same place of its brain."""
         before, self.opened = self.opened, opened
+        point = np.array(self._viewer.dims.point)  # of another grid it may be cut off below
         for (_, ndim), layer in self._layers.items():
             if ndim != opened.layers[SCAN][0].ndim:
                 layer.visible = False
@@ -50,7 +52,7 @@ class Shown:
             layer.visible = False  # napari then slices once, when all is in place
         for layer, data in zip(layers, opened.layers.values(), strict=True):
             _replace(layer, data)
-        self._look(before)
+        self._look(before, point)
         for layer in shown:
             layer.visible = True
         self._viewer.layers.selection.active = self.layer(LABELS)
@@ -96,13 +98,17 @@ class Shown:
             layer = self._layers[key] = self._viewer.add_layer(_made(what, data))
         return layer
 
-    def _look(self, before: Opened | None) -> None:
+    def _look(self, before: Opened | None, point: np.ndarray) -> None:
         """Move to where the brain was looked at before, or else to its middle."""
         assert self.opened is not None
         dims, centre = self._viewer.dims, self.opened.centre
+        if before is None or len(before.centre) != len(centre):
+            self._off_centre = np.zeros(len(centre))
+        elif not np.array_equal(point, self._arrived):
+            self._off_centre = point[-len(centre) :] - before.centre
         axes = range(dims.ndim - len(centre), dims.ndim)
-        moved = np.array(dims.point)[axes.start :] - before.centre if before is not None else 0
-        dims.set_point(list(axes), list(centre + moved))
+        dims.set_point(list(axes), list(centre + self._off_centre))
+        self._arrived = np.array(dims.point)  # on the nearest planes, which must not add up
         if before is None or not before.scan.grid.is_same(self.opened.scan.grid):
             self._viewer.reset_view()
 

@@ -101,8 +101,11 @@ def test_verdicts_are_written_at_once_and_lead_on_to_the_next_scan(reviewing) ->
     assert reviewing.shown == names[1]
     assert (reviewing.layer(SCAN).data != first).any()
     assert len(reviewing.viewer.layers) == 3
+    reviewing.viewer.dims.set_point(0, reviewing.viewer.dims.point[0] + 24.0)
+    place = np.array(reviewing.viewer.dims.point)
     reviewing.press("Next")
     assert reviewing.shown == names[2]
+    assert np.abs(np.array(reviewing.viewer.dims.point) - place).max() <= 6  # one voxel
     reviewing.press("Good")
     reviewing.press("Good")
     assert reviewing.shown == names[1]  # the one that was passed over
