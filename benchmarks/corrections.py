@@ -2,10 +2,11 @@
 
     python -m benchmarks.corrections SCAN LABELS OUT.json --labels fs32
 
-The user looks at axial planes 6 mm apart. Where most is wrong (or, with ``--worst``, where the
-structure of the lowest Dice is) they paint a disc at the middle of the largest wrong component,
-within the structure that is there; then the network learns all that was painted so far. All that is
-counted is counted in these planes.
+The user looks at planes of all three directions, 12 mm apart. In the plane where most is wrong (or,
+with ``--worst``, most of the structure of the lowest Dice) they paint a disc at the middle of the
+largest wrong component, within the structure that is there; then the network learns all that was
+painted so far. All that is counted is counted in these planes, *net* also at random points
+elsewhere that stand for the rest of the brain.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ from src_core.segment import segment
 if TYPE_CHECKING:
     from src_core.results.segmentation import Segmentation
 
-APART = 6.0
+APART = 12.0
 """mm between the planes that are looked at."""
 _VERMIS = 172
 _PIECE = 8192
+_OTHERS = 60_000
 _LEAST = 50
 """Voxels of a structure, in the planes, below which its Dice is not counted."""
 
@@ -53,33 +55,45 @@ class Planes:
         Right classes; `IGNORED` where they take no part.
     numbers : ndarray of int, shape (n,)
         Brain points in the planes.
-    axis : int
-        Across the planes.
+    others : ndarray of int, shape (m,)
+        Random brain points elsewhere.
+    looked_at : tuple of (int, int)
+        Axis and index of each plane.
     labels : ndarray of uint8, shape (I, J, K)
-        Classes as they are now; those of the planes count.
+        Classes as they are now; those of the planes and of the other points count.
     """
 
     result: Segmentation
     truth: np.ndarray
     numbers: np.ndarray
-    axis: int
+    others: np.ndarray
+    looked_at: tuple[tuple[int, int], ...]
     labels: np.ndarray
 
     @classmethod
     def of(cls, result: Segmentation, truth: np.ndarray) -> Planes:
-        """Axial planes through the whole brain."""
-        axis = int(np.abs(result.scan.affine[2, :3]).argmax())
-        step = max(1, round(APART / result.scan.voxel_size[axis]))
+        """Planes of all directions through the whole brain."""
         indices = result.points.indices.numpy()
-        numbers = np.flatnonzero(indices[:, axis] % step == step // 2)
+        within, looked_at = np.zeros(len(indices), bool), []
+        for axis, size in enumerate(result.scan.voxel_size):
+            step = max(1, round(APART / size))
+            within |= indices[:, axis] % step == step // 2
+            looked_at += [(axis, index) for index in range(step // 2, truth.shape[axis], step)]
+        rest = np.flatnonzero(~within)
+        others = np.random.default_rng(0).choice(rest, min(_OTHERS, len(rest)), replace=False)
         labels = result.protocol.to_classes(result.labels)
         truth = np.where(truth == IGNORED, labels, truth)
-        return cls(result, truth, numbers, axis, labels.copy())
+        numbers = np.flatnonzero(within)
+        return cls(result, truth, numbers, np.sort(others), tuple(looked_at), labels.copy())
+
+    def voxels(self, numbers: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Voxels of some brain points, an array per axis."""
+        return tuple(self.result.points.indices.numpy()[numbers].astype(int).T)
 
     @property
     def where(self) -> tuple[np.ndarray, ...]:
         """Voxels of the planes that are brain."""
-        return tuple(self.result.points.indices.numpy()[self.numbers].astype(int).T)
+        return self.voxels(self.numbers)
 
     def dice(self, labels: np.ndarray) -> dict[int, float]:
         """Dice of each structure in the planes, without the vermis, by class."""
@@ -94,14 +108,15 @@ class Planes:
         }
 
 
-def wrong_place(planes: Planes, concerns: np.ndarray, painted: np.ndarray) -> np.ndarray | None:
-    """Middle of the largest wrong component in the plane where most is wrong."""
+def wrong_place(
+    planes: Planes, concerns: np.ndarray, painted: np.ndarray
+) -> tuple[np.ndarray, int] | None:
+    """Middle of the largest wrong component in the plane where most is wrong, and its axis."""
     wrong = np.zeros(planes.labels.shape, bool)
     wrong[planes.where] = (planes.labels != planes.truth)[planes.where]
     wrong &= concerns & ~painted
-    others = tuple(axis for axis in range(3) if axis != planes.axis)
-    index = int(wrong.sum(others).argmax())
-    plane, right = wrong.take(index, planes.axis), planes.truth.take(index, planes.axis)
+    axis, index = max(planes.looked_at, key=lambda one: wrong.take(one[1], one[0]).sum())
+    plane, right = wrong.take(index, axis), planes.truth.take(index, axis)
     best, middle = 0, None
     for one in np.unique(right[plane]):
         parts, count = ndimage.label(plane & (right == one))
@@ -110,13 +125,13 @@ def wrong_place(planes: Planes, concerns: np.ndarray, painted: np.ndarray) -> np
             best = sizes.max()
             depth = ndimage.distance_transform_edt(np.pad(parts == sizes.argmax() + 1, 1))
             middle = np.array(np.unravel_index(depth.argmax(), depth.shape)) - 1
-    return None if middle is None else np.insert(middle, planes.axis, index)
+    return None if middle is None else (np.insert(middle, axis, index), axis)
 
 
-def disc(planes: Planes, middle: np.ndarray, radius: float) -> np.ndarray:
-    """Voxels (n, 3) of a disc in a plane that are what its middle is."""
+def disc(planes: Planes, middle: np.ndarray, axis: int, radius: float) -> np.ndarray:
+    """Voxels (n, 3) of a disc across an axis that are what its middle is."""
     reach = np.ceil(radius / planes.result.scan.voxel_size).astype(int)
-    reach[planes.axis] = 0
+    reach[axis] = 0
     around = np.argwhere(np.ones(2 * reach + 1, bool)) - reach
     voxels = middle + around
     voxels = voxels[((voxels >= 0) & (voxels < planes.truth.shape)).all(1)]
@@ -128,19 +143,21 @@ def disc(planes: Planes, middle: np.ndarray, radius: float) -> np.ndarray:
 
 
 @torch.no_grad()
-def hidden_of(network: CorrectedNetwork, planes: Planes) -> torch.Tensor:
-    """What the last layer of the head reads in the planes, float16."""
-    pieces = torch.from_numpy(planes.numbers).split(_PIECE)
+def hidden_of(network: CorrectedNetwork, planes: Planes, numbers: np.ndarray) -> torch.Tensor:
+    """What the last layer of the head reads at some points, float16."""
+    pieces = torch.from_numpy(numbers).split(_PIECE)
     return torch.cat([network.hidden(planes.result.points.take(p)).half() for p in pieces])
 
 
 @torch.no_grad()
-def classes_of(network: CorrectedNetwork, planes: Planes, hidden: torch.Tensor) -> np.ndarray:
-    """Classes of all points in the planes."""
+def classes_of(
+    network: CorrectedNetwork, planes: Planes, numbers: np.ndarray, hidden: torch.Tensor
+) -> np.ndarray:
+    """Classes of points whose hidden units are known."""
     found, sums = [], network.head.sums
-    numbers = torch.from_numpy(planes.numbers)
-    for piece, read in zip(numbers.split(_PIECE), hidden.split(_PIECE), strict=True):
-        scores = network.scores(read.float(), planes.result.points.positions(piece))
+    pieces = torch.from_numpy(numbers).split(_PIECE)
+    for piece, read in zip(pieces, hidden.split(_PIECE), strict=True):
+        scores = network.scores(read.float(), planes.result.points.take(piece))
         found.append((scores if sums is None else merged_scores(scores, sums)).argmax(1))
     classes: np.ndarray = torch.cat(found).numpy()
     return classes
@@ -149,7 +166,8 @@ def classes_of(network: CorrectedNetwork, planes: Planes, hidden: torch.Tensor) 
 def correct(planes: Planes, strokes: int, radius: float, worst: bool) -> dict[str, Any]:
     """Paint and learn, stroke by stroke; what it came to."""
     first = CorrectedNetwork(planes.result.network)
-    hidden, network = hidden_of(first, planes), first
+    numbers = np.concatenate([planes.numbers, planes.others])
+    hidden = hidden_of(first, planes, numbers)
     before, painted = planes.labels.copy(), np.zeros(planes.labels.shape, bool)
     voxels, classes, rows = np.zeros((0, 3), int), np.zeros(0, int), []
     visits = dict.fromkeys(planes.dice(before), 0)
@@ -161,10 +179,10 @@ def correct(planes: Planes, strokes: int, radius: float, worst: bool) -> dict[st
             one = min(visits, key=lambda structure: (visits[structure] >= 2, now[structure]))
             visits[one] += 1
             concerns = (planes.labels == one) | (planes.truth == one)
-        middle = wrong_place(planes, concerns, painted)
-        if middle is None:
+        place = wrong_place(planes, concerns, painted)
+        if place is None:
             continue
-        new = disc(planes, middle, radius)
+        new = disc(planes, *place, radius)
         touched |= {*planes.truth[tuple(new.T)].tolist(), *planes.labels[tuple(new.T)].tolist()}
         painted[tuple(new.T)] = True
         voxels = np.concatenate([voxels, new])
@@ -172,9 +190,9 @@ def correct(planes: Planes, strokes: int, radius: float, worst: bool) -> dict[st
         stroke = Stroke(voxels, planes.result.protocol.ids[classes])
         lesson = Lesson.of(stroke, planes.result.points, planes.result.protocol)
         started, cpu = time.perf_counter(), time.process_time()
-        network = learn_at_once(network, planes.result.points, lesson)
+        network = learn_at_once(first, planes.result.points, lesson)
         seconds = (time.perf_counter() - started, time.process_time() - cpu)
-        planes.labels[planes.where] = classes_of(network, planes, hidden)
+        planes.labels[planes.voxels(numbers)] = classes_of(network, planes, numbers, hidden)
         planes.labels[tuple(voxels.T)] = classes
         rows.append(_counted(planes, before, voxels, classes, touched, seconds))
         print(number, json.dumps(rows[-1]), flush=True)
@@ -193,17 +211,16 @@ def _counted(
     alone[tuple(voxels.T)] = classes
     first, now, only = (planes.dice(labels) for labels in (before, planes.labels, alone))
     became = (planes.labels == planes.truth).astype(int) - (before == planes.truth)
-    of_painted = int(became[tuple(voxels.T)].sum())
-    # The planes stand for the volume, but all that is painted lies in them.
-    others = (int(became[planes.where].sum()) - of_painted) * (
-        len(planes.result.points) / len(planes.numbers)
-    )
+    elsewhere = len(planes.result.points) - len(planes.numbers)
+    # The planes are counted, the rest of the brain is what the other points stand for.
+    share = elsewhere / max(1, len(planes.others))
+    net = became[planes.where].sum() + share * became[planes.voxels(planes.others)].sum()
     of = [one for one in first if one in touched]
     rest = [now[one] - first[one] for one in first if one not in touched]
     error = [np.mean([1 - scores[one] for one in of]) for scores in (first, now, only)]
     return {
         "painted": len(voxels),
-        "net_right_per_painted": round((of_painted + others) / len(voxels), 2),
+        "net_right_per_painted": round(float(net) / len(voxels), 2),
         "error_of_touched": round(float(error[1] / error[0] - 1), 4),
         "error_of_touched_painting_alone": round(float(error[2] / error[0] - 1), 4),
         "untouched": round(float(np.mean(rest)), 5) if rest else None,

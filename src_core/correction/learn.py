@@ -2,9 +2,11 @@
 
 A change of the last layer of the head, which counts near the strokes, makes the cross-entropy of
 what was painted small and the divergence from the fit's probabilities (Li and Hoiem 2016) at
-unpainted points near. These are drawn so that small structures are seen as well: with points drawn
-evenly, a stroke beside a small structure takes it away. All strokes are learned anew from the fit
-each time: going on from the change before, its errors add up.
+unpainted points near. The divergence of a point has a soft bound, so that points much like those
+that were painted follow as a whole while others stay. The bound is higher in small structures, and
+more of their points are looked at: else a stroke beside one takes it away. All strokes are learned
+anew from the fit each time: going on from the change before, its errors add up. Structures that the
+model lacks have networks of their own, see `added`.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
+from src_core.correction.added import AddedStructure, example_weights, not_part_of
 from src_core.correction.network import Change, CorrectedNetwork, Known
 from src_core.correction.stroke import REACH
 from src_core.fitting.adam import Adam
@@ -33,6 +36,8 @@ _STEPS = 60
 _RATE = 3e-3
 _STAY = 10.0
 """Weight of what was there before, against what was painted."""
+_BOUND = 0.05
+"""Divergence at which that of a point begins to count less, in the largest structure near."""
 _MOST = 4096
 """Painted points, and points near, that a step looks at."""
 _DRAWN = 2 * _MOST
@@ -95,35 +100,6 @@ class Lesson:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """What the fit sees at some points, and makes of it.
-
-    Attributes
-    ----------
-    numbers : Tensor of int, shape (n,)
-        Of the points.
-    hidden : Tensor, shape (n, width)
-        What the last layer of the head reads.
-    own : Tensor, shape (n, count)
-        Scores of the fit.
-    """
-
-    numbers: Tensor
-    hidden: Tensor
-    own: Tensor
-
-    @classmethod
-    def of(cls, numbers: Tensor, hidden: Tensor, network: CorrectedNetwork, count: int) -> _Seen:
-        """What is seen at points whose hidden units are known."""
-        return cls(numbers, hidden, network.own_scores(hidden, count))
-
-    def and_then(self, other: _Seen) -> _Seen:
-        """These points and others after them."""
-        both = zip(vars(self).values(), vars(other).values(), strict=True)
-        return _Seen(*(torch.cat(pair) for pair in both))
-
-
 def learn(
     network: CorrectedNetwork, points: BrainPoints, lesson: Lesson, seed: int = 0
 ) -> Generator[None, None, CorrectedNetwork]:
@@ -141,43 +117,87 @@ def learn(
     """
     if not len(lesson.numbers):
         return network
-    device, sums = points.indices.device, network.head.sums
-    parts = _parts(network, lesson.count - (network.known if sums is None else sums.shape[1]))
+    parts = _parts(network)
+    # A class that the fit tells without any part of it can't be learned.
+    can = torch.cat([parts.any(1).cpu(), torch.zeros(lesson.count - len(parts), dtype=torch.bool)])
+    theirs = can[lesson.classes].nonzero()[:, 0]
+    change = None
+    if len(theirs):
+        change = yield from _learned_change(network, points, lesson, theirs, seed)
+    added = []
+    for one in range(len(parts), lesson.count):
+        structure = yield from _learned_structure(network, points, lesson, one, seed)
+        added.append(structure)
+    return network.changed(change, tuple(added))
+
+
+def _learned_change(
+    network: CorrectedNetwork, points: BrainPoints, lesson: Lesson, theirs: Tensor, seed: int
+) -> Generator[None, None, Change]:
+    """Steps that learn those of what was painted that the fit has classes for, and the change."""
+    device = points.indices.device
     generator = torch.Generator().manual_seed(seed)
-    chosen = torch.randperm(len(lesson.numbers), generator=generator)[:_MOST]
+    chosen = theirs[torch.randperm(len(theirs), generator=generator)[:_MOST]]
     numbers, wanted = lesson.numbers[chosen].to(device), lesson.classes[chosen].to(device)
     hidden = yield from _hidden(numbers, network, points)
-    painted = _Seen.of(numbers, hidden, network, parts.shape[1])
+    parts, own = _parts(network), network.own_scores(hidden)
     # What was painted, and what the fit had taken it for.
-    concerned = torch.cat([wanted, (painted.own.softmax(1) @ parts.T).argmax(1)]).unique()
-    change = _no_change(points, lesson, concerned, parts, network.width)
+    concerned = torch.cat([wanted, (own.softmax(1) @ parts.T).argmax(1)]).unique()
+    change = _no_change(points, lesson, theirs, concerned, parts, network.width)
     drawn = _near(points, lesson, change, generator)
-    hidden = yield from _hidden(drawn, network, points)
-    told = network.own_scores(hidden, parts.shape[1]).softmax(1) @ parts.T
-    network.seen.add(drawn, told.argmax(1), hidden)
-    which = _some_of_each(network.seen, points, lesson, change, generator)
-    drawn, hidden = network.seen.numbers[which], network.seen.hidden[which].float()
-    near = _Seen.of(drawn.to(device), hidden.to(device), network, parts.shape[1])
-    seen, before = painted.and_then(near), log_softmax(near.own[:, : network.known], 1)
-    shares = change.shares(points.positions(seen.numbers))
+    more = yield from _hidden(drawn, network, points)
+    network.seen.add(drawn, (network.own_scores(more).softmax(1) @ parts.T).argmax(1), more)
+    which, bounds = _some_of_each(network.seen, points, lesson, change, generator)
+    numbers = torch.cat([numbers, network.seen.numbers[which].to(device)])
+    hidden = torch.cat([hidden, network.seen.hidden[which].float().to(device)])
+    own, shares = network.own_scores(hidden), change.shares(points.positions(numbers))
+    before, bounds = log_softmax(own[len(wanted) :], 1), bounds.to(device)
     other = parts[wanted] == 0
     adam = Adam([change.weight.requires_grad_(), change.bias.requires_grad_()])
     for _ in range(_STEPS):
         with torch.enable_grad():
-            scores = change.added_to(seen.own, seen.hidden, shares)
-            right = scores[: len(chosen)].masked_fill(other, -math.inf)
-            loss = (scores[: len(chosen)].logsumexp(1) - right.logsumexp(1)).mean()
+            scores = change.added_to(own, hidden, shares)
+            painted, now = scores[: len(wanted)], log_softmax(scores[len(wanted) :], 1)
+            right = painted.masked_fill(other, -math.inf)
+            loss = (painted.logsumexp(1) - right.logsumexp(1)).mean()
             if len(before):
-                # Of an added class nothing is known where it was not painted.
-                now = log_softmax(scores[len(chosen) :, : before.shape[1]], 1)
-                loss = loss + _STAY * kl_div(now, before, reduction="batchmean", log_target=True)
+                gone = kl_div(now, before, reduction="none", log_target=True).sum(1).clamp(min=0)
+                loss = loss + _STAY * (bounds * (gone / bounds).log1p()).mean()
             adam.zero_grad()
             loss.backward()
         adam.step(_RATE)
         yield
     for learned in (change.weight, change.bias):
         learned.requires_grad_(False).grad = None
-    return network.changed(change)
+    return change
+
+
+def _learned_structure(
+    network: CorrectedNetwork, points: BrainPoints, lesson: Lesson, wanted: int, seed: int
+) -> Generator[None, None, AddedStructure]:
+    """Steps that learn what was painted as an added class, and what tells it."""
+    device = points.indices.device
+    generator = torch.Generator().manual_seed(seed)
+    is_part = lesson.classes == wanted
+    painted, other = lesson.numbers[is_part], lesson.numbers[~is_part]
+    if not len(painted):
+        return AddedStructure.nowhere(network.known, device)
+    elsewhere, sure = not_part_of(points, painted, generator)
+    unpainted = ~torch.isin(elsewhere, lesson.numbers)
+    elsewhere, sure = elsewhere[unpainted], sure[unpainted]
+    painted, other = (
+        some[torch.randperm(len(some), generator=generator)[: _MOST // 2]]
+        for some in (painted, other)
+    )
+    numbers = torch.cat([painted, other, elsewhere]).to(device)
+    part = torch.cat([torch.ones(len(painted)), torch.zeros(len(other) + len(elsewhere))])
+    weights = example_weights(part, torch.cat([torch.ones(len(painted) + len(other)), sure]))
+    hidden = yield from _hidden(numbers, network, points)
+    positions = points.positions(painted.to(device))
+    structure = AddedStructure.unlearned(positions, network.known, generator)
+    inputs = structure.inputs(points.take(numbers), network.own_scores(hidden))
+    yield from structure.learn(inputs, part.to(device), weights.to(device))
+    return structure
 
 
 def learn_at_once(
@@ -193,22 +213,25 @@ def learn_at_once(
             return learned
 
 
-def _parts(network: CorrectedNetwork, added: int) -> Tensor:
-    """Which classes of the fit each class that is told has as parts, (told, count) of 0 and 1."""
+def _parts(network: CorrectedNetwork) -> Tensor:
+    """Which classes of the fit each class that is told has as parts, (told, known) of 0 and 1."""
     sums = network.head.sums
-    own = torch.eye(network.known, device=network.device) if sums is None else sums.T
-    parts: Tensor = torch.block_diag(own, torch.eye(added, device=own.device))
-    return parts
+    return torch.eye(network.known, device=network.device) if sums is None else sums.T
 
 
 def _no_change(
-    points: BrainPoints, lesson: Lesson, concerned: Tensor, parts: Tensor, width: int
+    points: BrainPoints,
+    lesson: Lesson,
+    which: Tensor,
+    concerned: Tensor,
+    parts: Tensor,
+    width: int,
 ) -> Change:
-    """A change around all that was painted, of the classes that this concerns, still zero."""
+    """A change around some of what was painted, of the classes that this concerns, still zero."""
     weight = torch.zeros(len(concerned), width, device=concerned.device)
     bias = torch.zeros(len(concerned), device=concerned.device)
-    positions = points.positions(lesson.numbers.to(concerned.device))
-    reaches = lesson.reaches.to(concerned.device)
+    positions = points.positions(lesson.numbers[which].to(concerned.device))
+    reaches = lesson.reaches[which].to(concerned.device)
     spacing = 2.0
     while True:
         cells = torch.cat([torch.round(positions / spacing), reaches[:, None]], 1).unique(dim=0)
@@ -246,12 +269,13 @@ def _near(
 
 def _some_of_each(
     known: Known, points: BrainPoints, lesson: Lesson, change: Change, generator: torch.Generator
-) -> Tensor:
-    """Which of the known points a step looks at: some that are near, of rare classes more."""
+) -> tuple[Tensor, Tensor]:
+    """Which of the known points a step looks at, of rare classes more, and the bound of each."""
     positions = points.positions(known.numbers.to(points.indices.device))
     likely = torch.cat([change.shares(piece) for piece in positions.split(_PIECE)]).cpu()
     away = (likely < _NEAR) | torch.isin(known.numbers, lesson.numbers)
     counts = known.classes[~away].bincount(minlength=lesson.count).float().clamp(min=1)
     likely = likely.masked_fill(away, 0) * counts[known.classes].pow(-_RARITY)
     most = min(_MOST, int(likely.count_nonzero()))
-    return torch.multinomial(likely, most, generator=generator) if most else known.numbers[:0]
+    which = torch.multinomial(likely, most, generator=generator) if most else known.numbers[:0]
+    return which, _BOUND * counts.max() / counts[known.classes[which]]

@@ -16,10 +16,8 @@ from src_core.networks.head import Head, merged_scores
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from src_core.correction.added import AddedStructure
     from src_core.space.points import Points
-
-_ADDED_SCORE = 4.0
-"""By how much the score of an added class lies below all others taken together, unlearned."""
 
 _MOST_KNOWN = 2**16
 
@@ -32,7 +30,7 @@ class Change:
     ----------
     classes : Tensor of int, shape (k,)
         Those whose scores change, as labels are told, rising.
-    parts : Tensor, shape (k, count)
+    parts : Tensor, shape (k, known)
         1 where a class of the fit is part of each of them, else 0.
     weight : Tensor, shape (k, width)
     bias : Tensor, shape (k,)
@@ -49,11 +47,6 @@ class Change:
     centres: Tensor
     reaches: Tensor
 
-    @property
-    def count(self) -> int:
-        """The fit's classes, with background and those that were added."""
-        return self.parts.shape[1]
-
     def shares(self, positions: Tensor) -> Tensor:
         """How much of the change counts at positions (N, 3): (N,), from 0 to 1."""
         shares = torch.zeros(len(positions), device=positions.device)
@@ -64,7 +57,7 @@ class Change:
         return shares
 
     def added_to(self, scores: Tensor, hidden: Tensor, shares: Tensor) -> Tensor:
-        """Scores (N, count) with what the change adds to them, from hidden units (N, width)."""
+        """Scores (N, known) with what the change adds to them, from hidden units (N, width)."""
         added = shares[:, None] * (hidden @ self.weight.T + self.bias)
         return scores + added @ self.parts
 
@@ -103,7 +96,9 @@ class CorrectedNetwork(CoordinateNetwork):
     known : int
         Classes that the fit was made with, not merged.
     change : Change or None
-        None: nothing was learned yet.
+        None: nothing was learned of the fit's own classes.
+    added : tuple of AddedStructure
+        Classes after its own.
     seen : Known
         Shared by all networks of the fit.
     """
@@ -122,20 +117,22 @@ class CorrectedNetwork(CoordinateNetwork):
         self.head.layers = nn.Sequential(last)
         self.head.sums = fitted.head.sums
         self.change: Change | None = None
+        self.added: tuple[AddedStructure, ...] = ()
         self.seen = Known(self.width)
 
-    def changed(self, change: Change) -> CorrectedNetwork:
-        """The same fit with another change; they share their weights."""
+    def changed(self, change: Change | None, added: tuple[AddedStructure, ...]) -> CorrectedNetwork:
+        """The same fit with another change and other structures; they share their weights."""
         network = self.told(self.head.sums)
-        network.change = change
+        network.change, network.added = change, added
         return network
 
     def told(self, sums: Tensor | None) -> CorrectedNetwork:
         """The same, with its classes merged otherwise, see `merged_scores`; weights are shared."""
         network = CorrectedNetwork.__new__(CorrectedNetwork)
         nn.Module.__init__(network)
-        network.settings, network.fitted, network.change = self.settings, self.fitted, self.change
-        network.width, network.known, network.seen = self.width, self.known, self.seen
+        network.settings, network.fitted, network.seen = self.settings, self.fitted, self.seen
+        network.width, network.known = self.width, self.known
+        network.change, network.added = self.change, self.added
         network.head = Head(self.width, (), self.known)
         network.head.layers = self.head.layers
         network.head.sums = sums
@@ -145,27 +142,25 @@ class CorrectedNetwork(CoordinateNetwork):
         """What the last layer reads at some points, shape (N, width)."""
         return self.fitted.logits(points)
 
-    def own_scores(self, hidden: Tensor, count: int) -> Tensor:
-        """Scores of the fit alone, shape (N, count), from hidden units (N, width)."""
+    def own_scores(self, hidden: Tensor) -> Tensor:
+        """Scores of the fit alone, not merged, shape (N, known), from hidden units (N, width)."""
         scores: Tensor = self.head.layers(hidden)
-        if count == self.known:
-            return scores
-        low = scores.logsumexp(1, keepdim=True) - _ADDED_SCORE
-        return torch.cat([scores, low.expand(-1, count - self.known)], 1)
+        return scores
 
-    def scores(self, hidden: Tensor, positions: Tensor) -> Tensor:
-        """Scores with the change, not merged, shape (N, count), at positions before any warp."""
-        change = self.change
-        if change is None:
-            return self.own_scores(hidden, self.known)
-        scores = self.own_scores(hidden, change.count)
-        return change.added_to(scores, hidden, change.shares(positions))
+    def scores(self, hidden: Tensor, points: Points) -> Tensor:
+        """Scores of all that is known of points, not merged, shape (N, known + added)."""
+        own = scores = self.own_scores(hidden)
+        if self.change is not None:
+            scores = self.change.added_to(own, hidden, self.change.shares(points.positions))
+        others = scores.logsumexp(1)
+        odds = [structure.log_odds(points, own) for structure in self.added]
+        return torch.cat([scores, *((others + one)[:, None] for one in odds)], 1)
 
     @override
     def read_logits(
         self, activations: tuple[Tensor, ...], warped: Tensor, points: Points
     ) -> Tensor:
-        scores = self.scores(self.fitted.read_logits(activations, warped, points), points.positions)
+        scores = self.scores(self.fitted.read_logits(activations, warped, points), points)
         sums = self.head.sums
         return scores if sums is None else merged_scores(scores[:, : len(sums)], sums)
 

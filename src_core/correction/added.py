@@ -1,0 +1,167 @@
+"""A structure that the model lacks, told from all else by a small network.
+
+It reads where a point lies, what the fit takes it for, and the intensities around. Its examples are
+what was painted as the structure, what was painted as another, points that are too far away to be
+part of it, and what was left out in planes in which its section was painted. Points near by in
+other planes say nothing: the structure goes on there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
+
+from src_core.fitting.adam import Adam
+from src_core.space.seen import BLURS
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from src_core.space.points import BrainPoints, Points
+
+_POSITION_SCALE = 15.0
+"""mm that are one unit of a position, as the network reads it."""
+_LEAST_SCORE = -8.0
+_UNITS = 32
+_STEPS = 150
+_RATE = 1e-2
+_SHARE = 0.2
+"""Weight of all that was painted as the structure, against all else."""
+_NEAR = 6.0
+"""mm around what was painted where nothing is known; twice as far off nothing is part of it."""
+_BESIDE = 14.0
+"""mm around what was painted of which what was left out in its plane is looked at."""
+_SOLID = 20
+"""Voxels amid others in a plane above which a section was painted, not a few dots or a line."""
+_MOST_FAR = 3000
+_MOST_BESIDE = 2000
+_CANDIDATES = 2**14
+_MOST_COMPARED = 512
+
+
+@dataclass(frozen=True, eq=False)
+class AddedStructure:
+    """A network that tells one structure.
+
+    Attributes
+    ----------
+    centre : Tensor, shape (3,)
+        Template mm.
+    layers : tuple of (Tensor, Tensor)
+        Weights (units, inputs) and biases (units,) of each.
+    """
+
+    centre: Tensor
+    layers: tuple[tuple[Tensor, Tensor], ...]
+
+    def log_odds(self, points: Points, own: Tensor) -> Tensor:
+        """Log odds (N,) that points are part of it, given the fit's own scores (N, classes)."""
+        return self.of_inputs(self.inputs(points, own))
+
+    def inputs(self, points: Points, own: Tensor) -> Tensor:
+        """What its network reads at some points, shape (N, inputs)."""
+        taken_for = log_softmax(own, 1).clamp(min=_LEAST_SCORE) / 4
+        positions = (points.positions - self.centre) / _POSITION_SCALE
+        return torch.cat([positions, taken_for, 2 * points.seen[:, : len(BLURS)]], 1)
+
+    def of_inputs(self, inputs: Tensor) -> Tensor:
+        """Log odds (N,) for what the network reads."""
+        *hidden, (weight, bias) = self.layers
+        for weights, biases in hidden:
+            inputs = torch.tanh(inputs @ weights.T + biases)
+        odds: Tensor = (inputs @ weight.T + bias)[:, 0]
+        return odds
+
+    @classmethod
+    def unlearned(
+        cls, positions: Tensor, classes: int, generator: torch.Generator
+    ) -> AddedStructure:
+        """One around positions (N, 3), for a fit with some number of classes."""
+        sizes = (3 + classes + len(BLURS), _UNITS, _UNITS, 1)
+        layers = []
+        for inputs, units in pairwise(sizes):
+            weight = torch.randn(units, inputs, generator=generator) / math.sqrt(inputs)
+            layers.append((weight.to(positions.device), positions.new_zeros(units)))
+        return cls(positions.mean(0), tuple(layers))
+
+    @classmethod
+    def nowhere(cls, classes: int, device: torch.device) -> AddedStructure:
+        """One that was not painted, for a fit with some number of classes."""
+        weight = torch.zeros(1, 3 + classes + len(BLURS), device=device)
+        bias = torch.full((1,), -math.inf, device=device)
+        return cls(torch.zeros(3, device=device), ((weight, bias),))
+
+    def learn(self, inputs: Tensor, part: Tensor, weights: Tensor) -> Generator[None, None, None]:
+        """Steps that learn from examples (N, inputs) which are part of it (N,), weighted (N,)."""
+        learned = [one for layer in self.layers for one in layer]
+        adam = Adam([one.requires_grad_() for one in learned])
+        for _ in range(_STEPS):
+            with torch.enable_grad():
+                loss = binary_cross_entropy_with_logits(self.of_inputs(inputs), part, weights)
+                adam.zero_grad()
+                loss.backward()
+            adam.step(_RATE)
+            yield
+        for one in learned:
+            one.requires_grad_(False).grad = None
+
+
+def example_weights(part: Tensor, weights: Tensor) -> Tensor:
+    """Weights of the examples, balanced between those that are part of a structure and not."""
+    balanced = torch.where(part > 0, _SHARE * (part == 0).sum() / part.sum(), weights)
+    return balanced / balanced.mean()
+
+
+def not_part_of(
+    points: BrainPoints, painted: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Numbers (n,) of points that are no part of what was painted, and how sure that is (n,).
+
+    Parameters
+    ----------
+    points : BrainPoints
+    painted : Tensor of int, shape (k,)
+        Numbers of the points that were painted as the structure.
+    generator : torch.Generator
+    """
+    some = painted[torch.randperm(len(painted), generator=generator)[:_MOST_COMPARED]]
+    compared = points.positions(some.to(points.indices.device))
+    drawn = torch.randint(len(points), (_CANDIDATES,), generator=generator)
+    sure = ((_away(points, drawn, compared) - _NEAR) / _NEAR).clamp(0, 1)
+    far = sure.nonzero()[:_MOST_FAR, 0]
+    beside = _left_out(points, painted)
+    beside = beside[torch.randperm(len(beside), generator=generator)[:_CANDIDATES]]
+    beside = beside[_away(points, beside, compared) < _BESIDE][:_MOST_BESIDE]
+    return torch.cat([drawn[far], beside]), torch.cat([sure[far], torch.ones(len(beside))])
+
+
+def _away(points: BrainPoints, numbers: Tensor, compared: Tensor) -> Tensor:
+    """Distances (n,) of points to the nearest of some positions, mm."""
+    pieces = numbers.to(points.indices.device).split(2048)
+    found = [torch.cdist(points.positions(piece), compared).amin(1) for piece in pieces]
+    return torch.cat(found).cpu() if found else torch.zeros(0)
+
+
+def _left_out(points: BrainPoints, painted: Tensor) -> Tensor:
+    """Numbers of the points in planes where a section was painted that were not painted."""
+    indices = points.indices.cpu()
+    voxels = indices[painted].long().numpy()
+    volume = np.zeros(voxels.max(0) + 2, bool)
+    volume[tuple(voxels.T)] = True
+    # Amid others along an axis: both neighbours were painted too. The last plane is empty.
+    amid = [np.roll(volume, 1, axis) & np.roll(volume, -1, axis) & volume for axis in range(3)]
+    within = torch.zeros(len(points), dtype=torch.bool)
+    for axis in range(3):
+        first, second = (other for other in range(3) if other != axis)
+        solid = (amid[first] & amid[second]).sum((first, second))
+        for plane in np.flatnonzero(solid >= _SOLID):
+            within |= indices[:, axis] == int(plane)
+    within[painted] = False
+    return within.nonzero()[:, 0]
