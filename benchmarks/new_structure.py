@@ -1,4 +1,4 @@
-"""A structure that the model lacks, painted on a few planes: and how much of the rest is found.
+"""A structure that the model lacks, painted on a few planes, and how much of it is found.
 
     python -m benchmarks.new_structure SCAN LABELS OUT.json --ids 47 48
 

@@ -32,14 +32,16 @@ _LEAST_SCORE = -8.0
 _UNITS = 32
 _STEPS = 150
 _RATE = 1e-2
-_SHARE = 0.2
+_SHARE = 0.1
 """Weight of all that was painted as the structure, against all else."""
 _NEAR = 6.0
 """mm around what was painted where nothing is known; twice as far off nothing is part of it."""
 _BESIDE = 14.0
 """mm around what was painted of which what was left out in its plane is looked at."""
 _SOLID = 20
-"""Voxels amid others in a plane above which a section was painted, not a few dots or a line."""
+"""Voxels amid others in a plane at which it is as likely that its section was painted as that these
+are a few dots."""
+_CROSSINGS = 4
 _MOST_FAR = 3000
 _MOST_BESIDE = 2000
 _CANDIDATES = 2**14
@@ -136,10 +138,11 @@ def not_part_of(
     drawn = torch.randint(len(points), (_CANDIDATES,), generator=generator)
     sure = ((_away(points, drawn, compared) - _NEAR) / _NEAR).clamp(0, 1)
     far = sure.nonzero()[:_MOST_FAR, 0]
-    beside = _left_out(points, painted)
+    left_out = _left_out(points, painted)
+    beside = left_out.nonzero()[:, 0]
     beside = beside[torch.randperm(len(beside), generator=generator)[:_CANDIDATES]]
     beside = beside[_away(points, beside, compared) < _BESIDE][:_MOST_BESIDE]
-    return torch.cat([drawn[far], beside]), torch.cat([sure[far], torch.ones(len(beside))])
+    return torch.cat([drawn[far], beside]), torch.cat([sure[far], left_out[beside]])
 
 
 def _away(points: BrainPoints, numbers: Tensor, compared: Tensor) -> Tensor:
@@ -150,18 +153,20 @@ def _away(points: BrainPoints, numbers: Tensor, compared: Tensor) -> Tensor:
 
 
 def _left_out(points: BrainPoints, painted: Tensor) -> Tensor:
-    """Numbers of the points in planes where a section was painted that were not painted."""
+    """How sure it is that points (N,) were left out on purpose, in planes that were painted."""
     indices = points.indices.cpu()
     voxels = indices[painted].long().numpy()
     volume = np.zeros(voxels.max(0) + 2, bool)
     volume[tuple(voxels.T)] = True
     # Amid others along an axis: both neighbours were painted too. The last plane is empty.
     amid = [np.roll(volume, 1, axis) & np.roll(volume, -1, axis) & volume for axis in range(3)]
-    within = torch.zeros(len(points), dtype=torch.bool)
+    sure = torch.zeros(len(points))
     for axis in range(3):
         first, second = (other for other in range(3) if other != axis)
         solid = (amid[first] & amid[second]).sum((first, second))
-        for plane in np.flatnonzero(solid >= _SOLID):
-            within |= indices[:, axis] == int(plane)
-    within[painted] = False
-    return within.nonzero()[:, 0]
+        # Where planes of other directions cross it is not painted.
+        for plane in np.flatnonzero(solid > _CROSSINGS):
+            within = indices[:, axis] == int(plane)
+            sure[within] = sure[within].clamp(min=solid[plane] / (solid[plane] + _SOLID))
+    sure[painted] = 0
+    return sure
