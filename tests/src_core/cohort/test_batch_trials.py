@@ -212,6 +212,22 @@ def test_two_batches_into_one_output(
         json.loads(file.read_text())
 
 
+def test_ctrl_c_ends_all_processes_and_leaves_nothing_half_written(
+    start: Start, scans: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    running = batch(start, scans, output, tiny_model, "--workers", 1)
+    until(lambda: in_the_middle(output))
+    ((_, worker_process),) = in_the_middle(output)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does
+    assert running.wait(60) == 130
+    until(lambda: not Path(f"/proc/{worker_process}").exists(), 30)
+    said = (tmp_path / "programs.log").read_text()
+    assert said.endswith("napari-metaseg: error: interrupted\n")
+    assert "Traceback" not in said
+    assert not [file for file in output.rglob(".*") if file.name != ".bidsignore"]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="a small disk is mounted by root")
 def test_a_disk_that_fills(start: Start, scans: Path, tiny_model: Path, tmp_path: Path) -> None:
     disk, output = tmp_path / "disk", tmp_path / "disk" / "out"
