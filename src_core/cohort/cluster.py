@@ -27,6 +27,12 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _DEATHS = 1
 """Workers that a scan may cost before it is given up, besides the last."""
 _LOCAL = {
+    # Without Dask's MALLOC_TRIM_THRESHOLD_, with which glibc asks the kernel for each tensor anew.
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": 1,
+        "MKL_NUM_THREADS": 1,
+        "OPENBLAS_NUM_THREADS": 1,
+    },
     "distributed.scheduler.allowed-failures": _DEATHS,
     "distributed.scheduler.worker-ttl": "60s",
     "distributed.comm.timeouts.connect": f"{SECONDS_TO_ANSWER}s",
