@@ -39,6 +39,8 @@ def optimise(
     loss_of: Callable[[torch.Generator], dict[str, Tensor]],
     judge: Callable[[], dict[str, float]] | None = None,
     shares: Sequence[float] | None = None,
+    *,
+    trained_before: bool = False,
 ) -> None:
     """Minimise a random loss; goes on from the last checkpoint to the very same result.
 
@@ -63,6 +65,9 @@ def optimise(
         Gives figures of merit, the one called "mean" to be made large.
     shares : sequence of float, optional
         Step size of each parameter over that of the settings; by default 1.
+    trained_before : bool
+        Whether the parameters are judged before the first step too, so that they stay as they are
+        if nothing gets better.
 
     Raises
     ------
@@ -73,6 +78,8 @@ def optimise(
         parameter.requires_grad_(True)
     loop = _Loop(name, work, parameters, settings, judge)
     loop.resume()
+    if trained_before and loop.step == 0:
+        loop.judge_if_due()
     with tqdm(
         range(loop.step, settings.steps), initial=loop.step, total=settings.steps, desc=name,
         unit="step", disable=distributed.rank() > 0,
@@ -132,7 +139,8 @@ class _Loop:
             self._seconds_before = state["seconds"]
         if distributed.rank() == 0:
             for path in (self._log, self._scores):
-                forget_after(path, self.step)
+                # Without a checkpoint a judgement before the first step is made again.
+                forget_after(path, self.step or -1)
 
     def take_step(
         self,

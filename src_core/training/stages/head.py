@@ -72,7 +72,8 @@ def train_head(
         return {} if math.isnan(mean) else {**dict(zip(names, means, strict=True)), "mean": mean}
 
     parameters, seed = list(network.head.parameters()), task.settings.seed + 1
-    optimise("head", work, parameters, settings, seed, losses, judge)
+    further = task.earlier is not None
+    optimise("head", work, parameters, settings, seed, losses, judge, trained_before=further)
     dice = _dice(network, examples, weights)
     network.load_fitted(begin)
     return dice

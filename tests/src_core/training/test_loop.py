@@ -129,6 +129,35 @@ def test_it_ends_early_when_there_is_no_improvement(tmp_path: Path) -> None:
     assert judged(tmp_path, scores, patience=3) == (found, 0)
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_what_was_trained_before_stays_if_nothing_is_better(
+    tmp_path: Path, interrupted: bool
+) -> None:
+    found, looks = torch.ones(1), 0
+    settings = LoopSettings(steps=4, rate=1.0, judge_every=2)
+
+    def judge() -> dict[str, float]:
+        nonlocal looks
+        looks += 1
+        return {"mean": found.item()}
+
+    def loss_of(_: torch.Generator) -> dict[str, torch.Tensor]:
+        if interrupted and looks == 1:
+            raise KeyboardInterrupt
+        return {"loss": found.sum()}
+
+    def go() -> None:
+        optimise("worse", tmp_path, [found], settings, 0, loss_of, judge, trained_before=True)
+
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            go()
+    go()
+    assert found.item() == 1
+    rows = (tmp_path / "worse-scores.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[0] for row in rows] == ["0", "2", "4"]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"steps": 0}, "steps: 0"), ({"rate": 0.0}, "rate"), ({"patience": -1}, "patience")],
