@@ -39,14 +39,12 @@ def optimise(
     loss_of: Callable[[torch.Generator], dict[str, Tensor]],
     judge: Callable[[], dict[str, float]] | None = None,
     shares: Sequence[float] | None = None,
-    *,
     trained_before: bool = False,
 ) -> None:
     """Minimise a random loss; goes on from the last checkpoint to the very same result.
 
     In the work folder the log ``<name>.csv`` gets a row per `LOG_EVERY` steps and
-    ``<name>-scores.csv`` one per judgement. With a judge the parameters end as they were when
-    its "mean" was highest.
+    ``<name>-scores.csv`` one per judgement, whose highest "mean" tells which parameters stay.
 
     Parameters
     ----------
@@ -66,8 +64,7 @@ def optimise(
     shares : sequence of float, optional
         Step size of each parameter over that of the settings; by default 1.
     trained_before : bool
-        Whether the parameters are judged before the first step too, so that they stay as they are
-        if nothing gets better.
+        Judged before the first step too, they stay as they are if nothing gets better.
 
     Raises
     ------
@@ -77,9 +74,7 @@ def optimise(
     for parameter in parameters:
         parameter.requires_grad_(True)
     loop = _Loop(name, work, parameters, settings, judge)
-    loop.resume()
-    if trained_before and loop.step == 0:
-        loop.judge_if_due()
+    loop.resume(trained_before)
     with tqdm(
         range(loop.step, settings.steps), initial=loop.step, total=settings.steps, desc=name,
         unit="step", disable=distributed.rank() > 0,
@@ -127,7 +122,7 @@ class _Loop:
         """Whether the last looks showed no improvement."""
         return 0 < self._settings.patience <= self._looks_since
 
-    def resume(self) -> None:
+    def resume(self, trained_before: bool) -> None:
         """Go on from the checkpoint, if there is one; what was logged after it is forgotten."""
         if self._checkpoint.exists():
             state: dict[str, Any] = load(self._checkpoint, self._parameters[0].device)
@@ -141,6 +136,8 @@ class _Loop:
             for path in (self._log, self._scores):
                 # Without a checkpoint a judgement before the first step is made again.
                 forget_after(path, self.step or -1)
+        if trained_before and self.step == 0:
+            self.judge_if_due()
 
     def take_step(
         self,
