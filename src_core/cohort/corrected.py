@@ -17,6 +17,7 @@ from src_core.models.bundled import model_path
 from src_core.models.model_file import read_model_file
 from src_core.options import options_of
 from src_core.request import Request
+from src_core.results import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,9 +57,8 @@ def save_painted(
     InputError
         They cannot be written.
     """
-    ids, counts = np.unique(labels, return_counts=True)
-    voxels = dict(zip(ids.tolist(), counts.tolist(), strict=True))
-    volumes = {s.name: round(voxels.get(s.id, 0) * scan.voxel_volume, 3) for s in structures}
+    found = measure.volumes(labels, scan.affine, [s.id for s in structures])
+    volumes = {s.name: round(float(found[s.id]), 3) for s in structures}
     kept = {k: value for k, value in record.report.items() if k not in _OF_THE_LABELS_BEFORE}
     _write(
         record, labels, scan, mask, structures, kept | {"volumes": volumes, "corrected": "painted"}

@@ -6,19 +6,17 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from src_core.cohort.derivatives import write_description
 from src_core.cohort.inputs import Filters, find_scans
-from src_core.cohort.plan import claim, plan, settings_of
 from src_core.cohort.records import read_records
 from src_core.cohort.report_page import write_page
 from src_core.cohort.tables import write_tables
 from src_core.cohort.tasks import run_task
+from tests.helpers.study import planned
 
 if TYPE_CHECKING:
     from src_core.request import Request
@@ -30,14 +28,8 @@ VALIDATOR = shutil.which("bids-validator-deno", path=Path(sys.executable).parent
 def test_the_validator_of_bids_finds_no_error(
     data_set: Path, request_for_all: Request, tmp_path: Path
 ) -> None:
-    output, settings = tmp_path / "out", settings_of(request_for_all)
-    scans = find_scans([data_set], Filters())
-    claim(output, settings, overwrite=False)
-    write_description(output, settings, scans)
-    tasks, _ = plan(scans, replace(request_for_all, threads=1), settings, output, time_limit=0)
-    for task in tasks:
-        for folder in task.place.folders:
-            folder.mkdir(parents=True, exist_ok=True)
+    output = tmp_path / "out"
+    for task in planned(find_scans([data_set], Filters()), request_for_all, output):
         assert run_task(task).why == ""
     records, failures = read_records(output)
     write_tables(records, failures, output, long=True)
