@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 from typing_extensions import override
 
@@ -13,6 +13,7 @@ from napari_metaseg.controller import Controller
 from napari_metaseg.layers.exports import TABLE
 from napari_metaseg.panel.corrections import Corrections
 from napari_metaseg.panel.curves import Curves
+from napari_metaseg.panel.docked import DockedPanel, turn_camera
 from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.panel.granularity import Granularity
 from napari_metaseg.panel.inputs import Inputs
@@ -21,22 +22,19 @@ from napari_metaseg.panel.planes import PlanesButton
 from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.panel.structures import Structures
 from napari_metaseg.panel.timeline import Timeline
-from napari_metaseg.preferences import load_preferences
 from src_core.io.export import image_stem
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from qtpy.QtGui import QCloseEvent
 
     from napari_metaseg.run.session import Session
     from napari_metaseg.run.status import State
 
 _CURSOR_MS = 60
-_WIDTH = 340
 _NOTICE = "Research use only. Inspect every result."
 
 
-class SegmentPanel(QWidget):
+class SegmentPanel(DockedPanel):
     """Segment a scan in the viewer, watch it, and keep, correct and save what is good.
 
     Parameters
@@ -53,8 +51,6 @@ class SegmentPanel(QWidget):
 
     def __init__(self, napari_viewer: ViewerModel):
         super().__init__()
-        self.setMinimumWidth(_WIDTH)
-        self._docked = False
         self._cursor_state: tuple[object, ...] | None = None
         self.controller = Controller(napari_viewer)
         job = self.controller.job
@@ -140,21 +136,8 @@ class SegmentPanel(QWidget):
         )
 
     @override
-    def event(self, event: QEvent | None) -> bool:
-        """Notice that the dock was closed: napari then takes the panel out of it."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None and self._docked:
-                self._close()
-            self._docked = self.parent() is not None
-        return bool(super().event(event))
-
-    @override
-    def closeEvent(self, event: QCloseEvent | None) -> None:
+    def end(self) -> None:
         """End the fit."""
-        self._close()
-        super().closeEvent(event)
-
-    def _close(self) -> None:
         self.planes.setChecked(False)
         self.controller.close()
 
@@ -189,12 +172,3 @@ class SegmentPanel(QWidget):
         if state != self._cursor_state:
             self._cursor_state = state
             self._cursor.setText(self.controller.describe_cursor())
-
-
-def turn_camera(viewer: ViewerModel) -> None:
-    """Look at the scan from the side that the user prefers."""
-    # Since napari 0.9 the camera belongs to the scene; before 0.6 it always looked down.
-    camera = getattr(viewer, "scene", viewer).camera
-    if hasattr(camera, "orientation2d"):
-        sideways = "right" if load_preferences().neurological_view else "left"
-        camera.orientation2d = ("up", sideways)

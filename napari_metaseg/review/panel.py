@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QEvent, QSignalBlocker
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -18,18 +18,16 @@ from qtpy.QtWidgets import (
     QPushButton,
     QTableView,
     QVBoxLayout,
-    QWidget,
 )
 from typing_extensions import override
 
-from napari_metaseg.panel.panel import turn_camera
+from napari_metaseg.panel.docked import DockedPanel, turn_camera
 from napari_metaseg.review.reviewer import Reviewer
 from src_core.cohort.review import VERDICTS
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
-    from qtpy.QtGui import QCloseEvent
 
     from src_core.cohort.records import Record
     from src_core.cohort.unusual import Unusual
@@ -37,11 +35,11 @@ if TYPE_CHECKING:
 _KEYS = {"good": "G", "correct": "C", "reject": "R"}
 _NEXT, _PREVIOUS = "J", "K"
 """As on the page of a study."""
-_WIDTH, _WIDEST = 340, 150
-"""Of the panel at least, of a column of the list at most, px."""
+_WIDEST = 150
+"""Of a column of the list at most, px."""
 
 
-class ReviewPanel(QWidget):
+class ReviewPanel(DockedPanel):
     """Go through the scans of a study, the most unusual first.
 
     Parameters
@@ -56,8 +54,6 @@ class ReviewPanel(QWidget):
 
     def __init__(self, napari_viewer: ViewerModel) -> None:
         super().__init__()
-        self.setMinimumWidth(_WIDTH)
-        self._docked = False
         self.reviewer = Reviewer(napari_viewer)
         self._open = QPushButton("Open study…")
         self._open.setToolTip("The folder that <i>napari-metaseg batch</i> has written.")
@@ -213,19 +209,9 @@ class ReviewPanel(QWidget):
         return words
 
     @override
-    def event(self, event: QEvent | None) -> bool:
-        """Notice that the dock was closed: napari then takes the panel out of it."""
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is None and self._docked:
-                self.reviewer.close()
-            self._docked = self.parent() is not None
-        return bool(super().event(event))
-
-    @override
-    def closeEvent(self, event: QCloseEvent | None) -> None:
+    def end(self) -> None:
         """Save what was painted."""
         self.reviewer.close()
-        super().closeEvent(event)
 
 
 def _button(text: str, key: str, told: str) -> QPushButton:
