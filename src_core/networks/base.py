@@ -187,7 +187,8 @@ class CoordinateNetwork(nn.Module, ABC):
     def load_fitted(self, vector: Tensor) -> None:
         """Take fitted weights from a row that `fitted_vector` made."""
         parameters = self.fitted_parameters()
-        pieces = vector.split([parameter.numel() for parameter in parameters])
+        # To a graphics card in one go.
+        pieces = vector.to(self.device).split([parameter.numel() for parameter in parameters])
         for parameter, piece in zip(parameters, pieces, strict=True):
             parameter.copy_(piece.view_as(parameter))
 
