@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from napari_metaseg.layers.orientation import Orientation
     from napari_metaseg.run.session import Session
 
-POLL_MS = 20
+POLL_MS, QUICK_POLL_MS = 20, 4
+"""Between two looks for news, and while a picture is due that somebody waits for."""
 _MOST_EXPECTED = 2**25
 """Voxels of a scan that is prepared before it is asked for."""
 _BRAIN = (Structure(1, "Brain", (255, 200, 60)),)
@@ -313,6 +314,7 @@ class Controller:
 
     def _tick(self) -> None:
         self.job.poll()
+        self._timer.setInterval(QUICK_POLL_MS if self.job.news_due else POLL_MS)
         if self._live is not None:
             self._live.tick()
             self.correcting.tick(QApplication.mouseButtons() != Qt.MouseButton.NoButton)

@@ -286,6 +286,11 @@ class Job(Status):
 
     # ------------------------------------------------------------------ news
 
+    @property
+    def news_due(self) -> bool:
+        """Whether somebody waits for what is looked at: worth polling more often."""
+        return self._screen.due
+
     def poll(self) -> None:
         """Take the engine's news; to be called some tens of times per second."""
         news = self._mailbox.take(pace.rest(self.session))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import replace
 from functools import lru_cache
-from threading import Lock
+from threading import Condition, Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 BUDGET = 256 * 2**20
 """Bytes of decoded values kept."""
+_LONGEST_WAIT = 0.25
+"""Seconds that whoever looks waits for what is on its way."""
 
 
 class Pictures:
@@ -39,7 +41,8 @@ class Pictures:
         self._budget = budget
         self._size = 0
         self._values: OrderedDict[tuple[int, str, Region], np.ndarray] = OrderedDict()
-        self._lock = Lock()
+        self._coming: int | None = None
+        self._lock = Condition(Lock())
         self._sample = lru_cache(maxsize=4)(regions.sample)
 
     def numbers(self, region: Region) -> np.ndarray:
@@ -64,6 +67,13 @@ class Pictures:
             while self._size > self._budget and len(self._values) > 1:
                 _, dropped = self._values.popitem(last=False)
                 self._size -= dropped.nbytes
+            self._lock.notify_all()
+
+    def expect(self, iteration: int | None) -> None:
+        """Say of which iteration there will soon be something everywhere; None: of none."""
+        with self._lock:
+            self._coming = iteration
+            self._lock.notify_all()
 
     def get(self, iteration: int, readout: str, region: Region) -> np.ndarray | None:
         """Values at the `numbers` of a region, if they are there."""
@@ -131,6 +141,8 @@ class Pictures:
     ) -> tuple[np.ndarray, bool]:
         """A box of voxels in the scan's order, filled with the sharpest values there are.
 
+        Where there are none yet of an iteration that is expected, they are waited for.
+
         Parameters
         ----------
         iteration : int
@@ -147,7 +159,11 @@ class Pictures:
         """
         axis = thin_axis(box, self.regions.shape)
         planes = () if axis is None else (Region(axis, box[axis].start),)
-        found = self._first(iteration, readout, (WHOLE, *planes, FINER, COARSE))
+        wanted = (WHOLE, *planes, FINER, COARSE)
+        found = self._first(iteration, readout, wanted)
+        if found is None:
+            self._wait_for(iteration, readout)
+            found = self._first(iteration, readout, wanted)
         sizes = [extent.stop - extent.start for extent in box]
         block = np.full((*sizes, *empty.shape), empty)
         if found is None:
@@ -164,6 +180,14 @@ class Pictures:
             numbers = np.searchsorted(self.regions.plane(region.axis, region.index), numbers)
         block[places] = self._values_at(numbers, region, values)
         return block, sharp
+
+    def _wait_for(self, iteration: int, readout: str) -> None:
+        """Wait until there is something everywhere, or no longer any hope for it."""
+        with self._lock:
+            self._lock.wait_for(
+                lambda: self._coming != iteration or (iteration, readout, COARSE) in self._values,
+                _LONGEST_WAIT,
+            )
 
     def _first(
         self, iteration: int, readout: str, regions: Sequence[Region]

@@ -45,5 +45,12 @@ WHOLE = Region()
 
 
 def in_order(looked_at: Sequence[Region]) -> tuple[Region, ...]:
-    """What is decoded before an iteration is shown: the planes on the screen go first."""
+    """What is decoded of an iteration soon: the planes on the screen, then something everywhere."""
     return (*dict.fromkeys(region for region in looked_at if region.axis is not None), COARSE)
+
+
+def needed(looked_at: Sequence[Region]) -> tuple[Region, ...]:
+    """What is decoded before an iteration is shown: all planes, or else something everywhere."""
+    parts = in_order(looked_at)
+    only_planes = looked_at and all(region.axis is not None for region in looked_at)
+    return parts[:-1] if only_planes else parts

@@ -1,7 +1,8 @@
 """Which iteration is on the screen, and how what is looked at becomes sharp.
 
 A plane on the screen never becomes less sharp: another iteration takes its place when that is
-decoded at all of its voxels, and coarsely everywhere else. So it is with several planes.
+decoded at all of its voxels, and coarsely everywhere else a moment later. So it is with several
+planes.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from typing import TYPE_CHECKING
 from napari_metaseg.run import pace
 from napari_metaseg.run.engine_thread import Urgency
 from napari_metaseg.run.mailbox import Mailbox, Superseded
-from napari_metaseg.run.region import FINER, WHOLE, Region, in_order
+from napari_metaseg.run.region import FINER, WHOLE, Region, in_order, needed
 from napari_metaseg.run.status import State
 from napari_metaseg.run.table import structure_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from napari_metaseg.run.engine_thread import EngineThread, Task
     from napari_metaseg.run.session import Session
@@ -50,6 +51,7 @@ class Screen:
         self.cancel()
         self.expect(())
         self._shown_at = 0.0
+        self._complete = False
         self._before: int | None = None
 
     def expect(self, regions: tuple[Region, ...]) -> None:
@@ -79,7 +81,7 @@ class Screen:
         nearest = next(stored for stored in near if session.hold(stored, "wanted"))
         status.wanted = nearest
         status.change_following(nearest == status.iterations[-1])
-        if self._can_show(nearest):
+        if self._has(nearest, needed(self._regions)):
             self._show(nearest)
         self.sharpen()
 
@@ -93,6 +95,8 @@ class Screen:
     def look_at(self, session: Session, regions: tuple[Region, ...]) -> None:
         """Say which parts of the shown iteration are on the screen, the first one first."""
         if session is self._status.session:
+            if regions != self._regions:
+                self._complete = False
             self._regions = regions
             self.sharpen()
 
@@ -103,11 +107,15 @@ class Screen:
             return
         wanted = status.wanted
         if status.following:
-            wanted = next((i for i in reversed(status.iterations) if self._can_show(i)), None)
+            # Of these, nothing shall be waited for.
+            wanted = next(
+                (i for i in reversed(status.iterations) if self._has(i, in_order(self._regions))),
+                None,
+            )
         if wanted is None or wanted == status.shown:
-            status.sharpened.emit()
+            self._draw_again(status)
             self._tabulate()
-        elif self._can_show(wanted):
+        elif self._has(wanted, needed(self._regions)):
             self._show(wanted)
         # Or else what was decoded is part of what comes next, and the window draws nothing again.
 
@@ -149,12 +157,26 @@ class Screen:
         finer = in_volume and self._status.state is not State.FITTING
         return (*in_order(self._regions), FINER) if finer else in_order(self._regions)
 
-    def _can_show(self, iteration: int) -> bool:
-        """Whether it is sharp on the screen, and nowhere blank."""
+    @property
+    def due(self) -> bool:
+        """Whether something that is looked at is being decoded."""
+        return self._view.busy
+
+    def _has(self, iteration: int, parts: Sequence[Region]) -> bool:
+        """Whether some parts of an iteration are decoded."""
         session = self._status.session
-        return session is not None and not any(
-            session.lacks(iteration, part) for part in in_order(self._regions)
-        )
+        return session is not None and not any(session.lacks(iteration, part) for part in parts)
+
+    def _draw_again(self, status: Status) -> None:
+        """Have what is shown drawn again, unless it was drawn at its sharpest."""
+        if not self._complete:
+            self._complete = self._is_sharp(status)
+            status.sharpened.emit()
+
+    def _is_sharp(self, status: Status) -> bool:
+        """Whether all that is looked at is decoded at every voxel."""
+        whole = [WHOLE if region.axis is None else region for region in self._regions]
+        return status.shown is not None and self._has(status.shown, whole)
 
     def _show(self, iteration: int) -> None:
         status, session = self._status, self._status.session
@@ -165,6 +187,7 @@ class Screen:
         self._before = status.shown
         status.shown = session.shown = iteration
         self._shown_at = time.perf_counter()
+        self._complete = self._is_sharp(status)
         status.shown_changed.emit()
         self._tabulate()
 
@@ -194,6 +217,11 @@ class _Decoding:
             task is not None and self._of == (iteration, parts) and (task.failed or not task.over)
         )
 
+    @property
+    def busy(self) -> bool:
+        """Whether it is at it."""
+        return self._task is not None and not self._task.over
+
     def start(self, iteration: int, parts: tuple[Region, ...], steps: Iterator[None]) -> None:
         """Decode parts of an iteration, and nothing else any more."""
         self.cancel()
@@ -213,11 +241,15 @@ def _decode_view(
     """Decode what is on the screen, and something everywhere: first what shows it soonest."""
     if not session.stores(iteration):
         return  # dropped a moment ago: the next news will say so
-    for part in parts:
-        if session.lacks(iteration, part):
-            yield from session.decode(iteration, part)
-            mailbox.tell(decoded=True)
-            yield
+    session.pictures.expect(iteration)
+    try:
+        for part in parts:
+            if session.lacks(iteration, part):
+                yield from session.decode(iteration, part)
+                mailbox.tell(decoded=True)
+                yield
+    finally:
+        session.pictures.expect(None)
 
 
 def _decode_whole(session: Session, iteration: int, mailbox: Mailbox) -> Iterator[None]:

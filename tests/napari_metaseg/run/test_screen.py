@@ -141,6 +141,65 @@ def test_each_of_several_planes_is_sharp_when_an_iteration_is_shown(
     assert decoded[:3] == list(planes)
 
 
+def test_a_plane_is_shown_before_the_rest_and_none_is_blank_or_of_another_iteration(
+    watcher, job, api, monkeypatch
+) -> None:
+    monkeypatch.setattr(pace, "LIVE_SHARE", 0.0)
+    watcher.start()
+    watcher.until_rest()
+    monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 1000.0)
+    session = watcher.session
+    job.look_at(session, PLANE)
+    decode, may_go_on, lacked = session.decode, threading.Event(), []
+    voxels = session.pictures.regions.indices[session.pictures.numbers(COARSE)]
+    height = int(np.bincount(voxels[:, 2]).argmax())
+
+    def slow(iteration: int, region: Region) -> Iterator[None]:
+        if region == COARSE:
+            assert may_go_on.wait(PATIENCE)
+            time.sleep(0.05)
+        return decode(iteration, region)
+
+    session.decode = slow
+    array = LiveArray(
+        session, LABELS, orientation_of(session.scan.affine, session.scan.shape), lambda: None
+    )
+
+    def scroll() -> None:
+        lacked.append(bool(session.lacks(3, COARSE)))
+        may_go_on.set()
+        # (S, A, R) of an RAS scan: the plane is another one than the one that is decoded.
+        lacked.append(np.asarray(array[height]))
+
+    job.shown_changed.connect(scroll)
+    job.show(3)
+    watcher.until(lambda: job.shown == 3)
+    early, plane = lacked
+    assert early
+    here = voxels[voxels[:, 2] == height]
+    np.testing.assert_array_equal(plane.T[tuple(here[:, :2].T)], api.labels_at(3)[tuple(here.T)])
+
+
+def test_what_was_drawn_sharp_is_not_drawn_again(watcher, job, monkeypatch) -> None:
+    monkeypatch.setattr(pace, "LIVE_SHARE", 0.0)
+    watcher.start()
+    watcher.until_rest()
+    session = watcher.session
+    job.look_at(session, PLANE)
+    job.show(3)
+    watcher.until(lambda: job.shown == 3)
+    again: list[None] = []
+    job.sharpened.connect(lambda: again.append(None))
+    watcher.until(lambda: not session.lacks(3, WHOLE))
+    watcher.poll_for(0.05)
+    assert not again
+    job.look_at(session, Region())
+    job.show(4)
+    watcher.until(lambda: job.shown == 4)
+    watcher.until(lambda: not session.lacks(4, WHOLE))
+    watcher.until(lambda: again)
+
+
 def test_on_the_way_to_another_iteration_nothing_is_drawn_again(watcher, job, monkeypatch) -> None:
     watcher.start()
     watcher.until_rest()
