@@ -59,7 +59,7 @@ class Correcting:
         self._followed = Followed(views.main)
         # Painted with labels that no structure has: places and labels.
         self._unnamed: list[tuple[np.ndarray, np.ndarray]] = []
-        job.strokes_changed.connect(self._lay)
+        job.strokes_changed.connect(self._lay_and_show)
         job.shown_changed.connect(self._on_shown)
         job.state_changed.connect(self._on_state)
 
@@ -107,7 +107,7 @@ class Correcting:
 
     def tick(self, drawing: bool) -> None:
         """Take up what was painted, unless the mouse is still at it."""
-        if not drawing:
+        if self.on and not drawing:
             self.take_up()
         self._followed.tick()
 
@@ -183,7 +183,7 @@ class Correcting:
         self._unnamed = [
             (places[labels != label], labels[labels != label]) for places, labels in self._unnamed
         ]
-        self._lay()
+        self._lay_and_show()
 
     @property
     def _paint(self) -> Paint | None:
@@ -216,17 +216,21 @@ class Correcting:
         laid += [(stroke.voxels, stroke.labels) for stroke in strokes.waiting]
         placed = [(places_of(voxels, live.orientation, shape), labels) for voxels, labels in laid]
         paint.lay((*placed, *self._unnamed))
-        live.refresh()
+
+    def _lay_and_show(self) -> None:
+        self._lay()
+        if self._live is not None:
+            self._live.refresh()
 
     def _on_shown(self) -> None:
-        self._lay()
+        self._lay()  # the layers, which hear of it after this, are about to read themselves anew
         self._allow_painting()
         self._followed.compare(self._job.shown, self._job.strokes.iterations)
 
     def _on_retold(self) -> None:
         if not self._learnt_is_told:
             self.end()
-        self._lay()
+        self._lay_and_show()
         self._allow_painting()
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from qtpy.QtCore import QPointF, QRectF, QSize, Qt, QTimer
+from qtpy.QtCore import QPointF, QRectF, QSize, Qt
 from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 from typing_extensions import override
@@ -43,15 +43,11 @@ class Curves(QWidget):
         self.setAccessibleName("Curves of the fit")
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        # Once for all that is told at a time, and in the same frame as what else follows from it.
-        self._timer.setInterval(0)
-        self._timer.timeout.connect(self._refresh)
         self._refresh()
-        for signal in (job.progressed, job.shown_changed, job.iterations_changed):
-            signal.connect(self._refresh_soon)
-        job.state_changed.connect(self._refresh_soon)
+        job.progressed.connect(self._refresh)
+        # At once, not by a timer: so it is painted together with what else follows.
+        for signal in (job.shown_changed, job.iterations_changed, job.state_changed):
+            signal.connect(self._paint_again)
 
     @override
     def sizeHint(self) -> QSize:
@@ -61,14 +57,13 @@ class Curves(QWidget):
     def minimumSizeHint(self) -> QSize:
         return QSize(200, self.sizeHint().height())
 
-    def _refresh_soon(self) -> None:
-        if not self._timer.isActive():
-            self._timer.start()
-
     def _refresh(self) -> None:
         rows = [(p.iteration, p.psnr, p.change, p.dice) for p in self._job.curve]
         self._iterations, *values = np.array(rows, dtype=float).reshape(-1, 4).T
         self._values = np.array(values)
+        self.update()
+
+    def _paint_again(self) -> None:
         self.update()
 
     # What is where

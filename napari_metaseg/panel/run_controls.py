@@ -197,7 +197,8 @@ class RunControls(QWidget):
         self._bar.setUpdatesEnabled(True)
         self._bar.setVisible(state is not State.IDLE)
         status = self._failure or self._job.device
-        self._status.setText(status)
+        if status != self._status.text():
+            self._status.setText(status)  # it paints itself some time later, changed or not
         self._status.setVisible(bool(status))
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QColor, QImage, QMouseEvent, QPalette, QPixmap
+from qtpy.QtGui import QColor, QImage, QMouseEvent, QPaintEvent, QPalette, QPixmap
 from qtpy.QtWidgets import QApplication, QToolTip, QWidget
 
 from napari_metaseg.panel.curves import Curves
@@ -162,8 +162,13 @@ def test_repaints_are_coalesced(qtbot: QtBot, job: Job, monkeypatch: pytest.Monk
     qtbot.wait(50)
     before = picture(curves)
     repaints: list[int] = []
-    update = curves.update
-    monkeypatch.setattr(curves, "update", lambda: (repaints.append(1), update()))
+    paint = curves.paintEvent
+
+    def counted(event: QPaintEvent) -> None:
+        repaints.append(1)
+        paint(event)
+
+    monkeypatch.setattr(curves, "paintEvent", counted)
     job.curve = curve(30)
     for _ in range(50):
         job.progressed.emit()
