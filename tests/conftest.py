@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _settings = TemporaryDirectory(prefix="napari-metaseg-")
 os.environ["NAPARI_CONFIG"] = str(Path(_settings.name) / "settings.yaml")
 
+# Nor are the user's own models and scans there.
+os.environ["NAPARI_METASEG_HOME"] = str(Path(_settings.name) / "home")
+
 ENGINE_THREAD = "metaseg"
 _THREAD_MAY_TAKE = 20.0
 

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = {
     "src_core": """
         errors < options < io < datasets, space < networks < fitting < correction, models < request
-        < preparation < results, training < segment < evaluation, cohort < cli
+        < preparation < results, training < segment, adaptation < evaluation, cohort < cli
         """,
     "napari_metaseg": """
         run < layers, preferences < controller < panel < view < review < demo, __main__

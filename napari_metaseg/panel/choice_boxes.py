@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from napari_metaseg.panel.model_card import summary
 from src_core.errors import InputError
-from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files
+from src_core.models.bundled import MODEL_SUFFIX, bundled_model_files, own_model_files
 from src_core.models.model_file import read_model_file
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class LayerBox(NarrowBox):
 
 
 class ModelBox(NarrowBox):
-    """A choice among the bundled models and one file of the user's own.
+    """A choice among the bundled models, the user's own, and any file.
 
     Parameters
     ----------
@@ -120,6 +120,8 @@ class ModelBox(NarrowBox):
             self._cards[name] = read_model_file(file).card
             self.addItem(name, name)
         self.addItem("Choose a file…", "")
+        for file in own_model_files().values():
+            self._add_file(file, quiet=True)
         self.selected = self.itemData(0)
         if model not in self._cards:
             self._add_file(Path(model), quiet=True)

@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from src_core import __version__
 from src_core.cli import (
+    adapt,
     batch,
     bids,
     evaluate,
@@ -41,7 +42,19 @@ if TYPE_CHECKING:
 
 FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
 _ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
-_MODULES = (segment, batch, bids, report, longitudinal, measure, models, train, evaluate, sample)
+_MODULES = (
+    segment,
+    batch,
+    bids,
+    report,
+    longitudinal,
+    measure,
+    models,
+    train,
+    adapt,
+    evaluate,
+    sample,
+)
 COMMANDS = tuple(module.COMMAND for module in _MODULES)
 
 

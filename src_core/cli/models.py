@@ -1,4 +1,4 @@
-"""The command ``models``: the bundled models, or the card of one."""
+"""The command ``models``: the models there are by name, or the card of one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="NAME", help="a bundled model, or a file")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="name of a model, or a file")
 
 
 def _run(args: argparse.Namespace) -> None:
@@ -23,11 +23,11 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _print_all() -> None:
-    from src_core.models.bundled import bundled_model_files
+    from src_core.models.bundled import bundled_model_files, own_model_files
     from src_core.models.model_file import read_model_file
 
     rows = [["name", "structures", "weights"]]
-    for name, path in bundled_model_files().items():
+    for name, path in (bundled_model_files() | own_model_files()).items():
         card = read_model_file(path).card
         rows.append([name, f"{len(card.protocol.structures)}", f"{card.size:,}"])
     print_table(rows)

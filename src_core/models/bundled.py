@@ -1,10 +1,11 @@
-"""The models that come with the package, by name; looking does not load torch."""
+"""The models there are by name: those of the package, and the user's own; no torch is loaded."""
 
 import os
 from importlib import resources
 from pathlib import Path
 
 from src_core.errors import InputError
+from src_core.io.user_folder import user_folder
 
 MODEL_SUFFIX = ".safetensors"
 DEFAULT_MODEL = "brain3d-tissue"
@@ -22,21 +23,33 @@ def bundled_models() -> list[str]:
     return list(bundled_model_files())
 
 
+def own_models_folder() -> Path:
+    """Folder of the user's own models, which need not exist yet."""
+    return user_folder() / "models"
+
+
+def own_model_files() -> dict[str, Path]:
+    """Files of the user's own models by name; none has the name of a bundled one."""
+    bundled = bundled_models()
+    files = sorted(own_models_folder().glob(f"*{MODEL_SUFFIX}"))
+    return {file.stem: file for file in files if file.stem not in bundled}
+
+
 def model_path(name: str | Path) -> Path:
-    """File of a bundled model by its name, or that of any other model.
+    """File of a bundled or own model by its name, or that of any other model.
 
     Raises
     ------
     InputError
-        The name is neither that of a bundled model nor that of a file.
+        The name is neither that of a model nor that of a file.
     """
-    bundled = bundled_model_files()
-    if str(name) in bundled:
-        return bundled[str(name)]
+    known = bundled_model_files() | own_model_files()
+    if str(name) in known:
+        return known[str(name)]
     path = Path(name)
     if path.suffix != MODEL_SUFFIX and os.sep not in str(name):
         raise InputError(
-            f"unknown model {str(name)!r}; bundled models: {', '.join(bundled) or 'none'}; "
-            f"give a {MODEL_SUFFIX} file for one of your own"
+            f"unknown model {str(name)!r}; models: {', '.join(known) or 'none'}; "
+            f"give a {MODEL_SUFFIX} file for another one"
         )
     return path

@@ -54,4 +54,5 @@ def merged_scores(scores: Tensor, sums: Tensor) -> Tensor:
     Tensor, shape (N, coarser classes)
     """
     shares = (scores - scores.amax(1, keepdim=True)).exp_()
-    return torch.log(shares @ sums)
+    # What is as good as impossible keeps a finite score, and with it a gradient that is a number.
+    return torch.log((shares @ sums).clamp_min(torch.finfo(shares.dtype).tiny))

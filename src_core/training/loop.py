@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from src_core.training.cache import load, save_whole
 from src_core.training.log import append_row, forget_after, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -28,6 +30,25 @@ SAVE_EVERY = 100
 """Steps between two checkpoints."""
 LOG_EVERY = 50
 """Steps between two rows of the log."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoopStep:
+    """Where a loop is.
+
+    Attributes
+    ----------
+    number : int
+        Steps taken.
+    losses : dict of Tensor
+        From before the last one; empty where the loop begins.
+    scores : dict of float or None
+        Of the parameters as they are, where they were judged.
+    """
+
+    number: int
+    losses: dict[str, Tensor] = field(default_factory=dict)
+    scores: dict[str, float] | None = None
 
 
 def optimise(
@@ -41,7 +62,32 @@ def optimise(
     shares: Sequence[float] | None = None,
     trained_before: bool = False,
 ) -> None:
-    """Minimise a random loss; goes on from the last checkpoint to the very same result.
+    """Minimise a random loss as `descend` does, behind a progress bar."""
+    steps = descend(name, work, parameters, settings, seed, loss_of, judge, shares, trained_before)
+    begin, quiet = next(steps), distributed.rank() > 0
+    with tqdm(
+        initial=begin.number, total=settings.steps, desc=name, unit="step", disable=quiet
+    ) as bar:
+        for step in chain([begin], steps):
+            bar.update(step.number - bar.n)
+            if step.scores is not None and not quiet:
+                tqdm.write(f"{name} {step.number}: {listed(step.scores)}")
+            if step.losses and step.number % LOG_EVERY == 0:
+                bar.set_postfix_str(listed(_figures(step.losses)))
+
+
+def descend(
+    name: str,
+    work: Path,
+    parameters: Sequence[Tensor],
+    settings: LoopSettings,
+    seed: int,
+    loss_of: Callable[[torch.Generator], dict[str, Tensor]],
+    judge: Callable[[], dict[str, float]] | None = None,
+    shares: Sequence[float] | None = None,
+    trained_before: bool = False,
+) -> Iterator[LoopStep]:
+    """Steps that minimise a random loss, from the last checkpoint to the very same result.
 
     In the work folder the log ``<name>.csv`` gets a row per `LOG_EVERY` steps and
     ``<name>-scores.csv`` one per judgement, whose highest "mean" tells which parameters stay.
@@ -49,7 +95,7 @@ def optimise(
     Parameters
     ----------
     name : str
-        Name of the checkpoint, the log and the progress bar.
+        Name of the checkpoint and the logs.
     work : Path
         Folder of checkpoint and log.
     parameters : sequence of Tensor
@@ -66,6 +112,11 @@ def optimise(
     trained_before : bool
         Judged before the first step too, they stay as they are if nothing gets better.
 
+    Yields
+    ------
+    LoopStep
+        Where the loop begins, and every step that it takes.
+
     Raises
     ------
     InputError
@@ -74,19 +125,15 @@ def optimise(
     for parameter in parameters:
         parameter.requires_grad_(True)
     loop = _Loop(name, work, parameters, settings, judge)
-    loop.resume(trained_before)
-    with tqdm(
-        range(loop.step, settings.steps), initial=loop.step, total=settings.steps, desc=name,
-        unit="step", disable=distributed.rank() > 0,
-    ) as bar:  # fmt: skip
-        for step in bar:
-            if loop.out_of_patience:
-                break
-            # Each step and process draws from its own seed, so there is no state to keep.
-            generator = torch.Generator().manual_seed(_mixed(seed, step, distributed.rank()))
-            losses = loop.take_step(loss_of, generator, shares)
-            loop.judge_if_due()
-            loop.keep_if_due(losses, bar)
+    loop.resume()
+    yield LoopStep(loop.step, scores=loop.judge() if trained_before and loop.step == 0 else None)
+    while loop.step < settings.steps and not loop.out_of_patience:
+        # Each step and process draws from its own seed, so there is no state to keep.
+        generator = torch.Generator().manual_seed(_mixed(seed, loop.step, distributed.rank()))
+        losses = loop.take_step(loss_of, generator, shares)
+        scores = loop.judge() if loop.is_judged else None
+        loop.keep_if_due(losses)
+        yield LoopStep(loop.step, losses, scores)
     loop.take_best()
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -122,7 +169,12 @@ class _Loop:
         """Whether the last looks showed no improvement."""
         return 0 < self._settings.patience <= self._looks_since
 
-    def resume(self, trained_before: bool) -> None:
+    @property
+    def is_judged(self) -> bool:
+        """Whether the parameters are judged after the step that was taken."""
+        return self._ended or self.step % self._settings.judge_every == 0
+
+    def resume(self) -> None:
         """Go on from the checkpoint, if there is one; what was logged after it is forgotten."""
         if self._checkpoint.exists():
             state: dict[str, Any] = load(self._checkpoint, self._parameters[0].device)
@@ -136,8 +188,6 @@ class _Loop:
             for path in (self._log, self._scores):
                 # Without a checkpoint a judgement before the first step is made again.
                 forget_after(path, self.step or -1)
-        if trained_before and self.step == 0:
-            self.judge_if_due()
 
     def take_step(
         self,
@@ -160,29 +210,26 @@ class _Loop:
         self.step += 1
         return losses
 
-    def judge_if_due(self) -> None:
-        """Judge the parameters now and then, and keep them if they are the best so far."""
-        if self._judge is None or not (self._ended or self.step % self._settings.judge_every == 0):
-            return
+    def judge(self) -> dict[str, float] | None:
+        """Judge the parameters, if anything does, and keep them if they are the best so far."""
+        if self._judge is None:
+            return None
         scores = self._judge()
         if scores:
             self._looks_since += 1
             if scores["mean"] > self._highest:
                 self._highest, self._looks_since = scores["mean"], 0
                 self._best = [parameter.detach().clone() for parameter in self._parameters]
-        if distributed.rank() == 0:
-            if scores:
+            if distributed.rank() == 0:
                 append_row(self._scores, self.step, self._seconds(), scores)
-            tqdm.write(f"{self._name} {self.step}: {listed(scores)}")
+        return scores
 
-    def keep_if_due(self, losses: dict[str, Tensor], bar: tqdm) -> None:
+    def keep_if_due(self, losses: dict[str, Tensor]) -> None:
         """Log and save now and then, in the first process."""
         if distributed.rank() > 0:
             return
         if self._ended or self.step % LOG_EVERY == 0:
-            figures = {key: value.item() for key, value in losses.items()}
-            bar.set_postfix_str(listed(figures))
-            append_row(self._log, self.step, self._seconds(), figures)
+            append_row(self._log, self.step, self._seconds(), _figures(losses))
         if self._ended or self.out_of_patience or self.step % SAVE_EVERY == 0:
             self._save()
 
@@ -214,6 +261,10 @@ class _Loop:
     def _put(self, values: Sequence[Tensor]) -> None:
         for parameter, value in zip(self._parameters, values, strict=True):
             parameter.copy_(value)
+
+
+def _figures(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {name: value.item() for name, value in losses.items()}
 
 
 def _mixed(*numbers: int) -> int:

@@ -49,7 +49,7 @@ def write_card(
         rule=rule,
         fit=FitSettings(fit.iterations, fit.points, earliest_stop=fit.earliest_stop),
         training=_training(task),
-        scores=_scores(task, dice) or _earlier_scores(task),
+        scores=_scores(task, dice) or (scores_before(task.earlier.card) if task.earlier else {}),
         licence=settings.licence or (task.given.card.licence if task.given else UNKNOWN_LICENCE),
         slices=slices.where if slices else None,
         picture=_picture_model(task, network),
@@ -92,13 +92,13 @@ def _scores(task: Task, dice: list[list[float]]) -> dict[str, Any]:
     }
 
 
-def _earlier_scores(task: Task) -> dict[str, Any]:
-    """Without scans to judge by, those of the model that training went on from."""
-    if task.earlier is None or not task.earlier.card.scores:
+def scores_before(card: Card) -> dict[str, Any]:
+    """Scores on the card of a model that was trained further without scans to judge by."""
+    if not card.scores:
         return {}
-    scores = task.earlier.card.scores
     before = ", before it was trained further"
-    return scores | {"measured": scores["measured"].removesuffix(before) + before}
+    measured = str(card.scores.get("measured", "")).removesuffix(before)
+    return card.scores | {"measured": measured + before}
 
 
 def _picture_model(task: Task, network: CoordinateNetwork) -> str | None:

@@ -1,0 +1,1 @@
+"""A model trained further on scans that its user has corrected."""

@@ -1,0 +1,63 @@
+"""How a model is trained further on its user's scans; shared by command line, Python and window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from src_core.options import dataclass_of, option, options_of
+from src_core.request import Request
+from src_core.training.settings import LoopSettings
+
+_of_a_fit: Any = dataclass_of(options_of(Request)[name] for name in ("device", "threads", "seed"))
+
+
+@dataclass(frozen=True)
+class AdaptSettings(_of_a_fit):
+    """How a model is trained further on its user's scans.
+
+    The fields are options; `help` of `src_core.adaptation.adapt.adapt` lists them.
+
+    Raises
+    ------
+    InputError
+        A number is out of range.
+    """
+
+    labels: str | None = option(
+        None,
+        kind=str,
+        help="Protocol of the label maps, of those that the model can be told in; by default as "
+        "the description beside a label map says, else the model's finest.",
+        metavar="PROTOCOL",
+    )
+    measure: bool = option(
+        True,
+        help="Leave one scan out first and measure on it, if there are two or more.",
+        short="leave no scan out first to measure on",
+        title="Measure on a scan that is left out",
+    )
+    variants: int = option(
+        4,
+        least=1,
+        most=50,
+        help="Examples made of each scan: as it is, mirrored, and the others changed at random.",
+        title="Examples of each scan",
+    )
+    steps: int = option(300, least=1, help="Steps of the training.", title="Steps")
+    rate: float = option(1e-3, least=1e-6, most=0.1, help="Largest step size.", title="Step size")
+    stay: float = option(
+        1.0,
+        least=0,
+        help="Weight of staying with the model's probabilities where nothing was corrected.",
+        title="Staying as it was",
+    )
+
+    def __post_init__(self) -> None:
+        for name, one in options_of(type(self)).items():
+            one.check(getattr(self, name))
+
+    @property
+    def loop(self) -> LoopSettings:
+        """The training of the head."""
+        return LoopSettings(steps=self.steps, rate=self.rate, scans=4, points=1024)
