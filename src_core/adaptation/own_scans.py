@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from src_core.io import export
 from src_core.io.user_folder import user_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -142,9 +143,7 @@ def add_own_scan(
             f"{folder} holds a scan {name} already; choose another name or allow it to be replaced",
             option="overwrite",
         )
-    new = place.with_name(f".{uuid.uuid4().hex}")
-    try:
-        new.mkdir(parents=True)
+    with _whole_folder(place) as new:
         export.write_scalar_map(scan.voxels, scan, new / _SCAN)
         if mask is not None:
             export.write_mask(mask, scan, new / _MASK)
@@ -152,13 +151,6 @@ def add_own_scan(
         if painted is not None:
             beside = export.companion(new / _LABELS, ENDING)
             write_corrections(painted, scan, beside, structures, overwrite=False)
-        if place.exists():
-            shutil.rmtree(place)
-        new.rename(place)
-    except OSError as error:
-        raise InputError(f"cannot write to {folder}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
     return read_own_scan(place)
 
 
@@ -184,6 +176,22 @@ def _place(folder: Path, name: str) -> Path:
     if not name or name.startswith(".") or name != (folder / name).name:
         raise InputError(f"{name!r} cannot be the name of a scan: it names a folder")
     return folder / name
+
+
+@contextmanager
+def _whole_folder(place: Path) -> Iterator[Path]:
+    """A new folder that takes its place, and that of an earlier one, if nothing fails."""
+    new = place.with_name(f".{uuid.uuid4().hex}")
+    try:
+        new.mkdir(parents=True)
+        yield new
+        if place.exists():
+            shutil.rmtree(place)
+        new.rename(place)
+    except OSError as error:
+        raise InputError(f"cannot write to {place.parent}: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
 
 
 def _protocol_of(labels: Path) -> str | None:

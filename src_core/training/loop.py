@@ -95,9 +95,8 @@ def descend(
     Parameters
     ----------
     name : str
-        Name of the checkpoint and the logs.
+        Name of checkpoint and logs in the folder `work`.
     work : Path
-        Folder of checkpoint and log.
     parameters : sequence of Tensor
         Changed in place.
     settings : LoopSettings
@@ -108,14 +107,14 @@ def descend(
     judge : callable, optional
         Gives figures of merit, the one called "mean" to be made large.
     shares : sequence of float, optional
-        Step size of each parameter over that of the settings; by default 1.
+        Step size of each parameter over that of the settings.
     trained_before : bool
         Judged before the first step too, they stay as they are if nothing gets better.
 
     Yields
     ------
     LoopStep
-        Where the loop begins, and every step that it takes.
+        Where it begins, and every step.
 
     Raises
     ------
