@@ -12,7 +12,7 @@ from napari_metaseg.layers.label_style import color_of
 from napari_metaseg.layers.positions import places_of, voxels_at
 from napari_metaseg.run.status import State
 from src_core.correction.corrections_file import read_corrections
-from src_core.correction.stroke import Stroke
+from src_core.correction.stroke import REACH, Stroke
 from src_core.io.labels import Structure
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Correcting:
                 f"painted outside the brain mask: {part} stay{'' if inside.any() else 's'} as "
                 "painted, and nothing is learned there"
             )
-        self._job.strokes.paint(Stroke(voxels, labels, self.locality))
+        self._job.strokes.paint(Stroke(voxels, labels, REACH[self.locality]))
 
     def _lay(self) -> None:
         """Lay over the pictures what they do not show yet, or never will."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src_core.correction.stroke import REACH, Stroke
+from src_core.correction.stroke import Stroke
 from src_core.io.protocols import granularities
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Painted:
     labels : ndarray of int, shape (n,)
         Label ids of the protocol that the network was trained for.
     reaches : ndarray, shape (n,)
-        How far each reaches, mm; see `REACH`.
+        How far each reaches, mm.
     """
 
     voxels: np.ndarray
@@ -97,7 +97,7 @@ class Corrected:
             return None
         painted = self._states[iteration].painted
         places = np.unravel_index(painted.voxels, self._prepared.mask.shape)
-        return Stroke(np.stack(places, axis=1), painted.labels)
+        return Stroke(np.stack(places, axis=1), painted.labels, painted.reaches)
 
     def network(self, iteration: int) -> CoordinateNetwork:
         """The network of an iteration."""
@@ -135,8 +135,7 @@ class Corrected:
         shape = self._prepared.mask.shape
         for stroke in strokes:
             voxels = np.ravel_multi_index(tuple(stroke.voxels.T), shape)
-            reaches = np.full(len(voxels), REACH[stroke.locality])
-            painted = painted.with_more(Painted(voxels, stroke.labels, reaches))
+            painted = painted.with_more(Painted(voxels, stroke.labels, stroke.reaches))
         inside = painted.where(self._prepared.mask.reshape(-1)[painted.voxels])
         numbers = np.searchsorted(self._flat, inside.voxels)
         classes = protocol.to_classes(inside.labels).astype(np.int64)

@@ -108,13 +108,12 @@ class Session:
     @property
     def model(self) -> Model:
         """The model, with its labels told as they are on the screen."""
-        return self.prepared.model.in_protocol(self.protocol.name)
+        return replace(self.prepared.model.in_protocol(self.protocol.name), added=self._added)
 
     @property
     def learnt(self) -> Protocol:
         """The protocol that the network was trained for, with the structures that were added."""
-        own = self.prepared.model.card.protocol
-        return Protocol(own.name, (*own.structures, *self._added))
+        return replace(self.prepared.model.finest(), added=self._added).protocol
 
     def labels_in(self, protocol: str) -> Readout:
         """Labels in one of the model's protocols.

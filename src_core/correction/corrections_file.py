@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src_core.correction.stroke import Stroke
+from src_core.correction.stroke import REACH, Stroke
 from src_core.errors import InputError
 from src_core.io.export import companion, write_labels
 from src_core.io.labels import Structure
@@ -14,7 +15,7 @@ from src_core.io.scan import read_on_grid
 from src_core.io.tables import read_structures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from src_core.io.scan import Scan
@@ -23,6 +24,9 @@ ENDING = "_corrections.nii.gz"
 """Follows the name of the label map that a file of corrections lies beside."""
 _ERASED = Structure(np.iinfo(np.int16).max, "Painted background", (90, 90, 90))
 """What was painted as background: 0 is what was not painted."""
+_REACH = "reach_mm"
+"""Key of the description: by a reach in mm, other than the usual one, the voxels that reach so far,
+as runs [first, end) of their flat indices."""
 
 
 def write_corrections(
@@ -55,12 +59,15 @@ def write_corrections(
         scan,
         path,
         protocol=[one for one in (*structures, _ERASED) if one.id in present],
-        details={"Description": "What was painted on the labels of the scan; 0: nothing."},
+        details={
+            "Description": "What was painted on the labels of the scan; 0: nothing.",
+            _REACH: _runs(stroke, scan.shape),
+        },
         overwrite=overwrite,
     )
 
 
-def read_corrections(path: Path, scan: Scan) -> tuple[Stroke, tuple[Structure, ...]]:
+def read_corrections(path: str | Path, scan: Scan) -> tuple[Stroke, tuple[Structure, ...]]:
     """Read what was painted on the labels of a scan, and the structures that it names.
 
     Raises
@@ -76,4 +83,33 @@ def read_corrections(path: Path, scan: Scan) -> tuple[Stroke, tuple[Structure, .
     table = companion(path, ".tsv")
     named = read_structures(table, strict=False) if table.exists() else ()
     structures = tuple(one for one in named if one.id != _ERASED.id)
-    return Stroke(voxels, np.where(labels == _ERASED.id, 0, labels)), structures
+    reaches = _reaches(companion(path, ".json"), scan.shape)[tuple(voxels.T)]
+    return Stroke(voxels, np.where(labels == _ERASED.id, 0, labels), reaches), structures
+
+
+def _runs(stroke: Stroke, shape: tuple[int, ...]) -> dict[str, list[list[int]]]:
+    """Voxels by how far they reach, see `_REACH`."""
+    flat = np.ravel_multi_index(tuple(stroke.voxels.T), shape)
+    runs = {}
+    for reach in np.unique(stroke.reaches[stroke.reaches != REACH["structure"]]):
+        some = np.sort(flat[stroke.reaches == reach])
+        parts = np.split(some, np.flatnonzero(np.diff(some) > 1) + 1)
+        runs[f"{reach:g}"] = [[int(part[0]), int(part[-1]) + 1] for part in parts]
+    return runs
+
+
+def _reaches(description: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """How far each voxel of a grid reaches, as a description beside a file says, or as usual."""
+    reaches = np.full(shape, REACH["structure"], np.float32)
+    if not description.exists():
+        return reaches
+    try:
+        told: Mapping[str, list[list[int]]] = json.loads(description.read_bytes()).get(_REACH, {})
+        for reach, runs in told.items():
+            for first, end in runs:
+                reaches.reshape(-1)[first:end] = float(reach)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(f"{description} does not tell how far strokes reach: {error}") from error
+    if not (reaches > 0).all():
+        raise InputError(f"{description}: a stroke reaches less than 0 mm; delete {_REACH} in it")
+    return reaches

@@ -22,7 +22,6 @@ from torch.nn.functional import kl_div, log_softmax
 
 from src_core.correction.added import AddedStructure, example_weights, not_part_of
 from src_core.correction.network import Change, CorrectedNetwork, Known
-from src_core.correction.stroke import REACH
 from src_core.fitting.adam import Adam
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ class Lesson:
         What they are, as the network tells its labels; from the first number above its classes
         on they are structures that were added.
     reaches : Tensor, shape (n,)
-        How far each reaches, mm; see `REACH`.
+        How far each reaches, mm.
     count : int
         Number of classes, with background and those that were added.
     """
@@ -95,7 +94,7 @@ class Lesson:
         return cls(
             torch.from_numpy(within[numbers]),
             torch.from_numpy(classes),
-            torch.full((len(which),), REACH[stroke.locality]),
+            torch.from_numpy(stroke.reaches[which]).float(),
             len(protocol.ids),
         )
 

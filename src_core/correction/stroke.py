@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from src_core.io.protocols import granularities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
 
     from src_core.io.labels import Protocol
 
@@ -32,20 +32,30 @@ class Stroke:
     labels : ndarray of int, shape (n,)
         Label ids of the protocol that the network was trained for, or of a structure that was
         added; 0 is background.
-    locality : {"here", "structure", "everywhere"}
-        How far it may reach.
+    reach : float or ndarray, shape (n,)
+        How far it may reach, mm; see `REACH`.
     """
 
     voxels: np.ndarray
     labels: np.ndarray
-    locality: Locality = "structure"
+    reach: float | np.ndarray = REACH["structure"]
+
+    @property
+    def reaches(self) -> np.ndarray:
+        """How far each of its voxels reaches, mm, shape (n,)."""
+        return np.broadcast_to(np.asarray(self.reach, float), len(self.labels))
 
     def told_in(self, protocol: Protocol, own: Protocol) -> Stroke | None:
-        """The same in a protocol that its own is merged to; None if it is not."""
+        """The same in a protocol that its own is merged to; None if it is not.
+
+        What was painted as a structure that its own protocol lacks is left out.
+        """
         merged = granularities(own).get(protocol.name)
         if merged is None:
             return None
-        return replace(self, labels=protocol.ids[merged[own.to_classes(self.labels)]])
+        known = np.isin(self.labels, own.ids)
+        labels = protocol.ids[merged[own.to_classes(self.labels[known])]]
+        return Stroke(self.voxels[known], labels, self.reaches[known])
 
     def laid_over(self, label_map: np.ndarray) -> np.ndarray:
         """A copy of a label map, shape (I, J, K), as painted where it was painted."""

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from src_core.errors import InputError
 from src_core.io.files import complete_files
+from src_core.io.labels import Protocol
 from src_core.io.protocols import granularities, protocol
 from src_core.models.bundled import model_path
 from src_core.models.model_file import check_weights, read_model_file
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from src_core.fitting.settings import FitSettings
-    from src_core.io.labels import Protocol
+    from src_core.io.labels import Structure
     from src_core.models.card import Card
     from src_core.networks.base import CoordinateNetwork
     from src_core.space.intensity import IntensityRule
@@ -53,12 +54,15 @@ class Model:
         Checksum of the file.
     coarser : Protocol or None
         That its classes are merged to; None: they are told as they are.
+    added : tuple of Structure
+        That its own protocol lacks, and that strokes have painted.
     """
 
     card: Card
     weights: dict[str, Tensor]
     sha256: str
     coarser: Protocol | None = None
+    added: tuple[Structure, ...] = ()
 
     @property
     def name(self) -> str:
@@ -68,7 +72,10 @@ class Model:
     @property
     def protocol(self) -> Protocol:
         """What its labels are."""
-        return self.coarser or self.card.protocol
+        if self.coarser is not None or not self.added:
+            return self.coarser or self.card.protocol
+        own = self.card.protocol
+        return Protocol(own.name, (*own.structures, *self.added))
 
     @property
     def protocols(self) -> tuple[str, ...]:

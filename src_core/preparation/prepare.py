@@ -143,7 +143,7 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
             model.slices.check(scan, np.eye(4) if given is None else given, model.name)
         brain = _brain(request.brain if request.mask is None else request.mask, scan)
         reference = _reference(request.reference, scan, model)
-        corrections = _corrections(request.corrections, scan, model)
+        corrections, model = _corrections(request.corrections, scan, model)
         network = model.network()
     if isinstance(brain, Extractor):
         with stage("brain"):
@@ -226,17 +226,23 @@ def _reference(
     return None if truth is None else Reference.of(truth, model)
 
 
-def _corrections(wanted: str | Path | Stroke | None, scan: Scan, model: Model) -> Stroke | None:
+def _corrections(
+    wanted: str | Path | Stroke | None, scan: Scan, model: Model
+) -> tuple[Stroke | None, Model]:
+    """What was painted, and the model with the structures that its file names."""
     if wanted is None:
-        return None
-    stroke = wanted if isinstance(wanted, Stroke) else read_corrections(Path(wanted), scan)[0]
+        return None, model
+    stroke, named = (wanted, ()) if isinstance(wanted, Stroke) else read_corrections(wanted, scan)
     if ((stroke.voxels < 0) | (stroke.voxels >= scan.shape)).any():
         raise InputError("corrections: a painted voxel is outside the scan; is it another one?")
+    unknown = np.setdiff1d(stroke.labels, model.protocol.ids)
     try:
+        if model.coarser is None:
+            model = replace(model, added=tuple(one for one in named if one.id in unknown))
         model.protocol.to_classes(stroke.labels)
     except InputError as error:
         raise InputError(f"corrections: {error}") from error
-    return stroke
+    return stroke, model
 
 
 def _model(request: Request) -> Model:

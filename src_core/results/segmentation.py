@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -244,7 +244,9 @@ class Segmentation:
         labels = protocol.to_ids(unmask(classes, self.mask))
         if self.corrections is None:
             return labels
-        painted = self.corrections.told_in(protocol, self.protocol)
+        if protocol == self.protocol:
+            return self.corrections.laid_over(labels)
+        painted = self.corrections.told_in(protocol, replace(self.model, added=()).protocol)
         return labels if painted is None else painted.laid_over(labels)
 
     def _map(self) -> tuple[CoordinateNetwork, np.ndarray, np.ndarray, tuple[int, ...]]:

@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 from src_core.correction.corrections_file import write_corrections
 from src_core.correction.stroke import Stroke
 from src_core.errors import InputError
+from src_core.io.labels import Structure
 from src_core.io.protocols import protocol
 from src_core.io.sample import mni152_t1
 from src_core.io.scan import Scan, scan_from_array
@@ -337,6 +338,21 @@ def test_what_was_painted_is_learned_and_stays(brain, model, result, tmp_path) -
     assert followed.sum() > near.sum() / 2
     np.testing.assert_array_equal(taught.labels_in("tissue4")["tissue4"], taught.labels)
     np.testing.assert_array_equal(taught.labels_at(taught.iterations[-1]), taught.labels)
+
+
+def test_a_structure_that_a_file_of_corrections_names_is_told_too(brain, model, tmp_path) -> None:
+    lesion = Structure(40, "Lesion", (255, 0, 0))
+    inside = np.argwhere(brain.mask)
+    near = inside[np.linalg.norm(inside - inside.mean(0), axis=1) < 5]
+    path = tmp_path / "corrections.nii.gz"
+    stroke = Stroke(near, np.full(len(near), lesion.id))
+    write_corrections(stroke, brain.scan, path, [lesion], overwrite=False)
+    taught = segment(brain.scan, model=model, corrections=path, **FAST)
+    assert (taught.labels[tuple(near.T)] == lesion.id).all()
+    assert taught.report["volumes"]["Lesion"] >= len(near)
+    assert taught.protocol.structures[-1] == lesion
+    _, table, _ = taught.save(tmp_path / "labels.nii.gz")
+    assert "Lesion" in table.read_text()
 
 
 def test_corrections_of_ids_that_the_model_lacks_are_refused(brain, model) -> None:
