@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from psygnal import Signal
 
+from napari_metaseg.layers.brushed import Brushed
 from napari_metaseg.layers.followed import Followed
 from napari_metaseg.layers.label_style import color_of
 from napari_metaseg.layers.positions import places_of, voxels_at
@@ -18,6 +19,8 @@ from src_core.io.labels import Structure
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from napari.layers import Labels
 
     from napari_metaseg.layers.live_layers import LiveLayers
     from napari_metaseg.layers.paint import Paint
@@ -57,11 +60,17 @@ class Correcting:
         self._job = job
         self._live: LiveLayers | None = None
         self._followed = Followed(views.main)
+        self._brushed = Brushed(self._hold)
         # Painted with labels that no structure has: places and labels.
         self._unnamed: list[tuple[np.ndarray, np.ndarray]] = []
         job.strokes_changed.connect(self._lay_and_show)
         job.shown_changed.connect(self._on_shown)
         job.state_changed.connect(self._on_state)
+
+    @property
+    def outlines(self) -> Labels | None:
+        """The layer that outlines what has changed, while there is one."""
+        return self._followed.layer
 
     @property
     def possible(self) -> bool:
@@ -91,7 +100,7 @@ class Correcting:
         self._job.follow()
         self._followed.watch(live)
         self._views.main.layers.selection.active = live.labels
-        self._bind_keys()
+        self._bind()
         self._allow_painting()
         self.changed.emit()
 
@@ -101,7 +110,7 @@ class Correcting:
             return
         self.take_up()
         self.on = False
-        self._bind_keys()
+        self._bind()
         self._allow_painting()
         self.changed.emit()
 
@@ -190,6 +199,17 @@ class Correcting:
         live = self._live
         return None if live is None or live.labels is None else live.labels.data.paint
 
+    def _hold(self, places: np.ndarray, label: int) -> None:
+        """Hold fast what a brush went over and what has its label there."""
+        paint, live = self._paint, self._live
+        if paint is None or not paint.wet or live is None or live.labels is None:
+            return
+        right = live.labels.data[tuple(places.T)] == label
+        if label == 0:  # around the brain nothing is labelled in any case
+            voxels = voxels_at(places, live.orientation, live.session.scan.shape)
+            right &= live.session.prepared.mask[tuple(voxels.T)]
+        paint.hold(places[right], label)
+
     def _hand_over(self, live: LiveLayers, places: np.ndarray, labels: np.ndarray) -> None:
         """Hand a stroke to the job."""
         session = live.session
@@ -256,8 +276,8 @@ class Correcting:
             if allowed:
                 labels.mode = "paint"
 
-    def _bind_keys(self) -> None:
-        """Have napari's keys for undo and redo take strokes back: it knows nothing of the rest."""
+    def _bind(self) -> None:
+        """Follow the brush, and have napari's keys for undo and redo take strokes back."""
         labels, strokes = None if self._live is None else self._live.labels, self._job.strokes
         if labels is None:
             return
@@ -266,3 +286,7 @@ class Correcting:
             for key, do in keys.items():
                 bound = (lambda _layer, do=do: do()) if self.on else None
                 layer.bind_key(key, bound, overwrite=True)
+            if self.on:
+                layer.mouse_drag_callbacks.append(self._brushed)
+            elif self._brushed in layer.mouse_drag_callbacks:
+                layer.mouse_drag_callbacks.remove(self._brushed)

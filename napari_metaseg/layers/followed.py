@@ -40,6 +40,11 @@ class Followed:
         self._shown: int | None = None
         self._until = 0.0
 
+    @property
+    def layer(self) -> Labels | None:
+        """The layer, while there is one; nothing for people to do anything with."""
+        return self._layer
+
     def watch(self, live: LiveLayers) -> None:
         """Be ready to outline what changes of the labels of a fit."""
         if self._layer is not None:

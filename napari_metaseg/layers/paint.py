@@ -57,6 +57,12 @@ class Paint:
         ]
         self._new.append(np.ravel_multi_index(places, self._shape))
 
+    def hold(self, places: np.ndarray, label: int) -> None:
+        """Paint places (n, d), each once, with the label that stands there: it is right."""
+        at = tuple(places.T)
+        self._labels[at], self._painted[at] = label, True
+        self._new.append(np.ravel_multi_index(at, self._shape))
+
     def take(self) -> tuple[np.ndarray, np.ndarray]:
         """What was painted since the last time; it is laid from now on.
 

@@ -189,6 +189,9 @@ class _Copy(_Follower):
             if hasattr(layer, name):
                 setattr(self.shown, name, getattr(layer, name))
         self.shown.keymap = layer.keymap
+        for callback in layer.mouse_drag_callbacks:
+            if callback not in self.shown.mouse_drag_callbacks:
+                self.shown.mouse_drag_callbacks.append(callback)
         self._connect(layer, self.shown, viewer)
         self._connect(self.shown, layer, model)
         self._on(layer.events.data, self._take_data)

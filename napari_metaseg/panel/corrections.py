@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_metaseg.layers.label_style import color_of
+from napari_metaseg.panel.layer_list import hide_row
 from napari_metaseg.panel.structure_dialog import StructureDialog
 from src_core.errors import InputError
 
@@ -153,6 +154,8 @@ class Corrections(QWidget):
         strokes, correcting = self._job.strokes, self._correcting
         self._correct.setEnabled(correcting.possible)
         self._correct.setChecked(correcting.on)
+        if correcting.outlines is not None:
+            hide_row(correcting.outlines)
         for widget in (self._undo, self._redo, self._tools, self._status):
             widget.setVisible(correcting.on)
         self._undo.setEnabled(bool(strokes.waiting or strokes.position))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Layer
+from napari.utils.interactions import (
+    mouse_move_callbacks,
+    mouse_press_callbacks,
+    mouse_release_callbacks,
+)
 
 from napari_metaseg.controller import Controller
 from napari_metaseg.layers.scan_layers import scan_layer
@@ -60,6 +66,25 @@ class Desk:
         self.live.brush_size = size
         self.live.paint(place, label)
         return np.argwhere(before != self.labels)
+
+    def drag(self, *way: tuple[int, ...]) -> None:
+        """Move the mouse over the labels with its left button pressed."""
+        event = SimpleNamespace(
+            button=1,
+            is_dragging=True,
+            dims_displayed=[1, 2],
+            dims_point=[],
+            view_direction=None,
+            modifiers=(),
+        )
+        tell = mouse_press_callbacks
+        for number, place in enumerate(way):
+            event.type = "mouse_move" if number else "mouse_press"
+            event.position = event.dims_point = self.live.data_to_world(place)
+            tell(self.live, event)
+            tell = mouse_move_callbacks
+        event.type = "mouse_release"
+        mouse_release_callbacks(self.live, event)
 
     def at(self, places: np.ndarray) -> set[int]:
         return {int(label) for label in self.labels[tuple(places.T)]}
@@ -163,6 +188,21 @@ def test_what_has_changed_is_outlined_for_a_moment(desk, monkeypatch) -> None:
     np.testing.assert_array_equal(np.asarray(outlines.data), before != desk.labels)
     desk.controller.correcting._followed._until = 0.0
     desk.until(lambda: not outlines.visible)
+
+
+def test_what_is_painted_as_it_stands_is_a_stroke_too(desk) -> None:
+    desk.correcting.begin()
+    desk.live.selected_label, desk.live.brush_size = WHITE_MATTER, 4
+    plane, row, column = desk.middle(WHITE_MATTER)
+    desk.drag((plane, row, column), (plane, row, column + 2))
+    desk.learned(1)
+    (stroke,) = desk.job.strokes.in_force
+    assert len(stroke.voxels) > 12
+    assert set(stroke.labels.tolist()) == {WHITE_MATTER}
+    desk.live.mode = "erase"
+    desk.drag((plane, 1, 1), (plane, 1, 3))  # nothing is held fast outside the brain
+    desk.correcting.take_up()
+    assert len(desk.job.strokes.in_force) == 1
 
 
 def test_another_plane_is_painted_on_as_well(desk) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qtpy.QtWidgets import QDialog, QLabel, QPushButton
 
+from napari_metaseg.panel.layer_list import is_listed
 from napari_metaseg.panel.structure_dialog import StructureDialog
 
 WHITE_MATTER, VENTRICLE = 3, 1
@@ -88,6 +89,16 @@ def test_what_is_painted_stays_and_the_network_follows(painter, window) -> None:
     assert ((painter.labels != fitted) & ~painted).any()
     (row,) = [row for row in painter.job.table.rows if row.id == WHITE_MATTER]
     assert row.change > 0
+
+
+def test_outlines_are_no_layer_of_the_user_s(painter, window) -> None:
+    painter.begin()
+    assert not is_listed(window.layer(" followed"))
+    window.viewer.add_points(np.zeros((1, 3)), name="more")
+    window.viewer.layers.move(len(window.viewer.layers) - 1, 0)
+    assert not is_listed(window.layer(" followed"))
+    assert is_listed(window.layer(" labels"))
+    assert is_listed(window.layer("more"))
 
 
 def test_undo_takes_a_stroke_back_and_redo_does_not(painter, window) -> None:
