@@ -77,5 +77,6 @@ def under_brush(layer: Labels, way: Sequence[Sequence[float]], axes: Sequence[in
         points.append(np.linspace(start, end, count + 1)[1:])
     centres = np.unique(np.rint(np.concatenate(points)).astype(int), axis=0)
     places = np.unique((centres[:, None] + around).reshape(-1, layer.ndim), axis=0)
-    within: np.ndarray = ((places >= 0) & (places < np.array(layer.data.shape))).all(1)
-    return places[within]
+    within = ((places >= 0) & (places < np.array(layer.data.shape))).all(1)
+    inside: np.ndarray = places[within]
+    return inside
