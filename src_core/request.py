@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from src_core.io.scan import Scan
     from src_core.models.model import Model
 
+PER_SCAN = ("mask", "reference", "corrections")
+"""Options that each scan of a study has its own of."""
 BRAIN_WORDS = {
     "auto": "Found when needed",
     "stripped": "None: the scan is stripped",

@@ -33,9 +33,9 @@ def open_review(viewer: Viewer, output: Path) -> ReviewPanel:
 
 
 def _review(args: argparse.Namespace) -> None:
-    from src_core.cohort.records import read_records
+    from src_core.cohort.records import protocol_in
 
-    read_records(args.output)
+    protocol_in(args.output)  # before a window opens
     require_window()
     import napari
 

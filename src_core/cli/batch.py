@@ -10,14 +10,13 @@ from src_core.cli.command import Command
 from src_core.cli.printing import print_problem, print_written
 from src_core.errors import InputError
 from src_core.options import options_of
-from src_core.request import BRAIN_WORDS, Request
+from src_core.request import BRAIN_WORDS, PER_SCAN, Request
 
 if TYPE_CHECKING:
     import argparse
 
     from src_core.cohort.batch import Batch
 
-_PER_SCAN = ("mask", "reference", "corrections")
 _MINUTES = 60
 
 
@@ -48,7 +47,7 @@ def add_work(parser: argparse.ArgumentParser) -> None:
         help="replace labels that were made with other options or another version",
     )
     options = options_of(Request).values()
-    add_options(parser, [one for one in options if one.name not in _PER_SCAN])
+    add_options(parser, [one for one in options if one.name not in PER_SCAN])
     add(
         "--time-limit",
         type=number(float),
@@ -97,7 +96,7 @@ def batch_of(args: argparse.Namespace, inputs: list[Path]) -> Batch:
             " table with the columns scan and mask"
         )
     given: dict[str, Any] = {
-        name: getattr(args, name) for name in options_of(Request) if name not in _PER_SCAN
+        name: getattr(args, name) for name in options_of(Request) if name not in PER_SCAN
     }
     if args.transform:
         given["transform"] = read_transform(args.transform)

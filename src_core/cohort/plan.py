@@ -17,7 +17,7 @@ from src_core.io.files import digest
 from src_core.models.bundled import model_path
 from src_core.models.model_file import read_model_file
 from src_core.options import options_of
-from src_core.request import Request
+from src_core.request import PER_SCAN, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 SETTINGS_FILE = Path("code") / "napari-metaseg.json"
 """In the output: what all of its label maps are made with."""
-PER_SCAN = ("mask", "reference", "corrections")
-"""Options that each scan has its own of."""
 _OF_THE_MACHINE = ("device", "threads")
 
 

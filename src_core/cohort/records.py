@@ -105,6 +105,20 @@ class Failure:
     why: str
 
 
+def protocol_in(output: Path) -> str:
+    """Protocol of the labels in an output.
+
+    Raises
+    ------
+    InputError
+        There is no cohort.
+    """
+    found = read_settings(output).get("labels")
+    if found is None:
+        raise InputError(f"{output} holds no cohort; `napari-metaseg batch` makes one")
+    return str(found)
+
+
 def read_records(output: Path) -> tuple[list[Record], list[Failure]]:
     """All scans of an output: those that have labels, and those that failed.
 
@@ -113,9 +127,7 @@ def read_records(output: Path) -> tuple[list[Record], list[Failure]]:
     InputError
         There are none, or a report is damaged.
     """
-    protocol = read_settings(output).get("labels")
-    if protocol is None:
-        raise InputError(f"{output} holds no cohort; `napari-metaseg batch` makes one")
+    protocol = protocol_in(output)
     people = read_traits(output / PARTICIPANTS)
     said = read_review(output)
     records = []
