@@ -67,7 +67,7 @@ def centroids_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Variant]
 
     @cache
     def segmented(variant: Variant) -> Centroids:
-        result = segment(write_variant(scan.voxels, scan.affine, variant, path))
+        result = segment(write_variant(scan.voxels, scan.affine, variant, path), iterations=30)
         return centroids(result.labels, result.scan.affine)
 
     return segmented

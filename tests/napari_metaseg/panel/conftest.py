@@ -87,7 +87,8 @@ def window(make_napari_viewer_proxy, qtbot, phantom_file, lively):
 
 @pytest.fixture
 def lively(monkeypatch):
-    """Live pictures come often, and whole ones soon."""
+    """Live pictures come often, and whole ones soon; nothing starves the engine."""
+    monkeypatch.setattr("napari_metaseg.run.engine_thread._lower_priority", lambda: None)
     monkeypatch.setattr("napari_metaseg.run.pace.REST_ON_CPU", 0.05)
     monkeypatch.setattr("napari_metaseg.run.pace.LIVE_SHARE", 10.0)
     monkeypatch.setattr("napari_metaseg.run.pace.REST_BEFORE_WHOLE", 0.1)

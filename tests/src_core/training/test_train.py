@@ -38,6 +38,18 @@ def short(training: TrainingSettings, tmp_path: Path) -> TrainingSettings:
     return settings
 
 
+@pytest.fixture
+def only_a_head(training: TrainingSettings, tmp_path: Path) -> TrainingSettings:
+    """A training of a new head: all before it is there already."""
+    return replace(
+        training,
+        output=tmp_path / "head.safetensors",
+        template=training.output,
+        cache=training.output.with_suffix(".training"),
+        head=replace(training.head, steps=60),
+    )
+
+
 def equal(one: Model, other: Model) -> bool:
     assert one.weights.keys() == other.weights.keys()
     return all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
@@ -110,21 +122,22 @@ def test_a_finished_training_writes_its_model_again(training: TrainingSettings) 
 
 
 def test_another_protocol_can_share_examples_fits_and_the_template_network(
-    training: TrainingSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    training: TrainingSettings,
+    only_a_head: TrainingSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     halves = tmp_path / "halves.csv"
     halves.write_text("id,name\n1,Grey\n2,White\n")
     pairs = {"1": 1, "2": 1, "3": 2, "4": "ignore"}
-    shelf = training.output.with_suffix(".training")
     settings = replace(
-        training,
+        only_a_head,
         output=tmp_path / "halves.safetensors",
         data=replace(training.data, mapping=pairs),
         protocol="halves",
         structures=halves,
         examples=replace(training.examples, tissues="tissue4"),
-        template=training.output,
-        cache=shelf,
+        head=training.head,
     )
     monkeypatch.setattr(Maker, "make", lambda *_: pytest.fail("made again"))
     monkeypatch.setattr(fits, "Fit", lambda *_: pytest.fail("fitted again"))
@@ -183,7 +196,7 @@ def test_corrected_labels_are_noticed(
 
 
 def test_validation_scans_without_any_structure_do_not_spoil_the_judgement(
-    short: TrainingSettings, tmp_path: Path
+    only_a_head: TrainingSettings, tmp_path: Path
 ) -> None:
     """A protocol of one structure, of which the scan that is judged has nothing."""
     table = tmp_path / "spot.csv"
@@ -191,15 +204,15 @@ def test_validation_scans_without_any_structure_do_not_spoil_the_judgement(
     nothing = {"1": 0, "2": 0, "3": 0, "4": 0}
     train(
         replace(
-            short,
-            data=replace(short.data, mapping=nothing),
+            only_a_head,
+            data=replace(only_a_head.data, mapping=nothing),
             protocol="spot",
             structures=table,
-            examples=replace(short.examples, tissues="tissue4"),
-            head=replace(short.head, judge_every=50, patience=1),
+            examples=replace(only_a_head.examples, tissues="tissue4"),
+            head=replace(only_a_head.head, judge_every=20, patience=1),
         )
     )
-    assert load_model(short.output).card.scores == {}
+    assert load_model(only_a_head.output).card.scores == {}
 
 
 def test_label_maps_of_people_held_out_are_refused(
@@ -269,9 +282,9 @@ def test_a_cache_of_an_earlier_version_is_refused(short: TrainingSettings, tmp_p
 
 
 def test_class_scores_that_are_not_finite_name_the_scan(
-    short: TrainingSettings, monkeypatch: pytest.MonkeyPatch
+    only_a_head: TrainingSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad = torch.full((1, 1), torch.nan)
     monkeypatch.setattr(WarpedNetwork, "logits", lambda *_: bad)
     with pytest.raises(InputError, match=r"not finite for the scan s[01]-[01]; .* stays"):
-        train(short)
+        train(only_a_head)
