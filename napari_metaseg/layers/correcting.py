@@ -11,6 +11,7 @@ from napari_metaseg.layers.brushed import Brushed
 from napari_metaseg.layers.followed import Followed
 from napari_metaseg.layers.label_style import color_of
 from napari_metaseg.layers.positions import places_of, voxels_at
+from napari_metaseg.layers.shared_undo import REDO, UNDO
 from napari_metaseg.run.status import State
 from src_core.correction.corrections_file import read_corrections
 from src_core.correction.stroke import REACH, Stroke
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from napari_metaseg.run.status import StructureRow
     from src_core.correction.stroke import Locality
 
-_UNDO, _REDO = "Control-Z", "Control-Shift-Z"
 _RESTING = (State.PAUSED, State.DONE, State.STOPPED, State.FAILED)
 
 
@@ -281,7 +281,7 @@ class Correcting:
         labels, strokes = None if self._live is None else self._live.labels, self._job.strokes
         if labels is None:
             return
-        keys: dict[str, Callable[[], None]] = {_UNDO: strokes.undo, _REDO: strokes.redo}
+        keys: dict[str, Callable[[], None]] = {UNDO: strokes.undo, REDO: strokes.redo}
         for layer in self._views.all_of(labels):
             for key, do in keys.items():
                 bound = (lambda _layer, do=do: do()) if self.on else None
@@ -290,3 +290,5 @@ class Correcting:
                 layer.mouse_drag_callbacks.append(self._brushed)
             elif self._brushed in layer.mouse_drag_callbacks:
                 layer.mouse_drag_callbacks.remove(self._brushed)
+        if not self.on:
+            self._views.share_undo(labels)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Labels
+
 from napari_metaseg.layers.plane_view import PlaneView
 from napari_metaseg.layers.positions import region_on_screen
+from napari_metaseg.layers.shared_undo import SharedUndo
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -33,6 +36,7 @@ class Views:
     def __init__(self, viewer: ViewerModel):
         self.main = viewer
         self.others: tuple[PlaneView, ...] = ()
+        self._undo: dict[Labels, SharedUndo] = {}
 
     def open_others(self) -> None:
         """Show the two other planes too."""
@@ -40,12 +44,21 @@ class Views:
             self.others = (PlaneView(self.main, 0), PlaneView(self.main, 1))
             for model in self._models:
                 model.mouse_drag_callbacks.append(self._cut_here)
+            for layer in self.main.layers:
+                self.share_undo(layer)
+            # After the other views, which make their copies then.
+            self.main.layers.events.inserted.connect(self._on_inserted, position="last")
+            self.main.layers.events.removed.connect(self._on_removed)
 
     def close_others(self) -> None:
         """Show one plane."""
         if self.others:
             for model in self._models:
                 model.mouse_drag_callbacks.remove(self._cut_here)
+            self.main.layers.events.inserted.disconnect(self._on_inserted)
+            self.main.layers.events.removed.disconnect(self._on_removed)
+        for layer in list(self._undo):
+            self._undo.pop(layer).close()
         for view in self.others:
             view.close()
         self.others = ()
@@ -66,6 +79,13 @@ class Views:
         """A layer of the viewer, and its copies in the others."""
         return [layer, *(copy for view in self.others for copy in view.copies_of(layer))]
 
+    def share_undo(self, layer: Layer) -> None:
+        """Have the keys for undo and redo, where they are free, do the same in all views."""
+        if layer in self._undo:
+            self._undo[layer].bind()
+        elif self.others and isinstance(layer, Labels):
+            self._undo[layer] = SharedUndo(self.all_of(layer))
+
     def under_mouse(self) -> ViewerModel:
         """The one that the mouse is over, or else the viewer."""
         over = (view.model for view in self.others if view.model.mouse_over_canvas)
@@ -74,6 +94,13 @@ class Views:
     @property
     def _models(self) -> tuple[ViewerModel, ...]:
         return (self.main, *(view.model for view in self.others))
+
+    def _on_inserted(self, event: Any) -> None:
+        self.share_undo(event.value)
+
+    def _on_removed(self, event: Any) -> None:
+        if event.value in self._undo:
+            self._undo.pop(event.value).close()
 
     def _cut_here(self, model: ViewerModel, event: Any) -> None:
         """Cut the planes at the place under the mouse, if Shift is held."""

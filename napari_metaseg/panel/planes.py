@@ -6,8 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QSplitter, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QCheckBox,
+    QPushButton,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
 from typing_extensions import override
+
+from napari_metaseg.panel.cross import Cross
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,14 +49,15 @@ class PlanesButton(QPushButton):
         self.setEnabled(self._window is not None)
         self.setToolTip(
             "Show the two other planes below this one. Shift-click on a place in any of them to "
-            "cut the others there."
+            "cut the others there; lines show where they cut."
         )
         self.toggled.connect(self._show_or_hide)
 
     def _show_or_hide(self, shown: bool) -> None:
         if shown:
             self._controller.show_planes(True)
-            self._dock = PlanesDock([view.model for view in self._controller.views.others])
+            views = self._controller.views
+            self._dock = PlanesDock(views.main, [view.model for view in views.others])
             self._dock.closed.connect(self._on_closed)
             self._window.add_dock_widget(self._dock, name="Planes", area="bottom")
             self._dock.watch_window()
@@ -65,19 +75,29 @@ class PlanesDock(QWidget):
 
     Parameters
     ----------
+    viewer : Viewer
+        That of the window, which gets lines where the others cut it, as they do.
     models : sequence of ViewerModel
 
     Attributes
     ----------
     closed : Signal()
     canvases : list of QtViewer
+    crosses : list of Cross
     """
 
     closed = Signal()
 
-    def __init__(self, models: Sequence[ViewerModel]) -> None:
+    def __init__(self, viewer: ViewerModel, models: Sequence[ViewerModel]) -> None:
         super().__init__()
         self.canvases = [QtViewer(model) for model in models]
+        everywhere = (*_canvases_of(viewer), *self.canvases)
+        self.crosses = [Cross(canvas, viewer.dims) for canvas in everywhere]
+        self._lines = QCheckBox("Cross-hair")
+        self._lines.setToolTip("Show in each plane where the two others cut it.")
+        self._lines.setChecked(True)
+        for cross in self.crosses:
+            self._lines.toggled.connect(cross.show)
         self._window: QWidget | None = None
         # The canvases know their size some time after they have it.
         self._settled = QTimer(self)
@@ -88,9 +108,11 @@ class PlanesDock(QWidget):
         for canvas in self.canvases:
             canvas.setAcceptDrops(False)  # a file is opened in the viewer
             splitter.addWidget(canvas)
-        layout = QHBoxLayout(self)
+        layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(splitter)
+        layout.setSpacing(0)
+        layout.addWidget(splitter, stretch=1)
+        layout.addWidget(self._lines)
         self.setMinimumHeight(_HEIGHT)
 
     def watch_window(self) -> None:
@@ -129,8 +151,17 @@ class PlanesDock(QWidget):
         self._window.removeEventFilter(self)
         self._window = None
         self.closed.emit()
+        for cross in self.crosses:
+            cross.remove()
+        self.crosses.clear()
         for canvas in self.canvases:
             canvas.close()
             canvas.setParent(None)  # so that it goes at once, even if no event loop goes on
         self.canvases.clear()
         self.deleteLater()
+
+
+def _canvases_of(viewer: ViewerModel) -> list[QtViewer]:
+    """What shows a viewer in its window."""
+    widgets = QApplication.allWidgets()
+    return [one for one in widgets if isinstance(one, QtViewer) and one.viewer == viewer]

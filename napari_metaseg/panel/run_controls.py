@@ -64,7 +64,6 @@ class RunControls(QWidget):
         self._status.setAccessibleName("Status of the segmentation")
         self._status.setWordWrap(True)
         self._status.setTextFormat(Qt.TextFormat.PlainText)
-        self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
         buttons = QHBoxLayout()
         buttons.setSpacing(4)
@@ -198,7 +197,11 @@ class RunControls(QWidget):
         self._bar.setVisible(state is not State.IDLE)
         status = self._failure or self._job.device
         if status != self._status.text():
-            self._status.setText(status)  # it paints itself some time later, changed or not
+            self._status.setText(status)
+            # Text that can be selected is painted again whenever anything in the panel is laid out.
+            flags = Qt.TextInteractionFlag
+            selectable = flags.TextSelectableByMouse if self._failure else flags.NoTextInteraction
+            self._status.setTextInteractionFlags(selectable)
         self._status.setVisible(bool(status))
 
 
