@@ -181,17 +181,27 @@ def main() -> None:
     if args.part:
         print(json.dumps(PARTS[args.part](args.scan, args.iterations)))
         return
+
+    from benchmarks.segment import product_rate  # with torch, whose import is part of what is timed
+
     with TemporaryDirectory() as folder:
         path = args.scan or write_sample(Path(folder))
         settings = Path(folder) / "settings.yaml"
+        products = [product_rate()]
         before, window, after = (
             measure(part, path, args.iterations, settings) for part in ("plain", "window", "plain")
         )
-    _print_table(path, args.iterations, window, [before["rate"], after["rate"]])
+        products.append(product_rate())
+    plain = [before["rate"], after["rate"]]
+    _print_table(path, args.iterations, window, plain, products)
 
 
 def _print_table(
-    scan: Path, iterations: int, found: dict[str, Any], plain: Sequence[float]
+    scan: Path,
+    iterations: int,
+    found: dict[str, Any],
+    plain: Sequence[float],
+    products: Sequence[float],
 ) -> None:
     import numpy as np
 
@@ -206,6 +216,7 @@ def _print_table(
     print(f"{scan.name}, {iterations} iterations, {os.cpu_count()} cores, {platform.platform()};")
     print(f"window {found['window']}, its canvas {found['canvas']}\n")
     rows = [
+        ("matrix product, GFLOP/s", "", " and ".join(f"{rate:.0f}" for rate in products)),
         ("gaps in the window's thread, idle, ms", "", gaps("idle")),
         (
             "gaps while fitting, 2D, ms",

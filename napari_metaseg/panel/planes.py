@@ -6,14 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari.qt import QtViewer
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer, Signal
-from qtpy.QtWidgets import (
-    QApplication,
-    QCheckBox,
-    QPushButton,
-    QSplitter,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QCheckBox, QPushButton, QSplitter, QVBoxLayout, QWidget
 from typing_extensions import override
 
 from napari_metaseg.panel.cross import Cross
@@ -91,13 +84,12 @@ class PlanesDock(QWidget):
     def __init__(self, viewer: ViewerModel, models: Sequence[ViewerModel]) -> None:
         super().__init__()
         self.canvases = [QtViewer(model) for model in models]
-        everywhere = (*_canvases_of(viewer), *self.canvases)
-        self.crosses = [Cross(canvas, viewer.dims) for canvas in everywhere]
+        self.crosses = [Cross(canvas, viewer.dims) for canvas in self.canvases]
+        self._viewer = viewer
         self._lines = QCheckBox("Cross-hair")
         self._lines.setToolTip("Show in each plane where the two others cut it.")
         self._lines.setChecked(True)
-        for cross in self.crosses:
-            self._lines.toggled.connect(cross.show)
+        self._lines.toggled.connect(self._show_lines)
         self._window: QWidget | None = None
         # The canvases know their size some time after they have it.
         self._settled = QTimer(self)
@@ -116,9 +108,11 @@ class PlanesDock(QWidget):
         self.setMinimumHeight(_HEIGHT)
 
     def watch_window(self) -> None:
-        """End with the window whose dock this is in."""
-        self._window = self.parent().parent()
-        self._window.installEventFilter(self)
+        """End with the window whose dock this is in; the plane that it shows gets lines too."""
+        self._window = window = self.parent().parent()
+        window.installEventFilter(self)
+        shown = [one for one in window.findChildren(QtViewer) if one not in self.canvases]
+        self.crosses += [Cross(canvas, self._viewer.dims) for canvas in shown]
 
     @override
     def event(self, event: QEvent | None) -> bool:
@@ -141,6 +135,10 @@ class PlanesDock(QWidget):
             self._end()
         return False
 
+    def _show_lines(self, shown: bool) -> None:
+        for cross in self.crosses:
+            cross.show(shown)
+
     def _fit_views(self) -> None:
         for canvas in self.canvases:
             canvas.viewer.reset_view()
@@ -159,9 +157,3 @@ class PlanesDock(QWidget):
             canvas.setParent(None)  # so that it goes at once, even if no event loop goes on
         self.canvases.clear()
         self.deleteLater()
-
-
-def _canvases_of(viewer: ViewerModel) -> list[QtViewer]:
-    """What shows a viewer in its window."""
-    widgets = QApplication.allWidgets()
-    return [one for one in widgets if isinstance(one, QtViewer) and one.viewer == viewer]
