@@ -163,13 +163,33 @@ def classes_of(
     return classes
 
 
-def correct(planes: Planes, strokes: int, radius: float, worst: bool) -> dict[str, Any]:
-    """Paint and learn, stroke by stroke; what it came to."""
-    first = CorrectedNetwork(planes.result.network)
+@dataclass(frozen=True, eq=False)
+class CorrectedBrain:
+    """What strokes came to.
+
+    Attributes
+    ----------
+    rows : list of dict
+        Scores after each stroke.
+    painted : Stroke
+        All that was painted.
+    network : CorrectedNetwork
+        That has learned it.
+    """
+
+    rows: list[dict[str, Any]]
+    painted: Stroke
+    network: CorrectedNetwork
+
+
+def correct(planes: Planes, strokes: int, radius: float, worst: bool) -> CorrectedBrain:
+    """Paint and learn, stroke by stroke."""
+    first = network = CorrectedNetwork(planes.result.network)
     numbers = np.concatenate([planes.numbers, planes.others])
     hidden = hidden_of(first, planes, numbers)
     before, painted = planes.labels.copy(), np.zeros(planes.labels.shape, bool)
     voxels, classes, rows = np.zeros((0, 3), int), np.zeros(0, int), []
+    stroke = Stroke(voxels, classes)
     visits = dict.fromkeys(planes.dice(before), 0)
     touched: set[int] = set()
     for number in range(1, strokes + 1):
@@ -196,7 +216,7 @@ def correct(planes: Planes, strokes: int, radius: float, worst: bool) -> dict[st
         planes.labels[tuple(voxels.T)] = classes
         rows.append(_counted(planes, before, voxels, classes, touched, seconds))
         print(number, json.dumps(rows[-1]), flush=True)
-    return {"strokes": rows, "radius": radius, "worst": worst}
+    return CorrectedBrain(rows, stroke, network)
 
 
 def _counted(
@@ -253,7 +273,8 @@ def main() -> None:
     else:
         truth = model.protocol.to_classes(labels)
     planes = Planes.of(segment(scan, model=model, brain=args.brain), truth)
-    scores = correct(planes, args.strokes, args.radius, args.worst)
+    corrected = correct(planes, args.strokes, args.radius, args.worst)
+    scores = {"strokes": corrected.rows, "radius": args.radius, "worst": args.worst}
     args.output.write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
 
 

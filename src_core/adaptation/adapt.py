@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from src_core.adaptation.card import adapted_card
 from src_core.adaptation.corrected import Corrected
-from src_core.adaptation.examples import HeadExample, make_examples, variants_of
-from src_core.adaptation.head import learn_head, mean_dice
+from src_core.adaptation.examples import HeadExample, Source, make_examples, variants_of
+from src_core.adaptation.head import Sums, between, learn_head, mean_dice
 from src_core.adaptation.settings import AdaptSettings
+from src_core.adaptation.stand_in import StandIn
 from src_core.errors import InputError
 from src_core.fitting.device import choose_device
 from src_core.io.files import check_writable
@@ -167,10 +169,10 @@ def adapting(
     _claim(folder, earlier, checked, settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    examples = yield from _examples(checked, earlier, settings, folder)
-    left_out = yield from _left_out(checked, earlier, examples, settings, folder)
-    everything = [example for own in examples for example in own]
-    head = yield from _learned(earlier, everything, checked, settings, "head", folder)
+    *examples, stand_ins = yield from _examples([*checked, StandIn(earlier)], settings, folder)
+    learner = _Learner(earlier, stand_ins, checked, settings, folder)
+    left_out = yield from _left_out(learner, examples)
+    head = yield from learner.learn("head", list(chain.from_iterable(examples)))
     network = earlier.network()
     network.head.load_state_dict(head.state_dict())
     write_model(network, adapted_card(earlier, output.stem, len(scans), left_out), output)
@@ -206,84 +208,98 @@ def _claim(folder: Path, model: Model, scans: Sequence[Corrected], settings: Ada
     told = {
         "model": model.sha256,
         "settings": to_json(settings),
-        "scans": {one.scan.name: one.fingerprint for one in scans},
+        "scans": {one.name: one.fingerprint for one in scans},
     }
     claim(folder, told)
 
 
 def _examples(
-    scans: Sequence[Corrected], model: Model, settings: AdaptSettings, folder: Path
+    sources: Sequence[Source], settings: AdaptSettings, folder: Path
 ) -> Generator[Progress, None, list[list[HeadExample]]]:
     """Steps that fit all scans in all variants, and the examples of each."""
-    iterations, device = model.fit.iterations, choose_device(settings.device)
-    counts = [len(variants_of(one, settings)) for one in scans]
-    found, done, total = [], 0, iterations * sum(counts)
+    device, iterations = choose_device(settings.device), sources[0].model.fit.iterations
+    counts = [len(variants_of(source, settings)) for source in sources]
+    found, total = [], iterations * sum(counts)
     (folder / "examples").mkdir(exist_ok=True)
-    for number, (one, count) in enumerate(zip(scans, counts, strict=True)):
-        path = folder / "examples" / f"{number}.pt"
+    for number, source in enumerate(sources):
+        path, done = folder / "examples" / f"{number}.pt", iterations * sum(counts[:number])
         if not path.exists():
-            taken = 0
-            steps = make_examples(one, settings)
-            while True:
-                try:
-                    fits = next(steps)
-                except StopIteration as end:
-                    save_whole(end.value, path)
-                    break
-                taken = max(taken + 1, fits * iterations)
-                yield Progress("fits", done + taken, total)
-        done += count * iterations
-        yield Progress("fits", done, total)
+            made = yield from _made(source, settings, done, total)
+            save_whole(made, path)
+        yield Progress("fits", done + iterations * counts[number], total)
         found.append([HeadExample(**values).to(device) for values in load(path)])
     return found
 
 
+def _made(
+    source: Source, settings: AdaptSettings, done: int, total: int
+) -> Generator[Progress, None, list[dict[str, Any]]]:
+    """Steps that make the examples of a scan, and these as plain values."""
+    steps, taken = make_examples(source, settings), 0
+    while True:
+        try:
+            fits = next(steps)
+        except StopIteration as end:
+            made: list[dict[str, Any]] = end.value
+            return made
+        # A fit may have ended early.
+        taken = max(taken + 1, fits * source.model.fit.iterations)
+        yield Progress("fits", done + taken, total)
+
+
+@dataclass(frozen=True, eq=False)
+class _Learner:
+    """What a training of the head needs besides the examples."""
+
+    model: Model
+    stand_ins: list[HeadExample]
+    scans: list[Corrected]
+    settings: AdaptSettings
+    folder: Path
+
+    def head(self) -> Head:
+        """The model's own, where the examples are."""
+        return self.model.network().head.to(self.stand_ins[0].inputs.device)
+
+    def sums(self) -> Sums:
+        """What merges the model's classes to those of the scans, by protocol."""
+        device, models = self.stand_ins[0].inputs.device, [one.model for one in self.scans]
+        found = {model.protocol.name: model.sums() for model in models}
+        return {name: None if one is None else one.to(device) for name, one in found.items()}
+
+    def learn(self, stage: Stage, examples: list[HeadExample]) -> Generator[Progress, None, Head]:
+        """Steps that train the head further, and the new one."""
+        head, name = self.head(), stage.replace(" ", "-")
+        for step in learn_head(
+            head, examples, self.stand_ins, self.sums(), self.settings, name, self.folder
+        ):
+            figures = {key: value.item() for key, value in step.losses.items()}
+            yield Progress(stage, step.number, self.settings.steps, figures)
+        return between(self.head(), head, self.settings.share)
+
+
 def _left_out(
-    scans: Sequence[Corrected],
-    model: Model,
-    examples: Sequence[list[HeadExample]],
-    settings: AdaptSettings,
-    folder: Path,
+    learner: _Learner, examples: Sequence[list[HeadExample]]
 ) -> Generator[Progress, None, LeftOut | None]:
     """Steps that train without the last scan and others of that person, and what it came to."""
-    last = scans[-1]
+    last = learner.scans[-1]
     others = [
         example
-        for one, own in zip(scans, examples, strict=True)
+        for one, own in zip(learner.scans, examples, strict=True)
         for example in own
         if one.scan.files.subject != last.scan.files.subject
     ]
-    if not (others and settings.measure):
+    if not (others and learner.settings.measure):
         return None
-    head = yield from _learned(model, others, scans, settings, "left out", folder)
-    example = examples[-1][0]
-    device = example.inputs.device
-    heads = (model.network().head.to(device), head)
-    dice = [round(mean_dice(one, example, last.sums(device)), 4) for one in heads]
-    return LeftOut(last.scan.name, *dice)
-
-
-def _learned(
-    model: Model,
-    examples: Sequence[HeadExample],
-    scans: Sequence[Corrected],
-    settings: AdaptSettings,
-    stage: Stage,
-    folder: Path,
-) -> Generator[Progress, None, Head]:
-    """Steps that train the head of a model further, and the head."""
-    device = examples[0].inputs.device
-    head = model.network().head.to(device)
-    sums = {one.model.protocol.name: one.sums(device) for one in scans}
-    for step in learn_head(head, examples, sums, settings, stage.replace(" ", "-"), folder):
-        figures = {name: value.item() for name, value in step.losses.items()}
-        yield Progress(stage, step.number, settings.steps, figures)
-    return head
+    adapted = yield from learner.learn("left out", others)
+    example, sums = examples[-1][0], learner.sums()[last.model.protocol.name]
+    dice = [round(mean_dice(head, example, sums), 4) for head in (learner.head(), adapted)]
+    return LeftOut(last.name, *dice)
 
 
 def _notes(scans: Sequence[Corrected], left_out: LeftOut | None) -> tuple[str, ...]:
     notes = [
-        f"{one.scan.name}: labels that {one.model.protocol.name} lacks were left out: "
+        f"{one.name}: labels that {one.model.protocol.name} lacks were left out: "
         + ", ".join(map(str, one.unknown))
         for one in scans
         if one.unknown

@@ -13,12 +13,10 @@ from src_core.datasets.mapping import IGNORED, UNKNOWN, read_mapping, to_classes
 from src_core.errors import InputError
 from src_core.io.files import digest
 from src_core.io.scan import read_label_map, read_on_grid
+from src_core.request import Request
 from src_core.training.changes.mirroring import mirrored_classes
 
 if TYPE_CHECKING:
-    import torch
-    from torch import Tensor
-
     from src_core.adaptation.own_scans import CorrectedScan
     from src_core.io.scan import Scan
     from src_core.models.model import Model
@@ -84,6 +82,43 @@ class Corrected:
         return corrected
 
     @property
+    def name(self) -> str:
+        """Name of the scan; no other has it."""
+        return self.scan.name
+
+    @property
+    def all_right(self) -> bool:
+        """Whether all labels count as right; else only those that were corrected."""
+        return self.scan.corrections is None
+
+    @property
+    def least_variants(self) -> int:
+        """Number of variants that it is worth at least."""
+        return 1
+
+    def request(self, device: str) -> Request:
+        """How the scan is fitted."""
+        files = self.scan.files
+        # Whoever corrected the labels has looked at the scan: no fault of it keeps it out.
+        return Request(files.scan, model=self.model, mask=files.mask, device=device, force=True)
+
+    def codes(self, image: Scan, own: np.ndarray) -> np.ndarray:
+        """Class of each voxel, with `CORRECTED` added where it was corrected; (I, J, K) int16.
+
+        Parameters
+        ----------
+        image : Scan
+        own : ndarray of uint8, shape (I, J, K)
+            Classes that the model gives.
+        """
+        classes = self.classes(image)
+        was_corrected, painted = classes != own, self.painted(image)
+        if painted is not None:
+            was_corrected |= painted
+        codes: np.ndarray = classes + CORRECTED * was_corrected.astype(np.int16)
+        return codes
+
+    @property
     def fingerprint(self) -> str:
         """Changes with all that is learned of the scan."""
         painted, protocol = self.scan.corrections, self.model.protocol.name
@@ -107,11 +142,6 @@ class Corrected:
         painted = np.zeros(image.shape, bool)
         painted[tuple(stroke.voxels.T)] = True
         return painted
-
-    def sums(self, device: torch.device) -> Tensor | None:
-        """What merges the model's classes to the protocol; see `Model.sums`."""
-        sums = self.model.sums()
-        return None if sums is None else sums.to(device)
 
     def mirrored(self, codes: np.ndarray) -> np.ndarray:
         """The same codes of voxels (class, `CORRECTED` added or not) in the mirrored person."""

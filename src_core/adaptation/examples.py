@@ -1,9 +1,9 @@
-"""What the head learns from: corrected scans, fitted as at test time, plain and changed."""
+"""What the head learns from: scans, fitted as at test time, as they came and changed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +16,6 @@ from src_core.fitting.fit import Fit
 from src_core.networks.sine import CHUNK
 from src_core.preparation.alignment import align
 from src_core.preparation.prepare import prepare
-from src_core.request import Request
 from src_core.space.points import brain_points
 from src_core.space.regions import unmask
 from src_core.training.changes.augment import augment
@@ -30,10 +29,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from src_core.adaptation.corrected import Corrected
     from src_core.adaptation.settings import AdaptSettings
+    from src_core.io.scan import Scan
+    from src_core.models.model import Model
     from src_core.networks.base import CoordinateNetwork
     from src_core.preparation.prepare import Preparation
+    from src_core.request import Request
     from src_core.space.points import BrainPoints
 
 POINTS = 30_000
@@ -74,8 +75,11 @@ class HeadExample:
         return self.classes if self.all_right else self.classes.where(self.corrected, IGNORED)
 
     def drawn(self, count: int, generator: torch.Generator) -> HeadExample:
-        """Some random points of it."""
+        """Some random points of it; of few that were corrected as many as of the others."""
         which = draw_numbers(len(self.inputs), count, generator).to(self.inputs.device)
+        few = torch.nonzero(self.corrected)[:, 0]
+        if not self.all_right and len(few):
+            which[: count // 2] = few[draw_numbers(len(few), count // 2, generator).to(few.device)]
         return self._with(lambda values: values[which])
 
     def to(self, device: torch.device) -> HeadExample:
@@ -87,21 +91,51 @@ class HeadExample:
         return replace(self, inputs=inputs, classes=classes, corrected=corrected)
 
 
-def variants_of(corrected: Corrected, settings: AdaptSettings) -> list[int]:
+class Source(Protocol):
+    """A scan that examples are made of: corrected, or a stand-in."""
+
+    @property
+    def name(self) -> str:
+        """Name of the scan."""
+
+    @property
+    def model(self) -> Model:
+        """The model, its labels told as those of the scan."""
+
+    @property
+    def all_right(self) -> bool:
+        """Whether all labels count as right; else only those that were corrected."""
+
+    @property
+    def least_variants(self) -> int:
+        """Number of variants that it is worth at least."""
+
+    def request(self, device: str) -> Request:
+        """How the scan is fitted."""
+
+    def codes(self, image: Scan, own: np.ndarray) -> np.ndarray:
+        """Class of each voxel, with `CORRECTED` added where it was corrected, by what it was."""
+
+    def mirrored(self, codes: np.ndarray) -> np.ndarray:
+        """The same codes in the mirrored person."""
+
+
+def variants_of(source: Source, settings: AdaptSettings) -> list[int]:
     """Numbers of the variants that are made of a scan."""
-    mirrors = mirrored_classes(corrected.model.protocol) is not None
-    return [v for v in range(settings.variants) if mirrors or v != _MIRRORED]
+    mirrors = mirrored_classes(source.model.protocol) is not None
+    count = max(settings.variants, source.least_variants)
+    return [variant for variant in range(count) if mirrors or variant != _MIRRORED]
 
 
 def make_examples(
-    corrected: Corrected, settings: AdaptSettings
+    source: Source, settings: AdaptSettings
 ) -> Generator[int, None, list[dict[str, Any]]]:
-    """Fit a corrected scan in all its variants.
+    """Fit a scan in all its variants.
 
     Yields
     ------
     int
-        Number of the variant whose fit has taken a step.
+        Number of fits that are done, at each step of the next one.
 
     Returns
     -------
@@ -113,59 +147,36 @@ def make_examples(
     InputError
         The scan can't be segmented.
     """
-    files, model = corrected.scan.files, corrected.model
-    # Whoever corrected the labels has looked at the scan: no fault of it keeps it out.
-    prepared = prepare(
-        Request(files.scan, model=model, mask=files.mask, device=settings.device, force=True)
-    )
-    fitted = yield from _fit(0, prepared.network, prepared.points, corrected, settings)
-    codes = _codes(corrected, prepared, fitted)
-    examples = [_example(0, fitted, prepared.points, codes[prepared.mask], corrected, settings)]
-    for variant in variants_of(corrected, settings)[1:]:
-        points, own = _changed(variant, prepared, codes, corrected, settings)
-        network = model.network().to(prepared.device)
-        fitted = yield from _fit(variant, network, points.to(prepared.device), corrected, settings)
-        examples.append(_example(variant, fitted, points, own, corrected, settings))
+    prepared = prepare(source.request(settings.device))
+    network, points, codes = prepared.network, prepared.points, np.zeros(0)
+    examples: list[dict[str, Any]] = []
+    for variant in variants_of(source, settings):
+        if variant > 0:
+            points, told = _changed(variant, prepared, codes, source, settings)
+            network, points = source.model.network().to(prepared.device), points.to(prepared.device)
+        for _ in Fit(network, points, source.model.fit.chosen(None, settings.seed)):
+            yield len(examples)
+        if variant == 0:
+            own = unmask(decode_classes(network, points), prepared.mask)
+            codes = source.codes(prepared.scan, own)
+            told = codes[prepared.mask]
+        examples.append(_example(variant, network, points, told, source, settings))
     return examples
-
-
-def _fit(
-    variant: int,
-    network: CoordinateNetwork,
-    points: BrainPoints,
-    corrected: Corrected,
-    settings: AdaptSettings,
-) -> Generator[int, None, CoordinateNetwork]:
-    """Steps of a fit as at test time, and the fitted network."""
-    for _ in Fit(network, points, corrected.model.fit.chosen(None, settings.seed)):
-        yield variant
-    return network
-
-
-def _codes(corrected: Corrected, prepared: Preparation, fitted: CoordinateNetwork) -> np.ndarray:
-    """Class of each voxel, (I, J, K) int16, with `CORRECTED` added where it was corrected."""
-    classes = corrected.classes(prepared.scan)
-    was_corrected = classes != unmask(decode_classes(fitted, prepared.points), prepared.mask)
-    painted = corrected.painted(prepared.scan)
-    if painted is not None:
-        was_corrected |= painted
-    codes: np.ndarray = classes + CORRECTED * was_corrected.astype(np.int16)
-    return codes
 
 
 def _changed(
     variant: int,
     prepared: Preparation,
     codes: np.ndarray,
-    corrected: Corrected,
+    source: Source,
     settings: AdaptSettings,
 ) -> tuple[BrainPoints, np.ndarray]:
     """Brain points of a scan that is mirrored or changed at random, with their codes."""
-    model, protocol = corrected.model, corrected.model.protocol
-    random = np.random.default_rng((settings.seed, variant, *corrected.scan.name.encode()))
+    model, protocol = source.model, source.model.protocol
+    random = np.random.default_rng((settings.seed, variant, *source.name.encode()))
     scan, mask, alignment = prepared.scan, prepared.mask, prepared.alignment.matrix
     if mirrored_classes(protocol) is not None and (variant == _MIRRORED or random.random() < 0.5):
-        scan, codes = mirror(scan), corrected.mirrored(codes)
+        scan, codes = mirror(scan), source.mirrored(codes)
         alignment = align(scan, mask, model.template()).matrix
     if variant > _MIRRORED:
         # What was corrected is the same tissue.
@@ -179,7 +190,7 @@ def _example(
     fitted: CoordinateNetwork,
     points: BrainPoints,
     codes: np.ndarray,
-    corrected: Corrected,
+    source: Source,
     settings: AdaptSettings,
 ) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(settings.seed)
@@ -188,12 +199,12 @@ def _example(
     # A head without layers gives what it reads.
     fitted.head.layers, fitted.head.sums = nn.Sequential(), None
     with torch.no_grad():
-        read = [fitted.logits(points.take(part).to(fitted.device)) for part in which.split(CHUNK)]
+        read = [fitted.logits(points.take(part.to(fitted.device))) for part in which.split(CHUNK)]
     return {
         "variant": variant,
-        "protocol": corrected.model.protocol.name,
+        "protocol": source.model.protocol.name,
         "inputs": torch.cat(read).half().cpu(),
         "classes": torch.from_numpy((told % CORRECTED).astype(np.uint8)),
         "corrected": torch.from_numpy(told >= CORRECTED),
-        "all_right": corrected.scan.corrections is None,
+        "all_right": source.all_right,
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import kl_div, log_softmax
 
+from src_core.datasets.mapping import IGNORED
 from src_core.networks.head import merged_scores
 from src_core.networks.sine import CHUNK
 from src_core.training.draws import draw_numbers
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 UNCHANGED = 0.6
 """Share of examples that are as they came, or mirrored."""
+STAND_IN_WEIGHT = 3.0
+"""Of the divergence on stand-ins, over that on the user's own scans."""
 
 Sums = dict[str, "Tensor | None"]
 """What merges a head's classes to those of a protocol, by its name; see `Model.sums`."""
@@ -39,6 +42,7 @@ Sums = dict[str, "Tensor | None"]
 def learn_head(
     head: Head,
     examples: Sequence[HeadExample],
+    stand_ins: Sequence[HeadExample],
     sums: Sums,
     settings: AdaptSettings,
     name: str,
@@ -51,6 +55,8 @@ def learn_head(
     head : Head
         Tells the finest classes; changed in place.
     examples : sequence of HeadExample
+    stand_ins : sequence of HeadExample
+        In the place of what it was trained on before: there it stays as it was.
     sums : dict
         Of the examples' protocols. Examples and sums are on the head's device.
     settings : AdaptSettings
@@ -69,33 +75,78 @@ def learn_head(
 
     def losses(generator: torch.Generator) -> dict[str, Tensor]:
         several = int((torch.rand(loop.scans, generator=generator) < UNCHANGED).sum())
-        chosen = [
-            pool[int(number)]
-            for pool, count in ((plain, several), (changed, loop.scans - several))
-            for number in draw_numbers(len(pool), count, generator)
-        ]
-        drawn = [example.drawn(loop.points, generator) for example in chosen]
-        found = [_losses(head, before, example, sums[example.protocol]) for example in drawn]
-        labels, stays = torch.stack(found).mean(0)
-        return {"loss": labels + settings.stay * stays, "labels": labels, "stays": stays}
+        own = _drawn(plain, several, loop.points, generator)
+        own += _drawn(changed, loop.scans - several, loop.points, generator)
+        other = _drawn(stand_ins, loop.scans // 2, loop.points, generator)
+        counts = [len(one.classes) for one in (*own, *other)]
+        inputs = torch.cat([one.inputs for one in (*own, *other)]).float()
+        scores = head(inputs)
+        with torch.no_grad():
+            known = before(inputs)
+        gone = _divergence(scores, known).split(counts)
+        labels = _label_loss(own, scores.split(counts), sums)
+        kept = [where[~one.corrected] for one, where in zip(own, gone, strict=False)]
+        stays, others = _mean(kept), _mean(gone[len(own) :])
+        loss = labels + settings.stay * (stays + STAND_IN_WEIGHT * others)
+        return {"loss": loss, "labels": labels, "stays": stays, "stand_ins": others}
 
     return descend(name, work, list(head.parameters()), loop, settings.seed, losses)
 
 
-def _losses(head: Head, before: Head, drawn: HeadExample, sums: Tensor | None) -> Tensor:
-    """Loss of the labels and divergence from the earlier head, shape (2,)."""
-    inputs = drawn.inputs.float()
-    scores = head(inputs)
-    with torch.no_grad():
-        known = log_softmax(before(inputs), 1)
-    gone = kl_div(log_softmax(scores, 1), known, reduction="none", log_target=True).sum(1)
-    merged = scores if sums is None else merged_scores(scores, sums)
-    return torch.stack([segmentation_loss(merged, drawn.learned), (gone * ~drawn.corrected).mean()])
+def _drawn(
+    examples: Sequence[HeadExample], count: int, points: int, generator: torch.Generator
+) -> list[HeadExample]:
+    """Random points of random examples."""
+    numbers = draw_numbers(len(examples), count, generator).tolist()
+    return [examples[number].drawn(points, generator) for number in numbers]
+
+
+def _mean(values: Sequence[Tensor]) -> Tensor:
+    """Mean of all values; 0 of none."""
+    return torch.cat(list(values)).sum() / max(1, sum(map(len, values)))
+
+
+def _divergence(scores: Tensor, known: Tensor) -> Tensor:
+    """Divergence of probabilities from known ones at each point, shape (N,)."""
+    now, before = log_softmax(scores, 1), log_softmax(known, 1)
+    return kl_div(now, before, reduction="none", log_target=True).sum(1)
+
+
+def _label_loss(drawn: Sequence[HeadExample], scores: Sequence[Tensor], sums: Sums) -> Tensor:
+    """Segmentation loss of what was drawn, in each protocol taken together."""
+    losses = []
+    for protocol in dict.fromkeys(one.protocol for one in drawn):
+        theirs = [pair for pair in zip(drawn, scores, strict=False) if pair[0].protocol == protocol]
+        classes = torch.cat([one.learned for one, _ in theirs])
+        told = told_scores(torch.cat([own for _, own in theirs]), sums[protocol])
+        # What was painted may lie outside the brain alone.
+        if (classes != IGNORED).any():
+            losses.append(len(theirs) / len(drawn) * segmentation_loss(told, classes))
+    return torch.stack(losses).sum() if losses else scores[0].new_zeros(())
+
+
+def told_scores(scores: Tensor, sums: Tensor | None) -> Tensor:
+    """Scores of classes as they are told in a protocol."""
+    return scores if sums is None else merged_scores(scores, sums)
+
+
+@torch.no_grad()
+def between(before: Head, after: Head, share: float) -> Head:
+    """The head whose weights lie a share of the way from one to another.
+
+    References
+    ----------
+    Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022.
+    """
+    head = deepcopy(before)
+    for weight, end in zip(head.parameters(), after.parameters(), strict=True):
+        weight.lerp_(end, share)
+    return head
 
 
 @torch.no_grad()
 def mean_dice(head: Head, example: HeadExample, sums: Tensor | None) -> float:
     """Mean Dice of the structures at the points of an example; nan if it has none."""
     scores = torch.cat([head(piece.float()) for piece in example.inputs.split(CHUNK)])
-    merged = scores if sums is None else merged_scores(scores, sums)
-    return nan_mean(dice_per_class(merged.argmax(1), example.classes, merged.shape[1]))
+    told = told_scores(scores, sums)
+    return nan_mean(dice_per_class(told.argmax(1), example.classes, told.shape[1]))

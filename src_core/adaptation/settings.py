@@ -38,7 +38,7 @@ class AdaptSettings(_of_a_fit):
         title="Measure on a scan that is left out",
     )
     variants: int = option(
-        4,
+        2,
         least=1,
         most=50,
         help="Examples made of each scan: as it is, mirrored, and the others changed at random.",
@@ -51,6 +51,15 @@ class AdaptSettings(_of_a_fit):
         least=0,
         help="Weight of staying with the model's probabilities where nothing was corrected.",
         title="Staying as it was",
+    )
+
+    share: float = option(
+        0.5,
+        least=0,
+        most=1,
+        help="How far the head goes from what it was (0) to what it has learned (1), where your "
+        "scans gain most and most is forgotten elsewhere.",
+        title="How far",
     )
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from src_core.adaptation import stand_in
 from src_core.adaptation.own_scans import add_own_scan
 from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 VOXEL_SIZE = 6.0
 WHITE_MATTER = 3
+
+
+@pytest.fixture(autouse=True)
+def coarse_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model's picture of its own scans, quick to fit."""
+    monkeypatch.setattr(stand_in, "SPACING", 8.0)
 
 
 @pytest.fixture

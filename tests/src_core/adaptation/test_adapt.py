@@ -38,6 +38,7 @@ def test_a_model_learns_what_its_user_corrected(
         variants=3,
         steps=30,
         rate=1e-2,
+        share=1,
         on_progress=seen.append,
     )
     assert list(dict.fromkeys(one.stage for one in seen)) == ["fits", "left out", "head"]
