@@ -165,11 +165,11 @@ def adapting(
     earlier = model if isinstance(model, Model) else load_model(model)
     earlier, folder = earlier.finest(), work or output.with_suffix(".adapting")
     _check_output(output, overwrite)
-    checked = _checked(earlier, scans, settings)
+    checked, stand_in = _checked(earlier, scans, settings), StandIn.of(earlier)
     _claim(folder, earlier, checked, settings)
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    *examples, stand_ins = yield from _examples([*checked, StandIn(earlier)], settings, folder)
+    *examples, stand_ins = yield from _examples([*checked, stand_in], settings, folder)
     learner = _Learner(earlier, stand_ins, checked, settings, folder)
     left_out = yield from _left_out(learner, examples)
     head = yield from learner.learn("head", list(chain.from_iterable(examples)))

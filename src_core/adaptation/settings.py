@@ -44,7 +44,7 @@ class AdaptSettings(_of_a_fit):
         help="Examples made of each scan: as it is, mirrored, and the others changed at random.",
         title="Examples of each scan",
     )
-    steps: int = option(300, least=1, help="Steps of the training.", title="Steps")
+    steps: int = option(200, least=1, help="Steps of the training.", title="Steps")
     rate: float = option(1e-3, least=1e-6, most=0.1, help="Largest step size.", title="Step size")
     stay: float = option(
         1.0,
@@ -54,7 +54,7 @@ class AdaptSettings(_of_a_fit):
     )
 
     share: float = option(
-        0.5,
+        0.6,
         least=0,
         most=1,
         help="How far the head goes from what it was (0) to what it has learned (1), where your "

@@ -146,12 +146,8 @@ class Model:
         InputError
             There is no such model.
         """
-        return template_image(self.drawing_network())
-
-    def drawing_network(self) -> CoordinateNetwork:
-        """The network at its start that draws the template; see `template`."""
         drawn_by = self if self.card.picture is None else load_model(self.card.picture)
-        return drawn_by.network()
+        return template_image(drawn_by.network())
 
 
 def build_network(architecture: Architecture) -> CoordinateNetwork:

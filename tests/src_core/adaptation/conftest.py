@@ -19,9 +19,9 @@ WHITE_MATTER = 3
 
 
 @pytest.fixture(autouse=True)
-def coarse_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The model's picture of its own scans, quick to fit."""
-    monkeypatch.setattr(stand_in, "SPACING", 8.0)
+def small_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A brain that is quick to fit stands in for the scans that a model was trained on."""
+    monkeypatch.setattr(stand_in, "mni152_t1", lambda: phantom(8.0)[0])
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def test_own_scans_make_a_model_that_is_known_by_name(
     tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stand_in, "SPACING", 8.0)
+    monkeypatch.setattr(stand_in, "mni152_t1", lambda: phantom(8.0)[0])
     scan, labels = phantom(8.0)
     details = {"protocol": "tissue4"}
     labels = np.where(labels == 4, 77, labels)
