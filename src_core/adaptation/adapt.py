@@ -304,8 +304,8 @@ def _notes(scans: Sequence[Corrected], left_out: LeftOut | None) -> tuple[str, .
         for one in scans
         if one.unknown
     ]
-    if left_out is None:
+    if len({one.scan.files.subject for one in scans}) == 1:
         notes.append("nothing was measured: that needs scans of two people or more")
-    elif not left_out.after > left_out.before:
+    elif left_out is not None and not left_out.after > left_out.before:
         notes.append(f"{left_out.scan}, which was left out, did not get better: correct more scans")
     return tuple(notes)

@@ -194,7 +194,12 @@ def _example(
     settings: AdaptSettings,
 ) -> dict[str, Any]:
     generator = torch.Generator().manual_seed(settings.seed)
-    which = torch.randperm(len(points), generator=generator)[:POINTS]
+    which = torch.randperm(len(points), generator=generator)
+    if not source.all_right:
+        # Few were corrected: none of them is left out.
+        few = torch.from_numpy(codes >= CORRECTED)[which]
+        which = torch.cat([which[few][: POINTS // 2], which[~few]])
+    which = which[:POINTS]
     told = codes[which.numpy()]
     # A head without layers gives what it reads.
     fitted.head.layers, fitted.head.sums = nn.Sequential(), None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from src_core.adaptation.adapt import Progress
 
-QUICK = AdaptSettings(variants=3, steps=30, rate=1e-2)
+QUICK = AdaptSettings(variants=1, steps=20, rate=1e-2)
 
 
 def test_a_model_learns_what_its_user_corrected(
@@ -35,7 +35,7 @@ def test_a_model_learns_what_its_user_corrected(
         tiny_model,
         list_own_scans(folder),
         tmp_path / "mine.safetensors",
-        variants=3,
+        variants=2,
         steps=30,
         rate=1e-2,
         share=1,
@@ -71,12 +71,12 @@ def test_it_goes_on_where_it_was_stopped(tiny_model: Path, folder: Path, tmp_pat
     )
     for _ in adapting(tiny_model, scans, whole, QUICK):
         pass
-    for stop in (3, 40):  # in the first fits, and in the training
+    for stop in (3, 30):  # in the first fits, and in the training
         steps = adapting(tiny_model, scans, halved, QUICK)
         list(islice(steps, stop))
         steps.close()
     with pytest.raises(InputError, match=r"holds another training, with other settings"):
-        next(adapting(tiny_model, scans, halved, replace(QUICK, steps=31)))
+        next(adapting(tiny_model, scans, halved, replace(QUICK, steps=21)))
     for _ in adapting(tiny_model, scans, halved, QUICK):
         pass
     one, other = load_model(whole), load_model(halved)

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from src_core.adaptation import stand_in
 from src_core.adaptation.own_scans import add_own_scan, own_scans_folder, remove_own_scan
+from src_core.adaptation.stand_in import StandIn
 from src_core.cli.main import main
 from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def test_own_scans_make_a_model_that_is_known_by_name(
     tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stand_in, "mni152_t1", lambda: phantom(8.0)[0])
+    monkeypatch.setattr(
+        StandIn, "of", lambda model: StandIn(model, phantom(8.0)[0], "small", True, 1)
+    )
     scan, labels = phantom(8.0)
     details = {"protocol": "tissue4"}
     labels = np.where(labels == 4, 77, labels)
