@@ -290,3 +290,17 @@ def test_nothing_that_was_painted_is_lost_by_closing(desk) -> None:
     desk.controller.close()
     desk.until(lambda: isinstance(live.data, np.ndarray))
     assert {int(label) for label in live.data[tuple(places.T)]} == {WHITE_MATTER}
+
+
+def test_labels_are_read_once_when_another_iteration_is_shown(desk) -> None:
+    desk.whole()
+    desk.job.show(1)
+    desk.until(lambda: desk.job.shown == 1)
+    desk.whole()
+    read: list[None] = []
+    desk.live.events.set_data.connect(lambda _event: read.append(None))
+    desk.job.show(ITERATIONS)
+    assert desk.job.shown == ITERATIONS
+    desk.until(lambda: bool(read))
+    desk.qtbot.wait(100)
+    assert len(read) == 1
