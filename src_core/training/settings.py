@@ -245,6 +245,10 @@ class TrainingSettings:
         Model of the same family, protocol and kind of scans that training goes on from, a file or
         the name of a bundled one: all of it is taken over and its head trained further. None:
         from random weights.
+    average_with : Path or None
+        Model that `from_model` is, or was itself trained further from: the head that is written
+        is the mean of its and the trained one, which knows scans of other scanners better than
+        either [1]_. None: as trained.
     rounds : int
         How often the scans are warped onto their mean picture (warped family).
     meta : MetaSettings or None
@@ -268,6 +272,10 @@ class TrainingSettings:
     ------
     InputError
         If a value is out of range.
+
+    References
+    ----------
+    .. [1] M. Wortsman et al. Robust fine-tuning of zero-shot models. CVPR 2022.
     """
 
     data: DataSettings
@@ -284,6 +292,7 @@ class TrainingSettings:
     fit: FitSettings | None = None
     template: Path | None = None
     from_model: Path | None = None
+    average_with: Path | None = None
     rounds: int = 2
     meta: MetaSettings | None = None
     outer: LoopSettings = field(
@@ -308,6 +317,8 @@ class TrainingSettings:
             )
         if self.from_model and (self.template or self.meta or self.network.chosen()):
             raise InputError("from_model: leave template, [meta] and [network] out, they are its")
+        if self.average_with and not self.from_model:
+            raise InputError("average_with: only a model that is trained further can be averaged")
         family = FAMILIES.get(self.family)
         needs_template = self.examples.slices and family and family.has_template_network
         if needs_template and not (self.template or self.from_model):

@@ -51,8 +51,8 @@ class Task:
         Class by label id.
     tissues : Protocol
         Protocol whose structures' names tell what ages.
-    template, earlier : Model or None
-        Those that `template` and `from_model` of the settings name.
+    template, earlier, averaged : Model or None
+        Those that `template`, `from_model` and `average_with` of the settings name.
     """
 
     settings: TrainingSettings
@@ -62,6 +62,7 @@ class Task:
     tissues: Protocol
     template: Model | None
     earlier: Model | None
+    averaged: Model | None
 
     @property
     def scans(self) -> list[LabelledScan]:
@@ -115,6 +116,7 @@ def read_task(settings: TrainingSettings) -> Task:
         protocol(tissues) if tissues else learned,
         template=_load(settings.template),
         earlier=_load(settings.from_model),
+        averaged=_load(settings.average_with),
     )
 
 
@@ -129,6 +131,8 @@ def new_network(task: Task) -> CoordinateNetwork:
     settings = task.settings
     if task.earlier:
         _check_kind(task.earlier, task)
+        if task.averaged and task.averaged.card.architecture != task.earlier.card.architecture:
+            raise InputError(f"average_with: {task.averaged.name} is of another architecture")
         return task.earlier.network()
     architecture = {"classes": len(task.protocol.ids)} | settings.network.chosen()
     network = build_network(architecture_of(settings.family, architecture))

@@ -13,7 +13,7 @@ from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, label_loss, nan_mean
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from src_core.networks.base import CoordinateNetwork
     from src_core.training.stages.examples import Examples
@@ -74,9 +74,18 @@ def train_head(
     parameters, seed = list(network.head.parameters()), task.settings.seed + 1
     further = task.earlier is not None
     optimise("head", work, parameters, settings, seed, losses, judge, trained_before=further)
+    if task.averaged:
+        _average(parameters, list(task.averaged.network().head.parameters()))
     dice = _dice(network, examples, weights)
     network.load_fitted(begin)
     return dice
+
+
+@torch.no_grad()
+def _average(trained: list[nn.Parameter], others: list[nn.Parameter]) -> None:
+    """Move weights half the way to those of another head."""
+    for one, other in zip(trained, others, strict=True):
+        one.lerp_(other.to(one.device), 0.5)
 
 
 @torch.no_grad()

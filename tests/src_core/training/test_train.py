@@ -182,6 +182,29 @@ def test_a_model_can_be_trained_further_on_scans_of_all_splits(
     assert moved
     assert all(name.startswith("head") for name in moved)
 
+    train(replace(settings, average_with=training.output))  # all but the averaging is done
+    averaged = load_model(settings.output)
+    assert averaged.card.training["average_with"]["sha256"] == before.sha256
+    for name, value in averaged.weights.items():
+        expected = (model.weights[name] + before.weights[name]) / 2
+        torch.testing.assert_close(value, expected)
+
+
+def test_only_models_of_one_architecture_are_averaged(
+    training: TrainingSettings, tmp_path: Path
+) -> None:
+    further = replace(
+        training,
+        output=tmp_path / "further.safetensors",
+        network=NetworkSettings(),
+        from_model=training.output,
+        average_with=Path("brain3d-tissue"),
+    )
+    with pytest.raises(InputError, match="brain3d-tissue is of another architecture"):
+        train(further)
+    with pytest.raises(InputError, match="only a model that is trained further"):
+        replace(training, average_with=training.output)
+
 
 def test_corrected_labels_are_noticed(
     training: TrainingSettings, tmp_path: Path, data_folder: Path
