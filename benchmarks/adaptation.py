@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.common import kept
+from benchmarks.common import MODEL_OF_15, kept
 from benchmarks.corrections import Planes, correct
 from src_core.adaptation.adapt import adapt
 from src_core.adaptation.own_scans import CorrectedScan, add_own_scan, list_own_scans
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from src_core.networks.base import CoordinateNetwork
     from src_core.results.segmentation import Segmentation
 
-MODEL, TOLD = "brain3d-parcels", "fs32"
+TOLD = "fs32"
 LEARNED = ("IXI083", "IXI335", "IXI437")
 """Scans that are corrected."""
 CHOSEN_ON = ("IXI444", "IXI613")
@@ -94,7 +94,7 @@ class Data:
 
 def corrected_scans(data: Data, folder: Path, by_strokes: bool) -> list[CorrectedScan]:
     """The user's scans, corrected; what is there already is not done again."""
-    model = load_model(MODEL).in_protocol(TOLD)
+    model = load_model(MODEL_OF_15).in_protocol(TOLD)
     there = {scan.name for scan in list_own_scans(folder)}
     for name in (name for name in LEARNED if name not in there):
         result = segment(data.request(name, model))
@@ -113,7 +113,7 @@ def corrected_scans(data: Data, folder: Path, by_strokes: bool) -> list[Correcte
 
 def scores(data: Data, name: str, models: dict[str, Path]) -> dict[str, float | None]:
     """Mean Dice of a scan by the model; the fit is the same, because only heads differ."""
-    result = segment(data.request(name, load_model(MODEL).in_protocol(TOLD)))
+    result = segment(data.request(name, load_model(MODEL_OF_15).in_protocol(TOLD)))
     truth, ids = data.labels(name), [one for one in protocol(TOLD).ids[1:] if one != _VERMIS]
     found = {"before": mean_defined(dice(result.labels, truth, ids).values())}
     for kind, path in models.items():
@@ -155,7 +155,8 @@ def main() -> None:
         scans = corrected_scans(data, args.work / kind, by_strokes=kind == "strokes")
         models[kind] = args.work / f"{kind}.safetensors"
         if not models[kind].exists():
-            print(adapt(MODEL, scans, models[kind], work=args.work / f"{kind}.work", **options))
+            work = args.work / f"{kind}.work"
+            print(adapt(MODEL_OF_15, scans, models[kind], work=work, **options))
     names = CHOSEN_ON if args.chosen_on else (*OTHERS, *FROM_HOME)
     found: dict[str, Any] = {}
     for name in names:

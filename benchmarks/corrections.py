@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
+from benchmarks.common import MODEL_OF_15
 from src_core.correction.learn import Lesson, learn_at_once
 from src_core.correction.network import CorrectedNetwork
 from src_core.correction.stroke import Stroke
@@ -258,7 +259,7 @@ def main() -> None:
     parser.add_argument("reference", type=Path, help="label map; a data set's mapping is used")
     parser.add_argument("output", type=Path, help=".json")
     parser.add_argument("--data", type=Path, help="folder whose label_mapping.csv tells the ids")
-    parser.add_argument("--model", default="brain3d-parcels")
+    parser.add_argument("--model", default=MODEL_OF_15)
     parser.add_argument("--labels", default="fs32")
     parser.add_argument("--brain", default="auto")
     parser.add_argument("--strokes", type=int, default=20)

@@ -18,6 +18,7 @@ import numpy as np
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from benchmarks.common import MODEL_OF_15
 from src_core.io.protocols import protocol
 from src_core.io.scan import Scan, read_scan, scan_from_array
 from src_core.results.changes import change, volume_rows
@@ -26,7 +27,7 @@ from src_core.segment import segment
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-MODEL, LABELS = "brain3d-parcels", "fs32"
+LABELS = "fs32"
 LEFT_OUT = "Vermis"
 NOISE = 0.02
 """Standard deviation as a share of the scan's bright end."""
@@ -38,7 +39,7 @@ MOVES = ((-2.0, (-0.6, 0.4, 1.1)), (2.5, (0.7, -0.3, -0.8)))
 
 def changes(scans: Sequence[Scan | Path]) -> np.ndarray:
     """Change (percent) of each structure between two scans, each segmented by itself."""
-    results = [segment(scan, model=MODEL, labels=LABELS) for scan in scans]
+    results = [segment(scan, model=MODEL_OF_15, labels=LABELS) for scan in scans]
     label_maps, grids = [one.labels for one in results], [one.scan for one in results]
     return np.array([row[3][0] for row in volume_rows(label_maps, grids, protocol(LABELS))])
 
@@ -106,7 +107,7 @@ def main() -> None:
     kept = np.array([name != LEFT_OUT for name in names])
     if args.known:
         for path in args.scans:
-            labels = segment(path, model=MODEL, labels=LABELS).labels
+            labels = segment(path, model=MODEL_OF_15, labels=LABELS).labels
             made_up, truth = with_known_change(read_scan(path), labels)
             large = kept & (np.abs(truth) > 2)
             found = changes(made_up)
