@@ -1,7 +1,7 @@
 """Make the pictures of the tutorial: ``python docs/make_pictures.py`` on a screen of 1400 x 900.
 
-Segments the MNI152 sample in a real window and saves that window step by step, and an animation of
-the structures as they emerge.
+Segments the MNI152 sample in a real window and saves that window step by step, and animations of
+the structures as they emerge and of a stroke that is learned.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "images"
 EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 115, 130)
 FRAME_MS = 220
+BRUSH_MS, LONG_MS = 80, 1500
 PATIENCE = 120.0
 CORONAL = (1, 0, 2)
 SUBCORTICAL, ROWS = 2, (60, 110)
@@ -98,7 +99,7 @@ def main() -> None:
 def correct(
     viewer: Viewer, panel: SegmentPanel, wait: Callable[[str, Callable[[], bool]], None]
 ) -> None:
-    """Paint below a thalamus; save what stood there, the stroke, and after."""
+    """Paint below a thalamus; save what stood there, the stroke, and after, and an animation."""
     job, controller = panel.controller.job, panel.controller
     controller.correcting.begin()
     controller.correcting.locality = "here"
@@ -114,7 +115,7 @@ def correct(
     def picture() -> np.ndarray:
         return np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3]
 
-    parts = [picture()]
+    frames = [picture()]
     shown, before = np.asarray(labels.data[:, plane]), job.shown
     middle = shown.shape[1] // 2
     labels.selected_label, labels.brush_size = SUBCORTICAL, 4
@@ -123,13 +124,26 @@ def correct(
         rows = np.flatnonzero(shown[low:high, column] == SUBCORTICAL)
         if len(rows):
             labels.paint((low + rows.min() - 1, plane, column), SUBCORTICAL)
-    parts.append(picture())
-    wait("stroke", lambda: job.shown != before and is_sharp(panel))
-    parts.append(picture())
+            frames.append(picture())
+    (outlines,) = (layer for layer in viewer.layers if layer.name.endswith(" followed"))
+    wait("outlines", lambda: outlines.visible)
+    frames.append(picture())
+    wait("their end", lambda: not outlines.visible and job.shown != before and is_sharp(panel))
+    frames.append(picture())
+    controller.correcting.end()
     path = FOLDER / "corrected.png"
+    parts = [frames[0], frames[-3], frames[-1]]
     Image.fromarray(np.hstack(parts)).quantize(200).save(path, optimize=True)
     print(path)
-    controller.correcting.end()
+    save_animation(frames, FOLDER / "correcting.gif")
+
+
+def save_animation(frames: list[np.ndarray], path: Path) -> None:
+    """Save a stroke frame by frame: first and last, what follows and what is left stand longer."""
+    durations = [LONG_MS, *[BRUSH_MS] * (len(frames) - 4), *[LONG_MS] * 3]
+    first, *more = (Image.fromarray(frame).quantize(128) for frame in frames)
+    first.save(path, save_all=True, append_images=more, duration=durations, loop=0, optimize=True)
+    print(path)
 
 
 def animate(viewer: Viewer, show: Callable[[int], None]) -> None:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Labels, Layer
 from napari.utils.notifications import show_error, show_info, show_warning
 from psygnal import Signal
@@ -18,20 +17,21 @@ from napari_metaseg.layers.correcting import Correcting
 from napari_metaseg.layers.exports import LabelsExport, write_iteration
 from napari_metaseg.layers.geometry import labels_on_grid, scan_of
 from napari_metaseg.layers.live_layers import LiveLayers
+from napari_metaseg.layers.mask_growth import MaskGrowth
 from napari_metaseg.layers.named_labels import NamedLabels
 from napari_metaseg.layers.pointing import described, middle_of
-from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, labels_layer
+from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, brain_layer
 from napari_metaseg.layers.views import Views
 from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.request import Request
 from src_core.errors import InputError
-from src_core.io.labels import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
+    import numpy as np
     from napari.components import ViewerModel
     from napari.layers import Image
 
@@ -44,7 +44,6 @@ POLL_MS, QUICK_POLL_MS = 20, 4
 """Between two looks for news, and while a picture is due that somebody waits for."""
 _MOST_EXPECTED = 2**25
 """Voxels of a scan that is prepared before it is asked for."""
-_BRAIN = (Structure(1, "Brain", (255, 200, 60)),)
 _LONGEST_CLOSING = 60.0
 """Seconds after which labels that are still not decoded are given up when the program ends."""
 _open: set[Controller] = set()
@@ -67,6 +66,8 @@ class Controller:
         The viewer, and its other planes.
     correcting : Correcting
         The live labels while they are painted on.
+    mask_growth : MaskGrowth
+        What of them is painted outside the brain mask.
     brain_found : Signal
         With the scan's layer and a new layer of its brain.
     """
@@ -77,6 +78,7 @@ class Controller:
         self.job = Job()
         self.views = Views(viewer)
         self.correcting = Correcting(self.views, self.job)
+        self.mask_growth = MaskGrowth(self.job)
         self._viewer: ViewerModel | None = viewer
         self._live: LiveLayers | None = None
         self._scan_layer: Image | None = None
@@ -95,7 +97,6 @@ class Controller:
         self.job.device_changed.connect(self._on_notes)
         self.job.session_started.connect(self._on_session)
         self.job.failed.connect(self._on_failed)
-        self.correcting.noticed.connect(show_info)
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -147,14 +148,20 @@ class Controller:
         )
         return True
 
+    def grow_mask(self) -> None:
+        """Add a mask grown where labels are painted outside it, and choose it."""
+        mask = self.mask_growth.grow()
+        if mask is not None and self.job.session is not None:
+            self._show_brain(self.job.session, mask)
+
     def keep(self) -> None:
         """Add the iteration on the screen as an ordinary layer of labels, to be painted on."""
-        self._when_learned(self._keep)
+        self.when_whole(self._keep)
 
-    def _keep(self) -> None:
-        if self._live is None or self.job.shown is None:
+    def _keep(self, session: Session, iteration: int) -> None:
+        live = self._live
+        if live is None or live.session is not session:
             return
-        live, session, iteration = self._live, self._live.session, self.job.shown
         name = f"{live.name} labels, {self.job.strokes.name_of(iteration)}"
 
         def add(labels: NamedLabels) -> None:
@@ -165,8 +172,7 @@ class Controller:
                 kept.opacity = live.labels.opacity
                 live.labels.visible = False
 
-        labels_of = partial(NamedLabels.of_iteration, session, iteration)
-        self._when_whole(lambda: self.job.run(labels_of, add))
+        self.job.run(partial(NamedLabels.of_iteration, session, iteration), add)
 
     def export(self, kind: AnyExport, path: Path, *, paired: bool = False) -> None:
         """Write a file of what `source` names, or of the fit; replaces one of that name.
@@ -187,17 +193,16 @@ class Controller:
                 return
             self._write(path, partial(kind.write, path, labels))
         else:
-            self._when_learned(partial(self._export_iteration, kind, path, paired))
+            self.when_whole(partial(self._export_iteration, kind, path, paired))
 
-    def _export_iteration(self, kind: AnyExport, path: Path, paired: bool) -> None:
-        if self._live is None or self.job.shown is None:
-            return
-        session, iteration, table = self._live.session, self.job.shown, self.job.table
-        before = None if table is None else table.before
+    def _export_iteration(
+        self, kind: AnyExport, path: Path, paired: bool, session: Session, iteration: int
+    ) -> None:
+        before = None if self.job.table is None else self.job.table.before
         write = partial(
             write_iteration, kind, path, session, iteration, before=before, paired=paired
         )
-        self._when_whole(lambda: self._write(path, write))
+        self._write(path, write)
 
     def source(self) -> str:
         """What an export of labels writes, for people; empty if there is nothing to write.
@@ -214,6 +219,17 @@ class Controller:
         selected = None if self._viewer is None else self._viewer.layers.selection.active
         ordinary = isinstance(selected, Labels) and LIVE not in selected.metadata
         return selected if ordinary else None
+
+    def when_whole(self, then: Callable[[Session, int], None]) -> None:
+        """Call back with the iteration on the screen, learned and decoded at every voxel."""
+
+        def learned() -> None:
+            if self._live is not None and self.job.shown is not None:
+                session, shown = self._live.session, self.job.shown
+                self.job.when_whole(session, shown, lambda: then(session, shown))
+
+        self.correcting.take_up()
+        self.job.strokes.when_learned(learned)
 
     def add_map(self, offered: OfferedMap, structure: int | None) -> None:
         """Show a map as a layer that follows the iterations.
@@ -319,16 +335,6 @@ class Controller:
             self._live.tick()
             self.correcting.tick(QApplication.mouseButtons() != Qt.MouseButton.NoButton)
 
-    def _when_learned(self, then: Callable[[], None]) -> None:
-        """Call back when all that is painted is learned."""
-        self.correcting.take_up()
-        self.job.strokes.when_learned(then)
-
-    def _when_whole(self, then: Callable[[], None]) -> None:
-        """Call back when the iteration on the screen is decoded everywhere."""
-        if self._live is not None and self.job.shown is not None:
-            self.job.when_whole(self._live.session, self.job.shown, then)
-
     def _write(self, path: Path, write: Callable[[], object]) -> None:
         self.job.run(write, lambda _: show_info(f"saved {path}"))
 
@@ -340,7 +346,7 @@ class Controller:
                 layer.visible = False
             self._live.retire()
         if session.prepared.brain.found and self._mask_layer is None:
-            self._show_brain(session, self._viewer, self._scan_layer, self._orientation)
+            self._show_brain(session, session.prepared.brain.mask)
         self._live = LiveLayers(
             self.views,
             self.job,
@@ -354,17 +360,14 @@ class Controller:
         if self._told_in in session.prepared.model.protocols:
             self.job.tell_in(self._told_in)
 
-    def _show_brain(
-        self, session: Session, viewer: ViewerModel, scan_layer: Image, orientation: Orientation
-    ) -> None:
-        """Add the mask that was found, to be looked at, painted on and used again."""
-        brain, name = session.prepared.brain, f"{scan_layer.name} brain"
-        details = {"origin": brain.origin}
-        layer = Layer.create(
-            *labels_layer(
-                brain.mask.view(np.uint8), session.scan, orientation, _BRAIN, name, details
-            )
-        )
+    def _show_brain(self, session: Session, mask: np.ndarray) -> None:
+        """Add a mask, to be looked at, painted on and used again."""
+        viewer, scan_layer, orientation = self._viewer, self._scan_layer, self._orientation
+        if viewer is None or scan_layer is None or orientation is None:
+            return
+        origin = session.prepared.brain.origin
+        name = f"{scan_layer.name} brain"
+        layer = Layer.create(*brain_layer(mask, session.scan, orientation, name, origin))
         layer.contour = 1  # what is inside stays to be seen
         viewer.layers.insert(viewer.layers.index(scan_layer) + 1, layer)
         self._mask_layer = layer

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari.layers import Labels
-
     from napari_metaseg.layers.live_layers import LiveLayers
     from napari_metaseg.layers.paint import Paint
     from napari_metaseg.layers.views import Views
@@ -50,7 +48,7 @@ class Correcting:
     """
 
     changed = Signal()  # whether it is on, or possible
-    noticed = Signal(str)  # what the user should know of a stroke
+    outlined = Signal(object)  # a layer that is nothing for people to do anything with
     unknown = Signal(int)  # a label was painted that no structure has
 
     def __init__(self, views: Views, job: Job):
@@ -66,11 +64,6 @@ class Correcting:
         job.strokes_changed.connect(self._lay_and_show)
         job.shown_changed.connect(self._on_shown)
         job.state_changed.connect(self._on_state)
-
-    @property
-    def outlines(self) -> Labels | None:
-        """The layer that outlines what has changed, while there is one."""
-        return self._followed.layer
 
     @property
     def possible(self) -> bool:
@@ -98,7 +91,9 @@ class Correcting:
         self.on = True
         self._job.tell_in(live.session.prepared.model.finest().protocol.name)
         self._job.follow()
-        self._followed.watch(live)
+        outlines = self._followed.watch(live)
+        if outlines is not None:
+            self.outlined.emit(outlines)
         self._views.main.layers.selection.active = live.labels
         self._bind()
         self._allow_painting()
@@ -212,15 +207,7 @@ class Correcting:
 
     def _hand_over(self, live: LiveLayers, places: np.ndarray, labels: np.ndarray) -> None:
         """Hand a stroke to the job."""
-        session = live.session
-        voxels = voxels_at(places, live.orientation, session.scan.shape)
-        inside = session.prepared.mask[tuple(voxels.T)]
-        if not inside.all():
-            part = f"{np.count_nonzero(~inside)} voxels of this stroke" if inside.any() else "it"
-            self.noticed.emit(
-                f"painted outside the brain mask: {part} stay{'' if inside.any() else 's'} as "
-                "painted, and nothing is learned there"
-            )
+        voxels = voxels_at(places, live.orientation, live.session.scan.shape)
         self._job.strokes.paint(Stroke(voxels, labels, REACH[self.locality]))
 
     def _lay(self) -> None:
@@ -240,7 +227,7 @@ class Correcting:
     def _lay_and_show(self) -> None:
         self._lay()
         if self._live is not None:
-            self._live.refresh()
+            self._live.refresh_soon()
 
     def _on_shown(self) -> None:
         self._lay()  # the layers, which hear of it after this, are about to read themselves anew

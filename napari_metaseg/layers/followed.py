@@ -38,17 +38,13 @@ class Followed:
         self._layer: Labels | None = None
         self._array: _Changed | None = None
         self._shown: int | None = None
+        self._due = False
         self._until = 0.0
 
-    @property
-    def layer(self) -> Labels | None:
-        """The layer, while there is one; nothing for people to do anything with."""
-        return self._layer
-
-    def watch(self, live: LiveLayers) -> None:
-        """Be ready to outline what changes of the labels of a fit."""
+    def watch(self, live: LiveLayers) -> Labels | None:
+        """Be ready to outline what changes of the labels of a fit; the layer, if it is new."""
         if self._layer is not None:
-            return
+            return None
         self._array = _Changed(live)
         self._layer = self._viewer.add_labels(
             self._array,
@@ -61,9 +57,13 @@ class Followed:
         )
         self._layer.contour = 1
         self._layer.editable = False
+        return self._layer
 
     def compare(self, shown: int | None, strokes: Collection[int]) -> None:
-        """Outline what differs from the iteration shown before, if a stroke lies between them."""
+        """Outline what differs from the iteration shown before, if a stroke lies between them.
+
+        With the next tick: the window is busy with the iteration itself now.
+        """
         before, self._shown = self._shown, shown
         if self._layer is None or self._array is None or shown is None or before is None:
             return
@@ -71,13 +71,16 @@ class Followed:
             return  # the user has removed it, or napari outlines nothing in 3D
         if shown in strokes or before in strokes:
             self._array.before = before
-            self._until = time.perf_counter() + SECONDS
-            self._layer.visible = True
-            self._layer.refresh(extent=False, thumbnail=False, highlight=False)
+            self._due = True
 
     def tick(self) -> None:
-        """Hide it when its time is over."""
-        if self._layer is not None and self._layer.visible and time.perf_counter() > self._until:
+        """Show it when there is something to outline, and hide it when its time is over."""
+        if self._layer is None:
+            return
+        if self._due:
+            self._due, self._until = False, time.perf_counter() + SECONDS
+            self._layer.visible = True  # reads it, visible or not
+        elif self._layer.visible and time.perf_counter() > self._until:
             self._layer.visible = False
 
     def forget(self) -> None:

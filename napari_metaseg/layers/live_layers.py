@@ -144,6 +144,10 @@ class LiveLayers:
         self._dirty = True
         self._refresh_if_due()
 
+    def refresh_soon(self) -> None:
+        """Read what is on the screen again with the next tick, once for all till then."""
+        self._dirty = True
+
     def tick(self) -> None:
         """Do what has waited; to be called some tens of times per second."""
         if self._opacity is not None:

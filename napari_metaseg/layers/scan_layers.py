@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_metaseg.layers.label_style import Named, layer_style
 from napari_metaseg.layers.orientation import orientation_of
+from src_core.io.labels import Structure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 METADATA_KEY = "napari-metaseg"
 LIVE = "napari-metaseg-live"
 """Key in the metadata of a layer that follows a fit: no input, and not to be painted on."""
+
+_BRAIN = (Structure(1, "Brain", (255, 200, 60)),)
 
 LayerData = tuple[np.ndarray, dict[str, Any], str]
 
@@ -42,6 +45,13 @@ def scan_layer(scan: Scan, name: str) -> LayerData:
         "metadata": {METADATA_KEY: {"scan": scan, "orientation": orientation}},
     }
     return orientation.to_display(scan.voxels), keywords, "image"
+
+
+def brain_layer(
+    mask: np.ndarray, scan: Scan, orientation: Orientation, name: str, origin: str
+) -> LayerData:
+    """Return a brain mask of some origin, shape (I, J, K), as a layer that can be painted on."""
+    return labels_layer(mask.view(np.uint8), scan, orientation, _BRAIN, name, {"origin": origin})
 
 
 def labels_layer(

@@ -133,6 +133,12 @@ class ModelBox(NarrowBox):
         """The card of the chosen model."""
         return self._cards[self.selected]
 
+    def choose_file(self, path: Path) -> None:
+        """Choose a model by its file."""
+        if self._add_file(path):
+            self._select(str(path))
+            self.chosen.emit()
+
     def _on_activated(self) -> None:
         model = self.currentData()
         if not model:

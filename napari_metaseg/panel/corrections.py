@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -24,6 +24,7 @@ from src_core.errors import InputError
 
 if TYPE_CHECKING:
     from napari_metaseg.layers.correcting import Correcting
+    from napari_metaseg.layers.mask_growth import MaskGrowth
     from napari_metaseg.run.job import Job
 
 _REACHES = {
@@ -42,6 +43,8 @@ class Corrections(QWidget):
     job : Job
     correcting : Correcting
         The live labels while they are painted on.
+    growth : MaskGrowth
+        What of them is painted outside the brain mask.
     parent : QWidget, optional
 
     Attributes
@@ -50,9 +53,18 @@ class Corrections(QWidget):
         Where a file of corrections is looked for.
     """
 
-    def __init__(self, job: Job, correcting: Correcting, parent: QWidget | None = None) -> None:
+    grow_requested = Signal()
+
+    def __init__(
+        self,
+        job: Job,
+        correcting: Correcting,
+        growth: MaskGrowth,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._job = job
+        self._growth = growth
         self._correcting = correcting
         self.folder = Path.home()
         self._correct = QPushButton("Correct")
@@ -71,8 +83,14 @@ class Corrections(QWidget):
         self._open.setToolTip("Paint again what was saved beside labels (_corrections.nii.gz).")
         self._reach = QComboBox()
         self._reach.setAccessibleName("How far a stroke reaches")
-        self._status = QLabel()
+        self._status, self._outside = QLabel(), QLabel()
         self._status.setWordWrap(True)
+        self._outside.setWordWrap(True)
+        self._grow = QPushButton("Grow the mask there, and fit again")
+        self._grow.setToolTip(
+            "The brain mask gets what is painted outside it and 3 mm around, as a new layer. The "
+            "strokes are learned again after the fit."
+        )
         for number, (locality, (title, tip)) in enumerate(_REACHES.items()):
             self._reach.addItem(title, locality)
             self._reach.setItemData(number, tip, Qt.ItemDataRole.ToolTipRole)
@@ -83,7 +101,9 @@ class Corrections(QWidget):
         self._new.clicked.connect(self._add_structure)
         self._open.clicked.connect(self._ask_for_file)
         self._reach.currentIndexChanged.connect(self._choose_reach)
+        self._grow.clicked.connect(self.grow_requested)
         correcting.changed.connect(self._show)
+        correcting.outlined.connect(hide_row)
         correcting.unknown.connect(self._ask_for_unknown)
         job.strokes_changed.connect(self._show)
         job.shown_changed.connect(self._show)
@@ -109,6 +129,8 @@ class Corrections(QWidget):
         column.addLayout(above)
         column.addWidget(self._tools)
         column.addWidget(self._status)
+        column.addWidget(self._outside)
+        column.addWidget(self._grow)
 
     def _switch(self, on: bool) -> None:
         if on:
@@ -154,13 +176,19 @@ class Corrections(QWidget):
         strokes, correcting = self._job.strokes, self._correcting
         self._correct.setEnabled(correcting.possible)
         self._correct.setChecked(correcting.on)
-        if correcting.outlines is not None:
-            hide_row(correcting.outlines)
         for widget in (self._undo, self._redo, self._tools, self._status):
             widget.setVisible(correcting.on)
         self._undo.setEnabled(bool(strokes.waiting or strokes.position))
         self._redo.setEnabled(not strokes.waiting and strokes.position < len(strokes.iterations))
         self._status.setText(self._words())
+        count = len(self._growth.outside) if correcting.on else 0
+        self._outside.setText(
+            f"{count} painted voxels lie outside the brain mask: they stay as painted, and nothing "
+            "is learned there."
+        )
+        for shown in (self._outside, self._grow):
+            shown.setVisible(count > 0)
+        self._grow.setEnabled(not self._job.state.running)
 
     def _words(self) -> str:
         """What the strokes are at."""

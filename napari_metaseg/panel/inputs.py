@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qtpy.compat import isalive
@@ -17,6 +17,9 @@ from napari_metaseg.panel.quality_box import QualityBox
 from napari_metaseg.preferences import CUSTOM, load_preferences, remember
 from src_core.options import options_of
 from src_core.request import BRAIN_WORDS, Request
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _WITH_A_WIDGET_OF_THEIR_OWN = ("model", "iterations")
 
@@ -154,6 +157,10 @@ class Inputs(QWidget):
         """Take a Labels layer of the viewer for the reference."""
         if self._reference.choose(layer):
             self.changed.emit()
+
+    def choose_model(self, file: Path) -> None:
+        """Have one more file of a model in the list, and choose it."""
+        self._model.choose_file(file)
 
     def set_locked(self, locked: bool) -> None:
         """Disable everything, as while a fit runs, or enable it again."""

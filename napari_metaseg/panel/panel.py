@@ -18,6 +18,7 @@ from napari_metaseg.panel.export_menu import ExportMenu
 from napari_metaseg.panel.granularity import Granularity
 from napari_metaseg.panel.inputs import Inputs
 from napari_metaseg.panel.maps_menu import MapsMenu
+from napari_metaseg.panel.own_scans import OwnScans
 from napari_metaseg.panel.planes import PlanesButton
 from napari_metaseg.panel.run_controls import RunControls
 from napari_metaseg.panel.structures import Structures
@@ -58,7 +59,8 @@ class SegmentPanel(DockedPanel):
         self.run_controls = RunControls(job, self)
         self.curves = Curves(job)
         self.timeline = Timeline(job)
-        self.corrections = Corrections(job, self.controller.correcting)
+        self.corrections = Corrections(job, self.controller.correcting, self.controller.mask_growth)
+        self.own_scans = OwnScans(self.controller, lambda: self.inputs.choices)
         self.granularity = Granularity(job)
         self.structures = Structures(job)
         self.maps = MapsMenu(job)
@@ -84,6 +86,7 @@ class SegmentPanel(DockedPanel):
         for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
             column.addWidget(widget)
         column.addWidget(self.corrections)
+        column.addWidget(self.own_scans)
         column.addWidget(self.granularity)
         column.addWidget(self.structures, stretch=100)
         for widget in (self._cursor, self.planes, self.maps, self.export_menu, notice):
@@ -117,6 +120,8 @@ class SegmentPanel(DockedPanel):
         self.export_menu.export_requested.connect(
             lambda kind, path: controller.export(kind, path, paired=self.structures.paired)
         )
+        self.corrections.grow_requested.connect(self._grow_mask)
+        self.own_scans.trained.connect(self.inputs.choose_model)
         controller.brain_found.connect(self.inputs.choose_found_mask)
         job.state_changed.connect(self._on_state)
         job.session_started.connect(self._on_session)
@@ -135,10 +140,15 @@ class SegmentPanel(DockedPanel):
             scan_layer, self.inputs.mask_layer, self.inputs.reference_layer, self.inputs.choices
         )
 
+    def _grow_mask(self) -> None:
+        self.controller.grow_mask()
+        self.segment()
+
     @override
     def end(self) -> None:
-        """End the fit."""
+        """End the fit, and a training."""
         self.planes.setChecked(False)
+        self.own_scans.end()
         self.controller.close()
 
     def _update_ready(self) -> None:

@@ -111,6 +111,11 @@ class Session:
         return replace(self.prepared.model.in_protocol(self.protocol.name), added=self._added)
 
     @property
+    def added(self) -> tuple[Structure, ...]:
+        """Structures that the model lacks, and that strokes may paint."""
+        return self._added
+
+    @property
     def learnt(self) -> Protocol:
         """The protocol that the network was trained for, with the structures that were added."""
         return replace(self.prepared.model.finest(), added=self._added).protocol

@@ -23,6 +23,8 @@ _LARGEST_SECTION_CM2 = 260
 # stripping leaves a faint ripple, while the noise of air is several times stronger.
 _BACKGROUND_TOLERANCE = 0.01
 _SMALLEST_PART = 0.01
+_SURROUNDINGS = 3.0
+"""mm around voxels that a mask grows by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,3 +173,18 @@ def _refuse_head(brain: np.ndarray, scan: Scan) -> None:
 
 def _not_stripped(scan: Scan, reason: str) -> NotStripped:
     return NotStripped(f"{scan.path or 'the scan'} is not skull-stripped ({reason})")
+
+
+def with_surroundings(mask: np.ndarray, voxels: np.ndarray, voxel_size: np.ndarray) -> np.ndarray:
+    """A mask, shape (I, J, K), with voxels (n, 3) and 3 mm around them; voxel sizes (3,) in mm."""
+    grown = mask.copy()
+    if not len(voxels):
+        return grown
+    margin = np.ceil(_SURROUNDINGS / np.asarray(voxel_size)).astype(int)
+    low = np.maximum(voxels.min(0) - margin, 0)
+    high = np.minimum(voxels.max(0) + margin + 1, mask.shape)
+    elsewhere = np.ones(high - low, bool)
+    elsewhere[tuple((voxels - low).T)] = False
+    away = ndimage.distance_transform_edt(elsewhere, sampling=voxel_size)
+    grown[tuple(map(slice, low, high))] |= away <= _SURROUNDINGS
+    return grown

@@ -39,6 +39,7 @@ class Desk:
         self.viewer, self.controller, self.qtbot = viewer, controller, qtbot
         self.job, self.correcting = controller.job, controller.correcting
         self.before = np.zeros(0)
+        self.choices: dict[str, Any] = {}
 
     def until(self, condition: Callable[[], bool]) -> None:
         self.qtbot.waitUntil(condition, timeout=60_000)
@@ -115,6 +116,7 @@ def desk(qtbot, brain, model_file, monkeypatch) -> Iterator[Desk]:
     choices = {"model": str(model_file), "iterations": ITERATIONS, "device": "cpu"}
     assert controller.segment(layer, None, None, choices)
     desk = Desk(viewer, controller, qtbot)
+    desk.choices = choices
     desk.until(lambda: desk.job.state is State.DONE and len(viewer.layers) == 3)
     desk.whole()
     yield desk
@@ -222,17 +224,29 @@ def test_another_plane_is_painted_on_as_well(desk) -> None:
     desk.controller.show_planes(False)
 
 
-def test_what_is_painted_outside_the_brain_stays_and_is_told(desk) -> None:
-    heard: list[str] = []
-    desk.correcting.noticed.connect(heard.append)
+def test_what_is_painted_outside_the_brain_stays_until_the_mask_grows(desk) -> None:
     desk.correcting.begin()
+    growth = desk.controller.mask_growth
     places = desk.dab((2, 2, 2), WHITE_MATTER)
+    assert not len(growth.outside)  # is not taken up yet
     desk.learned(1)
-    assert "outside the brain mask" in heard[0]
+    assert len(growth.outside) == len(places)
     assert desk.at(places) == {WHITE_MATTER}
     desk.job.strokes.undo()
     desk.until(lambda: desk.job.shown == ITERATIONS)
     assert desk.at(places) == {0}
+    assert not len(growth.outside)
+    desk.job.strokes.redo()
+    voxels, before = growth.outside, desk.job.session
+    assert len(voxels) == len(places)
+    desk.controller.grow_mask()
+    mask = desk.viewer.layers["head brain"]
+    assert desk.controller.segment(desk.viewer.layers["head"], mask, None, desk.choices)
+    desk.until(lambda: desk.job.session not in (None, before) and desk.job.state is State.DONE)
+    desk.learned(1)
+    assert desk.job.session.prepared.mask[tuple(voxels.T)].all()
+    assert not len(growth.outside)
+    assert set(desk.job.session.label_map(desk.job.shown)[tuple(voxels.T)]) == {WHITE_MATTER}
 
 
 def test_a_label_without_a_structure_waits_for_a_name_or_goes(desk) -> None:

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from src_core.errors import InputError
 from src_core.io.scan import Scan, scan_from_array
-from src_core.preparation.brain import brain_mask
+from src_core.preparation.brain import brain_mask, with_surroundings
 
 VOXEL_MM = 4
 SHAPE = (60, 64, 60)
@@ -148,3 +148,16 @@ def test_template_of_nilearn_is_stripped() -> None:
     scan = scan_from_array(template.get_fdata(), template.affine)
     litres = np.count_nonzero(brain_mask(scan)) * scan.voxel_volume / 1e6
     assert 1.7 < litres < 2
+
+
+def test_a_mask_grows_by_voxels_and_3_mm_around_them() -> None:
+    mask = np.zeros((20, 20, 20), bool)
+    mask[0, 0, 0] = True
+    grown = with_surroundings(mask, np.array([[10, 10, 19]]), np.array([1.0, 1.0, 2.0]))
+    assert grown[0, 0, 0]
+    assert grown[10, 10, 19]
+    assert grown[13, 10, 19]
+    assert not grown[14, 10, 19]
+    assert grown[10, 10, 18]
+    assert not grown[10, 10, 17]
+    assert mask.sum() == 1
