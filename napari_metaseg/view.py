@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from src_core.cli.command import Command
 from src_core.errors import InputError
-from src_core.models.bundled import bundled_model_files
+from src_core.models.bundled import bundled_model_files, own_model_files
 
 if TYPE_CHECKING:
     import argparse
@@ -159,7 +159,7 @@ def _remember_model(model: str) -> None:
     from napari_metaseg.preferences import remember
     from src_core.models.model_file import read_model_file
 
-    bundled = bundled_model_files()
+    bundled, model = bundled_model_files(), str(own_model_files().get(model, model))
     if model not in bundled:
         if not Path(model).exists():
             raise InputError(

@@ -61,7 +61,7 @@ class Request:
     )
     model: str | Path | Model = option(
         DEFAULT_MODEL,
-        help="Name of a bundled model, or the path of a .safetensors file.",
+        help="Name of a bundled model or of your own, or the path of a .safetensors file.",
         documented="str, path or Model",
         short="default: %(default)s",
         metavar="NAME|FILE",

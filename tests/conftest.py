@@ -15,6 +15,8 @@ import pytest
 from nibabel.affines import from_matvec
 from scipy.spatial.transform import Rotation
 
+from src_core.adaptation.stand_in import StandIn
+from src_core.io.sample import phantom
 from src_core.io.scan import Scan, scan_from_array
 from src_core.preparation.extraction import DeepBet
 
@@ -53,6 +55,14 @@ def engine_threads_end(request: pytest.FixtureRequest) -> Iterator[None]:
 def no_extractor(monkeypatch: pytest.MonkeyPatch) -> None:
     """No brain is looked for, which takes seconds, unless a test brings a program for that."""
     monkeypatch.setattr(DeepBet, "installed", lambda _: False)
+
+
+@pytest.fixture(autouse=True)
+def small_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A brain of few voxels stands in for what a model was trained on: the usual takes a minute."""
+    monkeypatch.setattr(
+        StandIn, "of", lambda model: StandIn(model, phantom(8.0)[0], least_variants=1)
+    )
 
 
 @pytest.fixture

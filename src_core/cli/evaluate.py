@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
     add = parser.add_argument
-    add("models", nargs="+", metavar="MODEL", help="bundled name or file")
+    add("models", nargs="+", metavar="MODEL", help="name or file")
     add(
         "data",
         type=Path,

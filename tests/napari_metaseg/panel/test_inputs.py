@@ -17,7 +17,7 @@ from napari_metaseg import preferences
 from napari_metaseg.panel.inputs import Inputs
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
 from src_core.errors import InputError
-from src_core.models.bundled import bundled_model_files
+from src_core.models.bundled import bundled_model_files, own_models_folder
 from src_core.models.model import load_model
 from tests.helpers.model_content import read_content, write_content
 
@@ -277,6 +277,19 @@ def test_another_model_can_be_chosen(
     assert form(viewer).choices["model"] == str(file)
     file.unlink()
     assert form(viewer).choices["model"] == "brain3d-tissue"
+
+
+def test_own_models_are_offered(
+    viewer: ViewerModel, form: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAPARI_METASEG_HOME", str(tmp_path))
+    own_models_folder().mkdir()
+    file = another_model(own_models_folder() / "mine.safetensors")
+    (own_models_folder() / "damaged.safetensors").touch()
+    inputs = form(viewer)
+    assert entries(inputs, "Model")[-2:] == ["mine", "Choose a file…"]
+    choose(inputs, "Model", "mine")
+    assert form(viewer).choices["model"] == str(file)
 
 
 @pytest.mark.parametrize("answer", ["", "/no/such/file.safetensors"])

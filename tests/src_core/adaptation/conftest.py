@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from src_core.adaptation.own_scans import add_own_scan
-from src_core.adaptation.stand_in import StandIn
 from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
 
@@ -16,14 +15,6 @@ if TYPE_CHECKING:
 
 VOXEL_SIZE = 6.0
 WHITE_MATTER = 3
-
-
-@pytest.fixture(autouse=True)
-def small_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A brain that is quick to fit stands in for the scans that a model was trained on."""
-    monkeypatch.setattr(
-        StandIn, "of", lambda model: StandIn(model, phantom(8.0)[0], "small", True, 1)
-    )
 
 
 @pytest.fixture

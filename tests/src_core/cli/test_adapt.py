@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from src_core.adaptation.own_scans import add_own_scan, own_scans_folder, remove_own_scan
-from src_core.adaptation.stand_in import StandIn
 from src_core.cli.main import main
 from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
@@ -19,11 +18,12 @@ if TYPE_CHECKING:
 
 
 def test_own_scans_make_a_model_that_is_known_by_name(
-    tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(
-        StandIn, "of", lambda model: StandIn(model, phantom(8.0)[0], "small", True, 1)
-    )
+    monkeypatch.setenv("NAPARI_METASEG_HOME", str(tmp_path))
     scan, labels = phantom(8.0)
     details = {"protocol": "tissue4"}
     labels = np.where(labels == 4, 77, labels)
@@ -36,6 +36,8 @@ def test_own_scans_make_a_model_that_is_known_by_name(
     assert main(["models"]) == 0
     assert "tiny-adapted " in capsys.readouterr().out
     assert main(["models", "tiny-adapted"]) == 0
+    assert main(["adapt", str(tiny_model)]) == 2
+    assert "tiny-adapted.safetensors exists; choose another name" in capsys.readouterr().err
     remove_own_scan(own_scans_folder(), "me")
     assert main(["adapt", "tiny-adapted"]) == 2
     assert "holds no corrected scans; name some" in capsys.readouterr().err

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
+from typing import TYPE_CHECKING
 
 import pytest
 
 from src_core.errors import InputError
 from src_core.io.labels import Protocol
-from src_core.models.bundled import bundled_model_files, bundled_models, model_path
+from src_core.models.bundled import (
+    bundled_model_files,
+    bundled_models,
+    model_path,
+    own_model_files,
+    own_models_folder,
+)
 from src_core.models.card import Card
 from src_core.models.model import load_model
 from src_core.models.model_file import read_model_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BUNDLED_PROTOCOLS = {"tissue": "tissue4", "fs24": "fs24-2d", "fs32": "fs32", "parcels": "nm134"}
 MOST_WEIGHTS = {
@@ -28,6 +39,18 @@ MOST_WEIGHTS = {
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
     with pytest.raises(InputError, match="unknown model 'brain4d'; models: brain3d-tissue, "):
         model_path("brain4d")
+
+
+def test_own_models_are_known_by_name_unless_a_bundled_one_has_it(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAPARI_METASEG_HOME", str(tmp_path))
+    own_models_folder().mkdir()
+    for name in ("mine", "brain3d-fs32"):
+        shutil.copy(tiny_model, own_models_folder() / f"{name}.safetensors")
+    assert list(own_model_files()) == ["mine"]
+    assert model_path("mine") == own_models_folder() / "mine.safetensors"
+    assert model_path("brain3d-fs32") == bundled_model_files()["brain3d-fs32"]
 
 
 @pytest.mark.parametrize("name", bundled_models())
