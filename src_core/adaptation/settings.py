@@ -29,6 +29,7 @@ class AdaptSettings(_of_a_fit):
         kind=str,
         help="Protocol of the label maps, of those that the model can be told in; by default as "
         "the description beside a label map says, else the model's finest.",
+        short="protocol of the label maps; default: as is said beside them, else the finest",
         metavar="PROTOCOL",
     )
     measure: bool = option(
@@ -42,14 +43,25 @@ class AdaptSettings(_of_a_fit):
         least=1,
         most=50,
         help="Examples made of each scan: as it is, mirrored, and the others changed at random.",
+        short="examples of each scan: as it is, mirrored, others changed; default: %(default)s",
         title="Examples of each scan",
     )
-    steps: int = option(200, least=1, help="Steps of the training.", title="Steps")
-    rate: float = option(1e-3, least=1e-6, most=0.1, help="Largest step size.", title="Step size")
+    steps: int = option(
+        200, least=1, help="Steps of the training.", short="default: %(default)s", title="Steps"
+    )
+    rate: float = option(
+        1e-3,
+        least=1e-6,
+        most=0.1,
+        help="Largest step size.",
+        short="default: %(default)s",
+        title="Step size",
+    )
     stay: float = option(
         1.0,
         least=0,
         help="Weight of staying with the model's probabilities where nothing was corrected.",
+        short="weight of staying as it was where nothing was corrected; default: %(default)s",
         title="Staying as it was",
     )
 
@@ -59,6 +71,8 @@ class AdaptSettings(_of_a_fit):
         most=1,
         help="How far the head goes from what it was (0) to what it has learned (1), where your "
         "scans gain most and most is forgotten elsewhere.",
+        short="how far to go to what was learned: 0 not at all, 1 all the way; default: "
+        "%(default)s",
         title="How far",
     )
 
