@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 UNCHANGED = 0.6
 """Share of examples that are as they came, or mirrored."""
-STAND_IN_WEIGHT = 8.0
+STAND_IN_WEIGHT = 24.0
 """Of the divergence on stand-ins, over that on the user's own scans."""
 
 Sums = dict[str, "Tensor | None"]
