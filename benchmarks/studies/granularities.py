@@ -70,15 +70,15 @@ def _followed(
         for name, merged in sums.items()
     }
     settings = replace(model.fit.chosen(max(ITERATIONS), seed=0), look_every=0)
-    rows = []
-    for step in tqdm(Fit(network, points, settings), total=settings.iterations):
-        if step.iteration not in ITERATIONS:
-            continue
+    fit, rows = Fit(network, points, settings), []
+    for iteration in tqdm(ITERATIONS):
+        while fit.iteration < iteration:
+            next(fit)
         found = decode_all(network, points, reads)
         for name, classes in references.items():
             labels = protocol(name).to_ids(unmask(found[name], prepared.mask))
             dices = _dices(labels, classes, name)
-            rows.append({"protocol": name, "iteration": step.iteration, "dice": dices})
+            rows.append({"protocol": name, "iteration": iteration, "dice": dices})
     return rows
 
 
