@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from napari.utils.notifications import Notification, notification_manager
+from qtpy.QtWidgets import QSpinBox
 
 from napari_metaseg.preferences import Preferences, save_preferences
 from napari_metaseg.run.status import State
@@ -56,6 +57,12 @@ class Window:
     def layer(self, ending: str) -> Any:
         (found,) = [layer for layer in self.viewer.layers if layer.name.endswith(ending)]
         return found
+
+    def ask_for(self, iterations: int) -> None:
+        """Choose how long the next fit is."""
+        boxes = self.panel.inputs.findChildren(QSpinBox)
+        (box,) = [box for box in boxes if box.accessibleName() == "Iterations"]
+        box.setValue(iterations)
 
     def segment(self) -> None:
         """Click Segment, and wait for the first picture."""

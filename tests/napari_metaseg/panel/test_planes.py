@@ -68,6 +68,7 @@ def test_the_structure_under_the_mouse_is_told_in_each_view(window) -> None:
 
 
 def test_opening_and_closing_during_a_fit_leaves_nothing_behind(window, slow_steps) -> None:
+    window.ask_for(iterations=1000)  # it must not end before
     window.segment()
     window.until(lambda: window.job.shown is not None and window.job.shown >= 1)
     threads = {thread.name for thread in threading.enumerate()}
