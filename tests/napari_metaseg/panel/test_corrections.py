@@ -134,3 +134,19 @@ def test_a_new_structure_gets_a_name_and_the_brush(painter, monkeypatch) -> None
     painter.learned(1)
     assert painter.at(places) == {label}
     assert painter.job.table.rows[-1].volume > 0
+
+
+def test_the_mask_grows_where_it_is_asked_to(painter, window) -> None:
+    painter.begin()
+    grow = painter.button("Grow the mask there, and fit again")
+    assert not grow.isVisibleTo(window.panel)
+    painter.paint((2, 2, 2))
+    painter.learned(1)
+    assert painter.says("painted voxels lie outside the brain mask")
+    assert grow.isVisibleTo(window.panel)
+    before = painter.job.session
+    grow.click()
+    window.until(lambda: painter.job.session not in (None, before))
+    window.until(lambda: len(painter.job.strokes.iterations) == 1)
+    assert window.panel.inputs.mask_layer == window.layer(" brain")
+    assert painter.job.session.prepared.mask.sum() > before.prepared.mask.sum()
