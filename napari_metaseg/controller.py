@@ -329,11 +329,12 @@ class Controller:
         self.job.close(timeout)
 
     def _tick(self) -> None:
-        self.job.poll()
-        self._timer.setInterval(QUICK_POLL_MS if self.job.news_due else POLL_MS)
+        # What follows from news comes with the next tick: in between, the window can be used.
         if self._live is not None:
             self._live.tick()
             self.correcting.tick(QApplication.mouseButtons() != Qt.MouseButton.NoButton)
+        self.job.poll()
+        self._timer.setInterval(QUICK_POLL_MS if self.job.news_due else POLL_MS)
 
     def _write(self, path: Path, write: Callable[[], object]) -> None:
         self.job.run(write, lambda _: show_info(f"saved {path}"))

@@ -61,6 +61,7 @@ class Correcting:
         self._brushed = Brushed(self._hold)
         # Painted with labels that no structure has: places and labels.
         self._unnamed: list[tuple[np.ndarray, np.ndarray]] = []
+        self._laid: tuple[object, ...] = ()
         job.strokes_changed.connect(self._lay_and_show)
         job.shown_changed.connect(self._on_shown)
         job.state_changed.connect(self._on_state)
@@ -223,10 +224,13 @@ class Correcting:
         laid += [(stroke.voxels, stroke.labels) for stroke in strokes.waiting]
         placed = [(places_of(voxels, live.orientation, shape), labels) for voxels, labels in laid]
         paint.lay((*placed, *self._unnamed))
+        unnamed = tuple(id(labels) for _, labels in self._unnamed)
+        self._laid = (paint, strokes.in_force, strokes.waiting, unnamed)
 
     def _lay_and_show(self) -> None:
+        before = self._laid
         self._lay()
-        if self._live is not None:
+        if self._live is not None and self._laid != before:
             self._live.refresh_soon()
 
     def _on_shown(self) -> None:
