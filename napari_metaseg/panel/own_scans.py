@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _POLL_MS = 200
 _ROWS = 4
-"""Scans of the list that are seen at once."""
+"""Most scans of the list that are seen at once."""
 _STAGES = {
     "fits": "Fitting the scans",
     "left out": "Training without the last scan",
@@ -106,14 +106,13 @@ class OwnScans(QWidget):
         ):
             row.addWidget(first, stretch=2)
             row.addWidget(second, stretch=1)
-        self._scans.setFixedHeight(_ROWS * (self.fontMetrics().height() + 4) + 6)
         inside = QVBoxLayout(self._inside)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(4)
         inside.addWidget(self._scans)
         inside.addLayout(collect)
         inside.addLayout(train)
-        for widget in (self._bar, self._curve, self._told):
+        for widget in (self._told, self._bar, self._curve):
             inside.addWidget(widget)
             widget.hide()
         column = QVBoxLayout(self)
@@ -200,6 +199,7 @@ class OwnScans(QWidget):
         count = self._scans.count()
         for widget in (self._scans, self._remove, self._train, self._stop):
             widget.setVisible(count > 0)
+        self._scans.setFixedHeight(min(count, _ROWS) * (self.fontMetrics().height() + 4) + 6)
         self._open.setText(f"My scans ({count})" if count else "My scans")
         self._show_buttons()
 
