@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from napari import Viewer
 from PIL import Image, ImageDraw, ImageFont
+from qtpy.QtWidgets import QApplication
 
 from napari_metaseg.demo import SIZE, is_sharp, wait_until
 from napari_metaseg.layers.maps import MAPS
@@ -28,7 +29,7 @@ EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 11
 FRAME_MS = 220
 BRUSH_MS, LONG_MS = 80, 1500
 PATIENCE = 120.0
-CORONAL = (1, 0, 2)
+CORONAL, THALAMI = (1, 0, 2), -18
 SUBCORTICAL, ROWS = 2, (60, 110)
 """Label of the thalami and their neighbours, and the rows of the coronal plane they are in."""
 CLOSER = 2.3
@@ -74,7 +75,7 @@ def main() -> None:
     wait("exact volumes", lambda: job.table is not None and job.table.exact)
     save("3_done")
     viewer.dims.order = CORONAL
-    viewer.dims.set_point(1, -18)
+    viewer.dims.set_point(1, THALAMI)
     show(4)
     save("4_scrubbed")
     animate(viewer, show)
@@ -109,6 +110,7 @@ def correct(
     labels = live.labels
     labels.visible = True
     viewer.camera.zoom *= CLOSER
+    viewer.dims.set_point(1, THALAMI)
     plane = int(viewer.dims.current_step[1])
     wait("sharp picture", lambda: is_sharp(panel))
 
@@ -124,6 +126,7 @@ def correct(
         rows = np.flatnonzero(shown[low:high, column] == SUBCORTICAL)
         if len(rows):
             labels.paint((low + rows.min() - 1, plane, column), SUBCORTICAL)
+            QApplication.processEvents()  # the brush is drawn
             frames.append(picture())
     (outlines,) = (layer for layer in viewer.layers if layer.name.endswith(" followed"))
     wait("outlines", lambda: outlines.visible)
