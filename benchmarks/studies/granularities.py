@@ -96,10 +96,11 @@ def _dices(labels: np.ndarray, classes: np.ndarray, name: str) -> dict[str, floa
 def draw(courses: dict[str, list[dict[str, Any]]]) -> Figure:
     """A panel per protocol, a curve per kind of scan: means over structures, then over scans."""
     names = [name for name in ("nm134", "fs32", "tissue4") if _means(courses, name)]
+    colours = {kind: f"C{number}" for number, kind in enumerate(courses)}
     figure = Figure(figsize=(4 * len(names), 3.4), layout="constrained")
     for panel, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for kind, means in _means(courses, name).items():
-            panel.plot(range(len(means)), means, "o-", label=kind)
+            panel.plot(range(len(means)), means, "o-", label=kind, color=colours[kind])
         panel.set(title=name, xlabel="iteration", ylabel="mean Dice")
         panel.set_xticks(range(len(ITERATIONS)), [str(one) for one in ITERATIONS])
         panel.legend()
