@@ -36,6 +36,7 @@ from src_core.request import Request
 from src_core.results.measure import dice, mean_defined
 from src_core.segment import segment
 from src_core.space.regions import unmask
+from src_core.training.changes.freesurfer import VERMIS
 
 if TYPE_CHECKING:
     from src_core.models.model import Model
@@ -49,7 +50,6 @@ CHOSEN_ON = ("IXI444", "IXI613")
 """Scans on which the constants were chosen, with 1101 and 1125 of ``oasis-manual``."""
 OTHERS = ("IXI014", "IXI202", "IXI217", "IXI451", "IXI537", "IXI538")
 FROM_HOME = ("1018", "1113", "1119")
-_VERMIS = 172
 _STROKES, _RADIUS = 20, 2.0
 """Discs of a simulated user, and their radius in mm."""
 
@@ -114,7 +114,7 @@ def corrected_scans(data: Data, folder: Path, by_strokes: bool) -> list[Correcte
 def scores(data: Data, name: str, models: dict[str, Path]) -> dict[str, float | None]:
     """Mean Dice of a scan by the model; the fit is the same, because only heads differ."""
     result = segment(data.request(name, load_model(MODEL_OF_15).in_protocol(TOLD)))
-    truth, ids = data.labels(name), [one for one in protocol(TOLD).ids[1:] if one != _VERMIS]
+    truth, ids = data.labels(name), [one for one in protocol(TOLD).ids[1:] if one != VERMIS]
     found = {"before": mean_defined(dice(result.labels, truth, ids).values())}
     for kind, path in models.items():
         head = load_model(path).in_protocol(TOLD).network().head

@@ -32,13 +32,13 @@ from src_core.io.scan import read_on_grid, read_scan
 from src_core.models.model import load_model
 from src_core.networks.head import merged_scores
 from src_core.segment import segment
+from src_core.training.changes.freesurfer import VERMIS
 
 if TYPE_CHECKING:
     from src_core.results.segmentation import Segmentation
 
 APART = 12.0
 """mm between the planes that are looked at."""
-_VERMIS = 172
 _PIECE = 8192
 _OTHERS = 60_000
 _LEAST = 50
@@ -105,7 +105,7 @@ class Planes:
         return {
             one: float(2 * both[one] / total[one])
             for one in range(1, len(ids))
-            if counted[one] and ids[one] != _VERMIS
+            if counted[one] and ids[one] != VERMIS
         }
 
 

@@ -19,15 +19,13 @@ from src_core.errors import InputError
 from src_core.io.files import complete_files
 from src_core.preparation.brain import brain_mask
 from src_core.results.measure import dice
+from src_core.training.changes.freesurfer import VERMIS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from src_core.io.labels import Protocol
     from src_core.io.scan import Scan
-
-VERMIS = 172
-"""Structure of fs32 that does not enter its mean."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +101,18 @@ def mean_dice(labels: np.ndarray, classes: np.ndarray, protocol: Protocol) -> fl
         Manual ones.
     protocol : Protocol
     """
+    return float(np.nanmean(list(dices(labels, classes, protocol).values())))
+
+
+def dices(labels: np.ndarray, classes: np.ndarray, protocol: Protocol) -> dict[str, float]:
+    """Dice by structure, nan in neither label map, of what `mean_dice` takes."""
     known = classes != IGNORED
     reference = protocol.to_ids(np.where(known, classes, np.uint8(0)))
-    ids = [structure.id for structure in protocol.structures if structure.id != VERMIS]
-    return float(np.nanmean(list(dice(labels * known, reference, ids).values())))
+    by_id = {one.id: one.name for one in protocol.structures}
+    if protocol.name == "fs32":
+        del by_id[VERMIS]  # it does not enter the mean
+    found = dice(labels * known, reference, list(by_id))
+    return {by_id[id_]: value for id_, value in found.items()}
 
 
 def save_picture(figure: Any, path: Path) -> None:

@@ -24,10 +24,10 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from benchmarks.common import kept
-from benchmarks.studies.common import VERMIS, run, save_picture
+from benchmarks.studies.common import dices, run, save_picture
 from src_core.datasets.find import read_scans
 from src_core.datasets.labelled import read_example, read_mask
-from src_core.datasets.mapping import IGNORED, read_mapping
+from src_core.datasets.mapping import read_mapping
 from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
 from src_core.fitting.decode import decode_all
@@ -36,7 +36,6 @@ from src_core.io.protocols import protocol
 from src_core.models.model import Model, load_model
 from src_core.preparation.prepare import prepare
 from src_core.request import Request
-from src_core.results.measure import dice
 from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
@@ -76,21 +75,13 @@ def _followed(
             next(fit)
         found = decode_all(network, points, reads)
         for name, classes in references.items():
-            labels = protocol(name).to_ids(unmask(found[name], prepared.mask))
-            dices = _dices(labels, classes, name)
-            rows.append({"protocol": name, "iteration": iteration, "dice": dices})
+            told = protocol(name)
+            labels = told.to_ids(unmask(found[name], prepared.mask))
+            own = {
+                key: one for key, one in dices(labels, classes, told).items() if not np.isnan(one)
+            }
+            rows.append({"protocol": name, "iteration": iteration, "dice": own})
     return rows
-
-
-def _dices(labels: np.ndarray, classes: np.ndarray, name: str) -> dict[str, float]:
-    """Dice by structure; the vermis of fs32 is left out."""
-    known = classes != IGNORED
-    reference = protocol(name).to_ids(np.where(known, classes, np.uint8(0)))
-    by_id = {one.id: one.name for one in protocol(name).structures}
-    if name == "fs32":
-        del by_id[VERMIS]
-    found = dice(labels * known, reference, list(by_id))
-    return {by_id[id_]: value for id_, value in found.items() if not np.isnan(value)}
 
 
 def draw(courses: dict[str, list[dict[str, Any]]]) -> Figure:

@@ -62,10 +62,8 @@ def under_brush(layer: Labels, way: Sequence[Sequence[float]], axes: Sequence[in
     axes : sequence of int
         Those that the brush extends in.
     """
-    radius, scale = (
-        math.floor(layer.brush_size / 2) + 0.5,
-        np.abs(np.asarray(layer.scale)[list(axes)]),
-    )
+    radius = math.floor(layer.brush_size / 2) + 0.5
+    scale = np.abs(np.asarray(layer.scale)[list(axes)])
     scale = scale / scale.min()
     reach = [range(-int(radius // one), int(radius // one) + 1) for one in scale]
     around = np.zeros((math.prod(map(len, reach)), layer.ndim), int)

@@ -17,7 +17,7 @@ import torch
 from src_core.adaptation.card import adapted_card
 from src_core.adaptation.corrected import Corrected
 from src_core.adaptation.examples import HeadExample, Source, make_examples, variants_of
-from src_core.adaptation.head import Sums, between, learn_head, mean_dice
+from src_core.adaptation.head import Sums, learn_head, mean_dice
 from src_core.adaptation.settings import AdaptSettings
 from src_core.adaptation.stand_in import StandIn
 from src_core.errors import InputError
@@ -25,6 +25,7 @@ from src_core.fitting.device import choose_device
 from src_core.io.files import check_writable
 from src_core.models.bundled import MODEL_SUFFIX, bundled_models
 from src_core.models.model import Model, load_model, write_model
+from src_core.networks.head import between
 from src_core.options import takes_options
 from src_core.training.cache import claim, load, save_whole
 from src_core.training.config import to_json

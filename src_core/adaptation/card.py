@@ -27,7 +27,7 @@ def adapted_card(earlier: Model, name: str, scans: int, left_out: LeftOut | None
         What was measured.
     """
     card = earlier.card
-    told: dict[str, Any] = {"from_model": {"name": card.name, "sha256": earlier.sha256}}
+    told: dict[str, Any] = {"from_model": earlier.stamp}
     told["corrected_scans"] = scans
     if left_out is not None:
         told["dice_of_a_scan_left_out"] = {"before": left_out.before, "after": left_out.after}

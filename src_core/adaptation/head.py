@@ -15,7 +15,7 @@ from torch.nn.functional import kl_div, log_softmax
 from src_core.datasets.mapping import IGNORED
 from src_core.networks.head import merged_scores
 from src_core.networks.sine import CHUNK
-from src_core.training.draws import draw_numbers
+from src_core.training.draws import draw_examples
 from src_core.training.loop import descend
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 
@@ -97,8 +97,7 @@ def _drawn(
     examples: Sequence[HeadExample], count: int, points: int, generator: torch.Generator
 ) -> list[HeadExample]:
     """Random points of random examples."""
-    numbers = draw_numbers(len(examples), count, generator).tolist()
-    return [examples[number].drawn(points, generator) for number in numbers]
+    return [one.drawn(points, generator) for one in draw_examples(examples, count, generator)]
 
 
 def _mean(values: Sequence[Tensor]) -> Tensor:
@@ -128,20 +127,6 @@ def _label_loss(drawn: Sequence[HeadExample], scores: Sequence[Tensor], sums: Su
 def told_scores(scores: Tensor, sums: Tensor | None) -> Tensor:
     """Scores of classes as they are told in a protocol."""
     return scores if sums is None else merged_scores(scores, sums)
-
-
-@torch.no_grad()
-def between(before: Head, after: Head, share: float) -> Head:
-    """The head whose weights lie a share of the way from one to another.
-
-    References
-    ----------
-    Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022.
-    """
-    head = deepcopy(before)
-    for weight, end in zip(head.parameters(), after.parameters(), strict=True):
-        weight.lerp_(end, share)
-    return head
 
 
 @torch.no_grad()

@@ -64,7 +64,6 @@ class AdaptSettings(_of_a_fit):
         short="weight of staying as it was where nothing was corrected; default: %(default)s",
         title="Staying as it was",
     )
-
     share: float = option(
         0.6,
         least=0,

@@ -23,11 +23,11 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _print_all() -> None:
-    from src_core.models.bundled import bundled_model_files, own_model_files
+    from src_core.models.bundled import named_model_files
     from src_core.models.model_file import read_model_file
 
     rows = [["name", "structures", "weights"]]
-    for name, path in (bundled_model_files() | own_model_files()).items():
+    for name, path in named_model_files().items():
         card = read_model_file(path).card
         rows.append([name, f"{len(card.protocol.structures)}", f"{card.size:,}"])
     print_table(rows)

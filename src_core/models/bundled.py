@@ -35,6 +35,11 @@ def own_model_files() -> dict[str, Path]:
     return {file.stem: file for file in files if file.stem not in bundled}
 
 
+def named_model_files() -> dict[str, Path]:
+    """Files of all models that have a name: the bundled ones, then the user's own."""
+    return bundled_model_files() | own_model_files()
+
+
 def model_path(name: str | Path) -> Path:
     """File of a bundled or own model by its name, or that of any other model.
 
@@ -43,7 +48,7 @@ def model_path(name: str | Path) -> Path:
     InputError
         The name is neither that of a model nor that of a file.
     """
-    known = bundled_model_files() | own_model_files()
+    known = named_model_files()
     if str(name) in known:
         return known[str(name)]
     path = Path(name)

@@ -70,6 +70,11 @@ class Model:
         return self.card.name
 
     @property
+    def stamp(self) -> dict[str, str]:
+        """Name and checksum, as cards and reports tell them."""
+        return {"name": self.name, "sha256": self.sha256}
+
+    @property
     def protocol(self) -> Protocol:
         """What its labels are."""
         if self.coarser is not None or not self.added:

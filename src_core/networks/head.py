@@ -1,5 +1,6 @@
 """The shallow head that reads labels off features."""
 
+from copy import deepcopy
 from itertools import pairwise
 
 import torch
@@ -38,6 +39,20 @@ class Head(nn.Module):
         """Class scores (N, classes) of the numbers read (N, inputs)."""
         scores: Tensor = self.layers(inputs)
         return scores if self.sums is None else merged_scores(scores, self.sums)
+
+
+@torch.no_grad()
+def between(before: Head, after: Head, share: float) -> Head:
+    """The head whose weights lie a share of the way from one to another.
+
+    References
+    ----------
+    Wortsman et al., Robust fine-tuning of zero-shot models, CVPR 2022.
+    """
+    head = deepcopy(before)
+    for weight, end in zip(head.parameters(), after.parameters(), strict=True):
+        weight.lerp_(end, share)
+    return head
 
 
 def merged_scores(scores: Tensor, sums: Tensor) -> Tensor:

@@ -68,7 +68,7 @@ def describe(
         "iterations": iterations,
         "psnr": round(psnr, 3),
         "stop_reason": fit.stop_reason,
-        "model": {"name": prepared.model.name, "sha256": prepared.model.sha256},
+        "model": prepared.model.stamp,
         "protocol": protocol.name,
         "brain": {
             "origin": prepared.brain.origin,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from src_core.space.points import Points
     from src_core.training.examples.example import Example
 
+One = TypeVar("One")
+
 
 def draw_numbers(below: int, count: int, generator: torch.Generator) -> Tensor:
     """Random whole numbers, shape (count,), from 0 to below a number."""
     return torch.randint(below, (count,), generator=generator)
 
 
-def draw_examples(
-    examples: Sequence[Example], count: int, generator: torch.Generator
-) -> list[Example]:
+def draw_examples(examples: Sequence[One], count: int, generator: torch.Generator) -> list[One]:
     """Random examples, with repetition."""
     return [examples[int(number)] for number in draw_numbers(len(examples), count, generator)]
 

@@ -12,7 +12,6 @@ from src_core.models.model import write_model
 from src_core.training.losses import nan_mean
 
 if TYPE_CHECKING:
-    from src_core.models.model import Model
     from src_core.networks.base import CoordinateNetwork
     from src_core.space.intensity import IntensityRule
     from src_core.training.task import Task
@@ -69,14 +68,10 @@ def _training(task: Task) -> dict[str, Any]:
         "seed": task.settings.seed,
     }
     if task.earlier:
-        training["from_model"] = _told(task.earlier)
+        training["from_model"] = task.earlier.stamp
     if task.averaged:
-        training["average_with"] = _told(task.averaged)
+        training["average_with"] = task.averaged.stamp
     return training
-
-
-def _told(model: Model) -> dict[str, str]:
-    return {"name": model.name, "sha256": model.sha256}
 
 
 def _scores(task: Task, dice: list[list[float]]) -> dict[str, Any]:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from src_core.networks.head import between
 from src_core.networks.sine import CHUNK
 from src_core.training.draws import draw_examples, draw_points
 from src_core.training.loop import optimise
 from src_core.training.losses import dice_per_class, label_loss, nan_mean
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from src_core.networks.base import CoordinateNetwork
     from src_core.training.stages.examples import Examples
@@ -75,17 +76,11 @@ def train_head(
     further = task.earlier is not None
     optimise("head", work, parameters, settings, seed, losses, judge, trained_before=further)
     if task.averaged:
-        _average(parameters, list(task.averaged.network().head.parameters()))
+        other = task.averaged.network().head.to(network.device)
+        network.head.load_state_dict(between(network.head, other, 0.5).state_dict())
     dice = _dice(network, examples, weights)
     network.load_fitted(begin)
     return dice
-
-
-@torch.no_grad()
-def _average(trained: list[nn.Parameter], others: list[nn.Parameter]) -> None:
-    """Move weights half the way to those of another head."""
-    for one, other in zip(trained, others, strict=True):
-        one.lerp_(other.to(one.device), 0.5)
 
 
 @torch.no_grad()

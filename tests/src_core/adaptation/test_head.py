@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from src_core.adaptation.examples import HeadExample
-from src_core.adaptation.head import between, learn_head, mean_dice
+from src_core.adaptation.head import learn_head, mean_dice
 from src_core.adaptation.settings import AdaptSettings
 from src_core.datasets.mapping import IGNORED
-from src_core.networks.head import Head
+from src_core.networks.head import Head, between
 
 if TYPE_CHECKING:
     from pathlib import Path
