@@ -42,7 +42,7 @@ def test_the_wheel_holds_every_module_model_and_notice(tmp_path: Path) -> None:
     }
     assert wanted <= packed
     assert {"napari_metaseg/napari.yaml", "napari_metaseg/py.typed", "src_core/py.typed"} <= packed
-    assert sum(name.endswith(".safetensors") for name in packed) == 8
+    assert sum(name.endswith(".safetensors") for name in packed) == 9
     assert any(name.endswith("licenses/LICENSE-WEIGHTS.md") for name in packed)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in packed)
     assert wheel.stat().st_size < 14e6

@@ -311,12 +311,12 @@ class Session:
         return int(numbers[index]) if index < len(flat) and flat[index] == wanted else None
 
     def describe_point(self, number: int) -> str:
-        """Structure and template position of a brain point, as far as they are decoded."""
+        """Structure and template position of a brain point, as far as there are any decoded."""
         label = self.pictures.value(self.shown, self.labels.name, number)
         position = self.pictures.value(self.shown, POSITIONS, number)
         names = {structure.id: structure.name for structure in self.protocol.structures}
         words = [] if label is None else [names.get(int(label), "background")]
-        if position is not None:
+        if position is not None and not self.prepared.model.card.untrained:
             words.append("MNI " + " ".join(f"{round(float(value))}" for value in position))
         return " · ".join(words)
 

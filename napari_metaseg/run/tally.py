@@ -123,4 +123,4 @@ class Tallies:
 
     def _count(self, labels: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
         """How many voxels have each label id."""
-        return np.bincount(labels, weights, minlength=max(self._labels) + 1)
+        return np.bincount(labels, weights, minlength=max(self._labels, default=0) + 1)

@@ -195,6 +195,7 @@ def _checked(
 ) -> list[Corrected]:
     if not scans:
         raise InputError("there are no corrected scans to learn from; add one")
+    model.card.require_structures()
     if model.slices is not None:
         raise InputError(f"{model.name} is for single slices; choose a model for volumes")
     names = [scan.name for scan in scans]

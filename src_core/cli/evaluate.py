@@ -66,6 +66,8 @@ def _run(args: argparse.Namespace) -> None:
     from src_core.models.model import load_model
 
     models = [load_model(name) for name in args.models]
+    for model in models:
+        model.card.require_structures()
     if args.labels is not None:
         models = [model.in_protocol(args.labels) for model in models]
     known = {structure.name for model in models for structure in model.protocol.structures}

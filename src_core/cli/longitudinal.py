@@ -57,7 +57,9 @@ def _run(args: argparse.Namespace) -> None:
     table = args.output or companion(scans[0], "_changes.tsv")
     _check(scans, [*outputs, table], args.overwrite)
     request = Request(scans[0], **{name: getattr(args, name) for name in _OPTIONS})
-    request = replace(request, model=load_model(args.model))
+    model = load_model(args.model)
+    model.card.require_structures()
+    request = replace(request, model=model)
     label_maps, grids, written = [], [], [table]
     for scan, output in zip(scans, outputs, strict=True):
         result = _segment(replace(request, scan=scan))

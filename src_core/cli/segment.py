@@ -79,6 +79,8 @@ def _run(args: argparse.Namespace) -> None:
     if not args.scan.exists():  # said before the output beside it is looked at
         raise InputError(f"{args.scan} does not exist; check the name")
     model = _model(args)
+    if args.corrections is None:
+        model.card.require_structures()
     output = args.output or _default_output(args.scan, model.protocol)
     _check_outputs(args, output)
     result = _fit(args, model)

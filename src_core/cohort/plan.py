@@ -59,6 +59,7 @@ def settings_of(request: Request) -> Settings:
         There is no such model, or it has no such labels.
     """
     file = read_model_file(model_path(str(request.model)))
+    file.card.require_structures()
     model = {"name": file.card.name, "sha256": file.sha256}
     left_out = (*PER_SCAN, *_OF_THE_MACHINE, "model", "labels", "transform")
     told = {name: getattr(request, name) for name in options_of(Request) if name not in left_out}

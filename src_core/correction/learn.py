@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import kl_div, log_softmax
 
-from src_core.correction.added import AddedStructure, example_weights, not_part_of
+from src_core.correction.added import AddedStructure, example_weights, not_part_of, spread_of
 from src_core.correction.network import Change, CorrectedNetwork, Known
 from src_core.fitting.adam import Adam
 
@@ -121,7 +121,7 @@ def learn(
     can = torch.cat([parts.any(1).cpu(), torch.zeros(lesson.count - len(parts), dtype=torch.bool)])
     theirs = can[lesson.classes].nonzero()[:, 0]
     change = None
-    if len(theirs):
+    if len(theirs) and network.known > 1:
         change = yield from _learned_change(network, points, lesson, theirs, seed)
     added = []
     for one in range(len(parts), lesson.count):
@@ -181,7 +181,8 @@ def _learned_structure(
     painted, other = lesson.numbers[is_part], lesson.numbers[~is_part]
     if not len(painted):
         return AddedStructure.nowhere(network.known, device)
-    elsewhere, sure = not_part_of(points, painted, generator)
+    spread = spread_of(points.positions(painted.to(device)), network.known)
+    elsewhere, sure = not_part_of(points, painted, spread, generator)
     unpainted = ~torch.isin(elsewhere, lesson.numbers)
     elsewhere, sure = elsewhere[unpainted], sure[unpainted]
     painted, other = (
@@ -193,7 +194,7 @@ def _learned_structure(
     weights = example_weights(part, torch.cat([torch.ones(len(painted) + len(other)), sure]))
     hidden = yield from _hidden(numbers, network, points)
     positions = points.positions(painted.to(device))
-    structure = AddedStructure.unlearned(positions, network.known, generator)
+    structure = AddedStructure.unlearned(positions, spread, network.known, generator)
     inputs = structure.inputs(points.take(numbers), network.own_scores(hidden))
     yield from structure.learn(inputs, part.to(device), weights.to(device))
     return structure

@@ -80,12 +80,13 @@ class Structure:
 class Protocol:
     """The structures that a label map may hold, in the order of the network's classes.
 
-    Class 0 is background (id 0); class ``c`` is ``structures[c - 1]``.
+    Class 0 is background (id 0); class ``c`` is ``structures[c - 1]``. There may be none yet, where
+    all that a label map will hold is painted.
 
     Raises
     ------
     InputError
-        If there is no structure, two share an id or a name, or an id is above 32767.
+        If two structures share an id or a name, there are more than 254, or an id is above 32767.
     """
 
     name: str
@@ -94,13 +95,13 @@ class Protocol:
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
             raise InputError("a protocol needs a name of one line")
-        if not 1 <= len(self.structures) <= _MOST_STRUCTURES:
-            raise InputError(f"protocol {self.name} needs 1 to {_MOST_STRUCTURES} structures")
+        if len(self.structures) > _MOST_STRUCTURES:
+            raise InputError(f"protocol {self.name} has more than {_MOST_STRUCTURES} structures")
         for what in ("id", "name"):
             values = [getattr(structure, what) for structure in self.structures]
             if len(set(values)) < len(values):
                 raise InputError(f"protocol {self.name} has two structures with the same {what}")
-        largest = max(structure.id for structure in self.structures)
+        largest = max((structure.id for structure in self.structures), default=0)
         if largest > _LARGEST_TRAINED:
             raise InputError(
                 f"protocol {self.name}: id {largest} is above {_LARGEST_TRAINED}; renumber it"

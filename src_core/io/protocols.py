@@ -74,6 +74,8 @@ def read_protocol(path: str | Path, name: str) -> Protocol:
         If the table cannot be read or holds no valid protocol.
     """
     structures = read_structures(path)
+    if not structures:
+        raise InputError(f"{path}: a protocol needs structures, and there is none")
     try:
         return Protocol(name, structures)
     except InputError as error:

@@ -109,7 +109,7 @@ def read_structures(
             if label:
                 check_structure_id(label)  # there are colours for ids only
                 color = _color(_cell(row, "color"), strict)
-                color = color or (default_color or _color_of_row)(number, label)
+                color = color or (default_color or color_of_row)(number, label)
                 structures.append(_structure(row, label, color, strict))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
@@ -178,7 +178,8 @@ def _color(text: str, strict: bool) -> Color | None:
     return red, green, blue
 
 
-def _color_of_row(number: int, _label: int) -> Color:
+def color_of_row(number: int, _label: int) -> Color:
+    """Colour of a structure that has none, by its number in a table."""
     # Steps of the golden ratio never come back to a hue, however many there are.
     hue, lightness = (number * 0.618034) % 1, (0.5, 0.7, 0.35)[number % 3]
     red, green, blue = (round(255 * part) for part in colorsys.hls_to_rgb(hue, lightness, 0.75))

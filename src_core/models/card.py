@@ -106,6 +106,25 @@ class Card:
         return next(name for name, kind in FAMILIES.items() if type(self.architecture) is kind)
 
     @property
+    def untrained(self) -> bool:
+        """Whether it has no structures, and random weights: those that are painted are learned."""
+        return not self.protocol.structures
+
+    def require_structures(self) -> None:
+        """Refuse a model that labels nothing by itself.
+
+        Raises
+        ------
+        InputError
+            It is untrained.
+        """
+        if self.untrained:
+            raise InputError(
+                f"{self.name} was not trained and has no structures: it labels only what is"
+                " painted, in the window or in a file of corrections; choose a trained model"
+            )
+
+    @property
     def size(self) -> int:
         """Number of shared weights."""
         return sum(map(math.prod, self.architecture.shared_shapes().values()))

@@ -52,7 +52,8 @@ class Alignment:
     ----------
     matrix : ndarray, shape (4, 4)
         World mm of the scan -> template mm.
-    method : {"estimated", "given", "none"}
+    method : {"estimated", "given", "none", "centred"}
+        Centred: there is no template, and the middle of the scan is the origin.
     similarity : float
         Normalised correlation with the template at 4 mm; nan unless estimated.
     """

@@ -20,6 +20,7 @@ from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import Alignment, align, check_transform
 from src_core.preparation.another_contrast import face_contrast
+from src_core.preparation.any_scan import everything, numbered, placed_anywhere
 from src_core.preparation.brain import Brain, NotStripped, brain_mask
 from src_core.preparation.contrast import Contrast, check_contrast
 from src_core.preparation.extraction import (
@@ -120,8 +121,6 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
     InputError
         Something given can't be used; the message says what to do.
     """
-    if request.threads is not None:
-        torch.set_num_threads(request.threads)
     seconds: dict[str, float] = {}
     findings = Findings(request.force)
 
@@ -134,33 +133,41 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         seconds[name] = round(time.perf_counter() - started, 3)
 
     with stage("load"):
-        device = choose_device(request.device)
-        model = _model(request)
-        scan = _scan(request)
-        findings.take(check_scan(scan))
+        device, model, scan = _device(request), _model(request), _scan(request)
+        if not model.card.untrained:
+            findings.take(check_scan(scan))
         given = None if request.transform is None else check_transform(request.transform)
         if model.slices is not None:
             model.slices.check(scan, np.eye(4) if given is None else given, model.name)
-        brain = _brain(request.brain if request.mask is None else request.mask, scan)
-        reference = _reference(request.reference, scan, model)
+        brain = _brain(request, scan, model)
         corrections, model = _corrections(request.corrections, scan, model)
+        reference = _reference(request.reference, scan, model)
         network = model.network()
     if isinstance(brain, Extractor):
         with stage("brain"):
             brain = extract_brain(scan, brain, gpu=device.type == "cuda")
     _require_contrast(scan, brain.mask)
-    findings.take(check_brain(scan, brain.mask))
     with stage("align"):
-        contrast, alignment, brain, points = _placed(scan, brain, model, request.align, given)
-        findings.take([check_contrast(contrast), *check_place(alignment, scan.is_slice)])
+        if model.card.untrained:
+            contrast, alignment, points = placed_anywhere(scan, brain.mask)
+        else:
+            findings.take(check_brain(scan, brain.mask))
+            contrast, alignment, brain, points = _placed(scan, brain, model, request.align, given)
+            findings.take([check_contrast(contrast), *check_place(alignment, scan.is_slice)])
+            findings.take(check_intensities(points.bias))
         points, network = points.to(device), network.to(device)
         return_free_memory()
-    findings.take(check_intensities(points.bias))
     told = tuple(findings)
     prepared = Preparation(
         scan, brain, reference, model, contrast, alignment, network, points, device, told, seconds
     )
     return replace(prepared, corrections=corrections)
+
+
+def _device(request: Request) -> torch.device:
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    return choose_device(request.device)
 
 
 def _require_contrast(scan: Scan, mask: np.ndarray) -> None:
@@ -237,8 +244,11 @@ def _corrections(
         raise InputError("corrections: a painted voxel is outside the scan; is it another one?")
     unknown = np.setdiff1d(stroke.labels, model.protocol.ids)
     try:
+        if model.card.untrained:
+            named = numbered(unknown, named)
         if model.coarser is None:
-            model = replace(model, added=tuple(one for one in named if one.id in unknown))
+            more = tuple(one for one in named if one.id in unknown)
+            model = replace(model, added=(*model.added, *more))
         model.protocol.to_classes(stroke.labels)
     except InputError as error:
         raise InputError(f"corrections: {error}") from error
@@ -261,8 +271,9 @@ def _scan(request: Request) -> Scan:
     return read_scan(scan, request.series)
 
 
-def _brain(wanted: str | Path | np.ndarray, scan: Scan) -> Brain | Extractor:
-    """The brain, or the installed program that is to find it."""
+def _brain(request: Request, scan: Scan, model: Model) -> Brain | Extractor:
+    """The brain, or the installed program that is to find it; anything for an untrained model."""
+    wanted = request.brain if request.mask is None else request.mask
     if isinstance(wanted, np.ndarray) or wanted not in BRAIN_WORDS:
         if isinstance(wanted, str) and not Path(wanted).exists():
             raise InputError(
@@ -271,6 +282,8 @@ def _brain(wanted: str | Path | np.ndarray, scan: Scan) -> Brain | Extractor:
         return Brain(brain_mask(scan, _on_grid(wanted, scan, "mask")), "given")
     if wanted in EXTRACTORS:
         return installed(str(wanted))
+    if model.card.untrained:
+        return everything(scan)
     try:
         return Brain(brain_mask(scan, known_stripped=wanted == "stripped"), "stripped")
     except NotStripped as error:

@@ -43,7 +43,7 @@ _MOST_NAMED = 3
 def check_result(
     prepared: Preparation, volumes: Mapping[int, float], psnr: float, iterations: int
 ) -> list[Finding]:
-    """What is wrong with the labels of a scan.
+    """What is wrong with the labels of a scan; of those that are only painted nothing is known.
 
     Parameters
     ----------
@@ -59,7 +59,9 @@ def check_result(
     -------
     list of Finding
     """
-    found = []
+    found: list[Finding] = []
+    if prepared.model.card.untrained:
+        return found
     if iterations >= LEAST_OF_A_FIT * prepared.model.fit.iterations:
         found.append(_reconstruction(psnr))
     if not prepared.scan.is_slice:

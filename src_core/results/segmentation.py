@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from src_core.correction.network import CorrectedNetwork
+from src_core.errors import InputError
 from src_core.fitting import warp_products
 from src_core.fitting.cascade import decode_classes
 from src_core.fitting.decode import Quantity, decode
@@ -250,6 +251,8 @@ class Segmentation:
         return labels if painted is None else painted.laid_over(labels)
 
     def _map(self) -> tuple[CoordinateNetwork, np.ndarray, np.ndarray, tuple[int, ...]]:
+        if self.model.card.untrained:
+            raise InputError(f"{self.model.name} knows no template, so that nothing leads to one")
         return self.network, self.alignment.matrix, self.scan.affine, self.scan.shape
 
     def _decode(self, quantity: Quantity) -> np.ndarray:

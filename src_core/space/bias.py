@@ -73,6 +73,16 @@ class BiasField:
         return factors
 
 
+def no_bias_field() -> BiasField:
+    """Factors that are all 1."""
+    return BiasField(
+        np.zeros(3, int),
+        np.zeros((1, 1, DEGREE + 1), np.float32),
+        np.zeros((1, DEGREE + 1), np.float32),
+        0.0,
+    )
+
+
 def find_bias_field(indices: np.ndarray, values: np.ndarray) -> BiasField:
     """The part of a scan's bias field that goes beyond `USUAL_STRENGTH`.
 

@@ -355,6 +355,35 @@ def test_a_structure_that_a_file_of_corrections_names_is_told_too(brain, model, 
     assert "Lesion" in table.read_text()
 
 
+def test_labels_of_any_scan_are_painted_from_nothing(brain, tmp_path) -> None:
+    inside = brain.labels == 3
+    planes = np.zeros(inside.shape, bool)
+    planes[:, [18, 28]] = planes[:, :, [22]] = True
+    voxels, other = (np.argwhere(planes & part) for part in (inside, ~inside))
+    scribbles = np.zeros(inside.shape, np.int16)
+    scribbles[tuple(voxels.T)] = 7
+    scribbles[tuple(other[::5].T)] = np.iinfo(np.int16).max  # painted background
+    path = tmp_path / "scribbles.nii.gz"
+    nib.save(nib.Nifti1Image(scribbles, brain.scan.affine), path)
+    result = segment(brain.scan, model="untrained", corrections=path, **FAST)
+    assert set(np.unique(result.labels)) == {0, 7}
+    assert (result.labels[tuple(voxels.T)] == 7).all()
+    assert not result.labels[tuple(other[::5].T)].any()
+    assert dice((result.labels == 7).astype(int), inside.astype(int), [1])[1] > 0.8
+    assert result.report["volumes"].keys() == {"Label 7"}
+    assert set(result.report["quality"]) == set()
+    with pytest.raises(InputError, match="untrained knows no template"):
+        result.jacobian()
+    assert "Label 7" in result.save(tmp_path / "labels.nii.gz")[1].read_text()
+
+
+def test_without_anything_painted_any_scan_has_no_labels(brain) -> None:
+    result = segment(brain.scan, model="untrained", **FAST)
+    assert not result.labels.any()
+    assert result.report["volumes"] == {}
+    assert result.reconstruction().shape == brain.scan.shape
+
+
 def test_corrections_of_ids_that_the_model_lacks_are_refused(brain, model) -> None:
     stroke = Stroke(np.array([[1, 1, 1]]), np.array([77]))
     with pytest.raises(InputError, match="corrections: label ids 77 are not in protocol tissue4"):

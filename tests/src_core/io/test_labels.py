@@ -57,6 +57,13 @@ def test_own_protocol_needs_few_fields() -> None:
     assert own.structures[0] == Structure(3, "Tumour core", (9, 8, 7))
 
 
+def test_a_protocol_may_have_no_structures_yet() -> None:
+    empty = Protocol.from_json({"name": "painted", "structures": []})
+    assert empty.to_ids(np.zeros((2, 2), np.uint8)).tolist() == [[0, 0], [0, 0]]
+    with pytest.raises(InputError, match="label ids 1 are not in protocol painted"):
+        empty.to_classes(np.array([0, 1]))
+
+
 GOOD = {"id": 3, "name": "Tumour", "color": [9, 8, 7]}
 
 
@@ -64,7 +71,6 @@ GOOD = {"id": 3, "name": "Tumour", "color": [9, 8, 7]}
     "structures",
     [
         "Tumour",
-        [],
         ["Tumour"],
         [{"id": 3, "name": "Tumour"}],
         [{**GOOD, "colour": "red"}],

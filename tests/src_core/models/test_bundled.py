@@ -11,6 +11,7 @@ import pytest
 from src_core.errors import InputError
 from src_core.io.labels import Protocol
 from src_core.models.bundled import (
+    DEFAULT_MODEL,
     bundled_model_files,
     bundled_models,
     model_path,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 BUNDLED_PROTOCOLS = {"tissue": "tissue4", "fs24": "fs24-2d", "fs32": "fs32", "parcels": "nm134"}
 MOST_WEIGHTS = {
     "brain3d-tissue": 350_000,
+    "brain3d-fs32": 1_100_000,
     "brain3d-parcels": 1_200_000,
     "brain2d-tissue": 200_000,
     "brain2d-fs24": 1_060_000,
@@ -53,7 +55,7 @@ def test_own_models_are_known_by_name_unless_a_bundled_one_has_it(
     assert model_path("brain3d-fs32") == bundled_model_files()["brain3d-fs32"]
 
 
-@pytest.mark.parametrize("name", bundled_models())
+@pytest.mark.parametrize("name", MOST_WEIGHTS)
 def test_a_bundled_model_is_what_its_name_says_and_small(name: str) -> None:
     model = load_model(name)
     assert model.name == name
@@ -61,8 +63,20 @@ def test_a_bundled_model_is_what_its_name_says_and_small(name: str) -> None:
     assert model.protocol.name == BUNDLED_PROTOCOLS[protocol]
     assert model.card.family == ("siren" if kind.startswith("paper") else "warped")
     assert (model.slices is not None) == kind.endswith("2d")
-    assert model.size <= MOST_WEIGHTS.get(name, 1_100_000)
+    assert model.size <= MOST_WEIGHTS[name]
     assert "CC BY-NC 4.0" in model.card.licence
+
+
+def test_one_model_is_untrained_and_the_last_that_is_offered() -> None:
+    trained = sorted(MOST_WEIGHTS, key=lambda name: (name != DEFAULT_MODEL, name))
+    assert bundled_models() == [*trained, "untrained"]
+    card = load_model("untrained").card
+    assert card.untrained
+    assert not card.protocol.structures
+    assert card.size < 60_000
+    with pytest.raises(InputError, match="untrained was not trained and has no structures"):
+        card.require_structures()
+    load_model(DEFAULT_MODEL).card.require_structures()
 
 
 @pytest.mark.parametrize("name", bundled_models())
