@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from src_core.models.card import Card
 
 
+_UNTRAINED = "Any scan, from random weights"
+
+
 class NarrowBox(QComboBox):
     """A combo box that shortens a long name instead of widening the panel or cutting it off."""
 
@@ -117,8 +120,8 @@ class ModelBox(NarrowBox):
         super().__init__()
         self._cards: dict[str, Card] = {}
         for name, file in bundled_model_files().items():
-            self._cards[name] = read_model_file(file).card
-            self.addItem(name, name)
+            self._cards[name] = card = read_model_file(file).card
+            self.addItem(_UNTRAINED if card.untrained else name, name)
         self.addItem("Choose a file…", "")
         for file in own_model_files().values():
             self._add_file(file, quiet=True)

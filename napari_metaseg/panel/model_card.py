@@ -18,8 +18,9 @@ def summary(card: Card) -> str:
     more = len(structures) - _MOST_NAMES
     if more > 0:
         names += f" and {more} more"
+    title = "Structures" if card.untrained else f"{len(structures)} structures"
     facts = {
-        f"{len(structures)} structures": names,
+        title: names or "those that you add and paint with Correct",
         "Weights": f"{card.size:,}",
         "Iterations": f"{card.fit.iterations}",
     }

@@ -18,6 +18,13 @@ def test_a_summary_tells_what_helps_to_choose() -> None:
     assert "Neuromorphometrics" not in text
 
 
+def test_an_untrained_model_has_the_structures_that_are_painted() -> None:
+    text = summary(read_model_file(bundled_model_files()["untrained"]).card)
+    assert "Structures: those that you add and paint" in text
+    assert "Mean Dice" not in text
+    assert "Trained on" not in text
+
+
 def test_what_the_card_does_not_say_is_left_out() -> None:
     card = read_model_file(bundled_model_files()["brain3d-fs32"]).card
     text = summary(replace(card, training={}, scores={}, name="<b>"))
