@@ -22,8 +22,9 @@ from src_core.errors import InputError
 from src_core.io.labels import Structure
 from src_core.io.protocols import protocol
 from src_core.io.sample import mni152_t1
-from src_core.io.scan import Scan, scan_from_array
+from src_core.io.scan import Scan, scan_from_array, slice_of
 from src_core.models.bundled import DEFAULT_MODEL, bundled_models
+from src_core.models.model import load_model
 from src_core.preparation.alignment import read_transform
 from src_core.request import Request
 from src_core.results.measure import dice
@@ -375,6 +376,17 @@ def test_labels_of_any_scan_are_painted_from_nothing(brain, tmp_path) -> None:
     with pytest.raises(InputError, match="untrained knows no template"):
         result.jacobian()
     assert "Label 7" in result.save(tmp_path / "labels.nii.gz")[1].read_text()
+
+
+def test_a_slice_of_anything_may_be_painted_whole(brain) -> None:
+    plane = slice_of(brain.scan, 2, 20)
+    everything = Structure(1, "Everything", (255, 0, 0))
+    voxels = np.argwhere(np.ones(plane.shape, bool))
+    model = replace(load_model("untrained"), added=(everything,))
+    stroke = Stroke(voxels, np.ones(len(voxels), int))
+    result = segment(plane, model=model, corrections=stroke, **FAST)
+    assert (result.labels == 1).all()
+    assert np.isfinite(result.probabilities()).all()
 
 
 def test_without_anything_painted_any_scan_has_no_labels(brain) -> None:
