@@ -34,6 +34,8 @@ class Change:
         1 where a class of the fit is part of each of them, else 0.
     weight : Tensor, shape (k, width)
     bias : Tensor, shape (k,)
+    wide : Tensor, shape (k,)
+        A bias that reaches twice as far.
     centres : Tensor, shape (c, 3)
         Template mm before any warp.
     reaches : Tensor, shape (c,)
@@ -44,6 +46,7 @@ class Change:
     parts: Tensor
     weight: Tensor
     bias: Tensor
+    wide: Tensor
     centres: Tensor
     reaches: Tensor
 
@@ -59,7 +62,16 @@ class Change:
     def added_to(self, scores: Tensor, hidden: Tensor, shares: Tensor) -> Tensor:
         """Scores (N, known) with what the change adds to them, from hidden units (N, width)."""
         added = shares[:, None] * (hidden @ self.weight.T + self.bias)
-        return scores + added @ self.parts
+        return self.shifted(scores, shares) + added @ self.parts
+
+    def shifted(self, scores: Tensor, shares: Tensor) -> Tensor:
+        """Scores (N, known) with what the wide bias alone adds to them."""
+        return scores + twice_as_far(shares)[:, None] * (self.wide @ self.parts)
+
+
+def twice_as_far(shares: Tensor) -> Tensor:
+    """Shares (N,) of a change that reaches twice as far as one with these shares."""
+    return shares.pow(1 / 4)
 
 
 class Known:
@@ -99,8 +111,8 @@ class CorrectedNetwork(CoordinateNetwork):
         None: nothing was learned of the fit's own classes.
     added : tuple of AddedStructure
         Classes after its own.
-    seen : Known
-        Shared by all networks of the fit.
+    seen, anywhere : Known
+        Points near the strokes, and of the whole brain; shared by all networks of the fit.
     """
 
     def __init__(self, fitted: CoordinateNetwork):
@@ -118,7 +130,7 @@ class CorrectedNetwork(CoordinateNetwork):
         self.head.sums = fitted.head.sums
         self.change: Change | None = None
         self.added: tuple[AddedStructure, ...] = ()
-        self.seen = Known(self.width)
+        self.seen, self.anywhere = Known(self.width), Known(self.width)
 
     def changed(self, change: Change | None, added: tuple[AddedStructure, ...]) -> CorrectedNetwork:
         """The same fit with another change and other structures; they share their weights."""
@@ -130,7 +142,8 @@ class CorrectedNetwork(CoordinateNetwork):
         """The same, with its classes merged otherwise, see `merged_scores`; weights are shared."""
         network = CorrectedNetwork.__new__(CorrectedNetwork)
         nn.Module.__init__(network)
-        network.settings, network.fitted, network.seen = self.settings, self.fitted, self.seen
+        network.settings, network.fitted = self.settings, self.fitted
+        network.seen, network.anywhere = self.seen, self.anywhere
         network.width, network.known = self.width, self.known
         network.change, network.added = self.change, self.added
         network.head = Head(self.width, (), self.known)

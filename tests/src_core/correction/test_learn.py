@@ -62,7 +62,9 @@ def test_what_lies_around_a_stroke_follows_and_the_rest_stays(
     changed = np.flatnonzero(after != before)
     assert len(changed) > len(numbers) / 2
     away = np.linalg.norm(result.points.positions().numpy()[changed] - somewhere, axis=1)
-    assert away.max() < 50
+    # Twice the reach for a bias, and four widths of the Gaussian.
+    assert away.max() < 96
+    assert (away < 50).mean() > 0.9
 
 
 def test_a_stroke_leaves_the_network_before_it_as_it_was(
@@ -70,6 +72,17 @@ def test_a_stroke_leaves_the_network_before_it_as_it_was(
 ) -> None:
     learn_at_once(network, result.points, lesson_of(ball(result, somewhere, 9.0), 1))
     np.testing.assert_array_equal(decode(network, result.points, "classes"), before)
+
+
+def test_what_was_painted_becomes_likelier_farther_away_too(network, result, somewhere) -> None:
+    numbers = ball(result, somewhere, 9.0)
+    taught = learn_at_once(network, result.points, lesson_of(numbers, 1, reach=10.0))
+    away = np.linalg.norm(result.points.positions().numpy() - somewhere, axis=1)
+    ring = torch.from_numpy(np.flatnonzero((away > 45) & (away < 60)))
+    before, after = (
+        decode(one, result.points, "probabilities", ring)[:, 1].mean() for one in (network, taught)
+    )
+    assert before < after < before + 0.1
 
 
 def test_erased_is_background(network, result, before, somewhere) -> None:
