@@ -42,9 +42,9 @@ _NEAR_PER_SPREAD = 0.7
 """How much farther a large structure may go on, where the fit does not tell where it ends."""
 _BESIDE = 14.0
 """mm around what was painted of which what was left out in its plane is looked at."""
-_SOLID = 20
+_SOLID = (20, 0.05)
 """Voxels amid others in a plane at which it is as likely that its section was painted as that these
-are a few dots."""
+are a few dots: at least so many, and such a share of those in the plane with most."""
 _CROSSINGS = 4
 _MOST_FAR = 3000
 _MOST_BESIDE = 2000
@@ -192,13 +192,14 @@ def _left_out(points: BrainPoints, painted: Tensor) -> Tensor:
     volume[tuple(voxels.T)] = True
     # Amid others along an axis: both neighbours were painted too. The last plane is empty.
     amid = [np.roll(volume, 1, axis) & np.roll(volume, -1, axis) & volume for axis in range(3)]
+    across = [tuple(other for other in range(3) if other != axis) for axis in range(3)]
+    solids = [(amid[first] & amid[second]).sum((first, second)) for first, second in across]
+    doubtful = max(_SOLID[0], _SOLID[1] * max(solid.max() for solid in solids))
     sure = torch.zeros(len(points))
-    for axis in range(3):
-        first, second = (other for other in range(3) if other != axis)
-        solid = (amid[first] & amid[second]).sum((first, second))
+    for axis, solid in enumerate(solids):
         # Where planes of other directions cross it is not painted.
         for plane in np.flatnonzero(solid > _CROSSINGS):
             within = indices[:, axis] == int(plane)
-            sure[within] = sure[within].clamp(min=solid[plane] / (solid[plane] + _SOLID))
+            sure[within] = sure[within].clamp(min=solid[plane] / (solid[plane] + doubtful))
     sure[painted] = 0
     return sure
