@@ -29,7 +29,7 @@ from src_core.networks.siren import SirenNetwork
 from src_core.preparation.alignment import align
 from src_core.segment import segment
 from src_core.training.cache import load_or_make
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 from src_core.training.settings import LoopSettings
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class FittedFromRandom(Method):
             return judge(val, len(self.task.protocol.ids), logits)
 
         head = list(self.network.head.parameters())
-        optimise("head", work, head, self.loop, SEED + 1, losses, score)
+        Descent("head", work, head, self.loop, SEED + 1, losses, score).run()
 
     def _card(self) -> Card:
         return Card(
@@ -186,5 +186,5 @@ class FittedFromImages(FittedFromRandom):
             ]
             return {"loss": torch.stack(distances).sum() / 2, "psnr": torch.tensor(steps[-1].psnr)}
 
-        optimise("reptile", work, parameters, self.outer, SEED, losses)
+        Descent("reptile", work, parameters, self.outer, SEED, losses).run()
         return logged_seconds(work / "reptile.csv")

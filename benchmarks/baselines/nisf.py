@@ -21,7 +21,7 @@ from benchmarks.baselines.method import Method
 from benchmarks.baselines.train import count, logged_seconds
 from src_core.fitting.adam import Adam
 from src_core.networks.sine import SineLayers
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 from src_core.training.losses import segmentation_loss
 from src_core.training.settings import LoopSettings
 
@@ -111,7 +111,7 @@ class Nisf(Method):
 
         network = list(self.network.parameters())
         shares = [1.0] * len(network) + [CODE_SHARE]
-        optimise("nisf", work, [*network, codes], self.loop, SEED, losses, shares=shares)
+        Descent("nisf", work, [*network, codes], self.loop, SEED, losses, shares=shares).run()
         return logged_seconds(work / "nisf.csv")
 
     def _errors(self, example: LabelledPoints, code: Tensor, generator: torch.Generator) -> Tensor:

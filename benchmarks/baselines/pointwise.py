@@ -18,7 +18,7 @@ from benchmarks.baselines.train import count, judge, label_loss, logged_seconds,
 from src_core.networks.fourier import fourier_code
 from src_core.networks.head import Head
 from src_core.space.seen import SEEN
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 from src_core.training.settings import LoopSettings
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Pointwise(Method):
             return judge(val, len(self.task.protocol.ids), logits)
 
         parameters = list(self.network.parameters())
-        optimise("pointwise", work, parameters, self.loop, SEED, losses, score)
+        Descent("pointwise", work, parameters, self.loop, SEED, losses, score).run()
         return logged_seconds(work / "pointwise.csv")
 
     @override

@@ -26,7 +26,7 @@ from src_core.datasets.labelled import LabelledScan, read_example, read_mask
 from src_core.datasets.mapping import IGNORED
 from src_core.preparation.brain import brain_mask
 from src_core.training.changes.mirroring import mirrored_classes
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 from src_core.training.settings import LoopSettings
 
@@ -97,7 +97,7 @@ class UNet3d(Method):
             return means | {"mean": nan_mean(means.values())}
 
         name = f"unet{self.dimensions}d"
-        optimise(name, work, list(self.network.parameters()), self.loop, SEED, losses, judge)
+        Descent(name, work, list(self.network.parameters()), self.loop, SEED, losses, judge).run()
         return logged_seconds(work / f"{name}.csv")
 
     def _volume(self, labelled: LabelledScan) -> LabelledVolume:

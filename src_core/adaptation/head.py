@@ -16,7 +16,7 @@ from src_core.datasets.mapping import IGNORED
 from src_core.networks.head import merged_scores
 from src_core.networks.sine import CHUNK
 from src_core.training.draws import draw_examples
-from src_core.training.loop import descend
+from src_core.training.loop import Descent
 from src_core.training.losses import dice_per_class, nan_mean, segmentation_loss
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def learn_head(
         loss = labels + settings.stay * (stays + STAND_IN_WEIGHT * others)
         return {"loss": loss, "labels": labels, "stays": stays, "stand_ins": others}
 
-    return descend(name, work, list(head.parameters()), loop, settings.seed, losses)
+    return Descent(name, work, list(head.parameters()), loop, settings.seed, losses).steps()
 
 
 def _drawn(

@@ -51,48 +51,14 @@ class LoopStep:
     scores: dict[str, float] | None = None
 
 
-def optimise(
-    name: str,
-    work: Path,
-    parameters: Sequence[Tensor],
-    settings: LoopSettings,
-    seed: int,
-    loss_of: Callable[[torch.Generator], dict[str, Tensor]],
-    judge: Callable[[], dict[str, float]] | None = None,
-    shares: Sequence[float] | None = None,
-    trained_before: bool = False,
-) -> None:
-    """Minimise a random loss as `descend` does, behind a progress bar."""
-    steps = descend(name, work, parameters, settings, seed, loss_of, judge, shares, trained_before)
-    begin, quiet = next(steps), distributed.rank() > 0
-    with tqdm(
-        initial=begin.number, total=settings.steps, desc=name, unit="step", disable=quiet
-    ) as bar:
-        for step in chain([begin], steps):
-            bar.update(step.number - bar.n)
-            if step.scores is not None and not quiet:
-                tqdm.write(f"{name} {step.number}: {listed(step.scores)}")
-            if step.losses and step.number % LOG_EVERY == 0:
-                bar.set_postfix_str(listed(_figures(step.losses)))
-
-
-def descend(
-    name: str,
-    work: Path,
-    parameters: Sequence[Tensor],
-    settings: LoopSettings,
-    seed: int,
-    loss_of: Callable[[torch.Generator], dict[str, Tensor]],
-    judge: Callable[[], dict[str, float]] | None = None,
-    shares: Sequence[float] | None = None,
-    trained_before: bool = False,
-) -> Iterator[LoopStep]:
-    """Steps that minimise a random loss, from the last checkpoint to the very same result.
+@dataclass(frozen=True, eq=False)
+class Descent:
+    """A random loss that is made small, step by step.
 
     In the work folder the log ``<name>.csv`` gets a row per `LOG_EVERY` steps and
     ``<name>-scores.csv`` one per judgement, whose highest "mean" tells which parameters stay.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Name of checkpoint and logs in the folder `work`.
@@ -110,53 +76,81 @@ def descend(
         Step size of each parameter over that of the settings.
     trained_before : bool
         Judged before the first step too, they stay as they are if nothing gets better.
-
-    Yields
-    ------
-    LoopStep
-        Where it begins, and every step.
-
-    Raises
-    ------
-    InputError
-        The loss is no longer finite; the last checkpoint is kept.
     """
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    loop = _Loop(name, work, parameters, settings, judge)
-    loop.resume()
-    yield LoopStep(loop.step, scores=loop.judge() if trained_before and loop.step == 0 else None)
-    while loop.step < settings.steps and not loop.out_of_patience:
-        # Each step and process draws from its own seed, so there is no state to keep.
-        generator = torch.Generator().manual_seed(_mixed(seed, loop.step, distributed.rank()))
-        losses = loop.take_step(loss_of, generator, shares)
-        scores = loop.judge() if loop.is_judged else None
-        loop.keep_if_due(losses)
-        yield LoopStep(loop.step, losses, scores)
-    loop.take_best()
-    for parameter in parameters:
-        parameter.requires_grad_(False)
+
+    name: str
+    work: Path
+    parameters: Sequence[Tensor]
+    settings: LoopSettings
+    seed: int
+    loss_of: Callable[[torch.Generator], dict[str, Tensor]]
+    judge: Callable[[], dict[str, float]] | None = None
+    shares: Sequence[float] | None = None
+    trained_before: bool = False
+
+    def steps(self) -> Iterator[LoopStep]:
+        """Steps from the last checkpoint to the very same result.
+
+        Yields
+        ------
+        LoopStep
+            Where it begins, and every step.
+
+        Raises
+        ------
+        InputError
+            The loss is no longer finite; the last checkpoint is kept.
+        """
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+        loop = _Loop(self)
+        loop.resume()
+        judged = self.trained_before and loop.step == 0
+        yield LoopStep(loop.step, scores=loop.judge() if judged else None)
+        while loop.step < self.settings.steps and not loop.out_of_patience:
+            losses = loop.take_step()
+            scores = loop.judge() if loop.is_judged else None
+            loop.keep_if_due(losses)
+            yield LoopStep(loop.step, losses, scores)
+        loop.take_best()
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+
+    def run(self) -> None:
+        """Take all steps, behind a progress bar.
+
+        Raises
+        ------
+        InputError
+            As `steps`.
+        """
+        steps = self.steps()
+        begin, quiet = next(steps), distributed.rank() > 0
+        with tqdm(
+            initial=begin.number,
+            total=self.settings.steps,
+            desc=self.name,
+            unit="step",
+            disable=quiet,
+        ) as bar:
+            for step in chain([begin], steps):
+                bar.update(step.number - bar.n)
+                if step.scores is not None and not quiet:
+                    tqdm.write(f"{self.name} {step.number}: {listed(step.scores)}")
+                if step.losses and step.number % LOG_EVERY == 0:
+                    bar.set_postfix_str(listed(_figures(step.losses)))
 
 
 class _Loop:
     """Parameters on their way: what a checkpoint holds, and the logs."""
 
-    def __init__(
-        self,
-        name: str,
-        work: Path,
-        parameters: Sequence[Tensor],
-        settings: LoopSettings,
-        judge: Callable[[], dict[str, float]] | None,
-    ):
+    def __init__(self, descent: Descent):
+        name, work = descent.name, descent.work
         self.step = 0
-        self._name = name
-        self._adam = Adam(parameters)
+        self._descent = descent
+        self._adam = Adam(descent.parameters)
         self._checkpoint = work / f"{name}.checkpoint"
         self._log, self._scores = work / f"{name}.csv", work / f"{name}-scores.csv"
-        self._parameters = parameters
-        self._settings = settings
-        self._judge = judge
         self._best: list[Tensor] | None = None
         self._highest = -math.inf
         self._looks_since = 0
@@ -166,17 +160,17 @@ class _Loop:
     @property
     def out_of_patience(self) -> bool:
         """Whether the last looks showed no improvement."""
-        return 0 < self._settings.patience <= self._looks_since
+        return 0 < self._descent.settings.patience <= self._looks_since
 
     @property
     def is_judged(self) -> bool:
         """Whether the parameters are judged after the step that was taken."""
-        return self._ended or self.step % self._settings.judge_every == 0
+        return self._ended or self.step % self._descent.settings.judge_every == 0
 
     def resume(self) -> None:
         """Go on from the checkpoint, if there is one; what was logged after it is forgotten."""
         if self._checkpoint.exists():
-            state: dict[str, Any] = load(self._checkpoint, self._parameters[0].device)
+            state: dict[str, Any] = load(self._checkpoint, self._descent.parameters[0].device)
             self.step = state["step"]
             self._adam.load_state(state["adam"])
             self._put(state["parameters"])
@@ -188,37 +182,35 @@ class _Loop:
                 # Without a checkpoint a judgement before the first step is made again.
                 forget_after(path, self.step or -1)
 
-    def take_step(
-        self,
-        loss_of: Callable[[torch.Generator], dict[str, Tensor]],
-        generator: torch.Generator,
-        shares: Sequence[float] | None,
-    ) -> dict[str, Tensor]:
+    def take_step(self) -> dict[str, Tensor]:
         """Move the parameters once; gives the losses from before."""
+        descent, parameters = self._descent, self._descent.parameters
+        # Each step and process draws from its own seed, so there is no state to keep.
+        seed = _mixed(descent.seed, self.step, distributed.rank())
         self._adam.zero_grad()
-        losses = loss_of(generator)
+        losses = descent.loss_of(torch.Generator().manual_seed(seed))
         if not math.isfinite(losses["loss"].item()):
             raise InputError(
-                f"{self._name}: the loss is not finite at step {self.step}; "
+                f"{descent.name}: the loss is not finite at step {self.step}; "
                 f"{self._checkpoint} stays"
             )
         losses["loss"].backward()
-        distributed.average([p.grad for p in self._parameters if p.grad is not None])
-        rate = self._settings.rate_at(self.step)
-        self._adam.step([share * rate for share in shares or [1.0] * len(self._parameters)])
+        distributed.average([p.grad for p in parameters if p.grad is not None])
+        rate = descent.settings.rate_at(self.step)
+        self._adam.step([share * rate for share in descent.shares or [1.0] * len(parameters)])
         self.step += 1
         return losses
 
     def judge(self) -> dict[str, float] | None:
         """Judge the parameters, if anything does, and keep them if they are the best so far."""
-        if self._judge is None:
+        if self._descent.judge is None:
             return None
-        scores = self._judge()
+        scores = self._descent.judge()
         if scores:
             self._looks_since += 1
             if scores["mean"] > self._highest:
                 self._highest, self._looks_since = scores["mean"], 0
-                self._best = [parameter.detach().clone() for parameter in self._parameters]
+                self._best = [parameter.detach().clone() for parameter in self._descent.parameters]
             if distributed.rank() == 0:
                 append_row(self._scores, self.step, self._seconds(), scores)
         return scores
@@ -239,13 +231,13 @@ class _Loop:
 
     @property
     def _ended(self) -> bool:
-        return self.step == self._settings.steps
+        return self.step == self._descent.settings.steps
 
     def _save(self) -> None:
         state = {
             "step": self.step,
             "adam": self._adam.state(),
-            "parameters": [parameter.detach() for parameter in self._parameters],
+            "parameters": [parameter.detach() for parameter in self._descent.parameters],
             "best": self._best,
             "highest": self._highest,
             "looks_since": self._looks_since,
@@ -258,7 +250,7 @@ class _Loop:
 
     @torch.no_grad()
     def _put(self, values: Sequence[Tensor]) -> None:
-        for parameter, value in zip(self._parameters, values, strict=True):
+        for parameter, value in zip(self._descent.parameters, values, strict=True):
             parameter.copy_(value)
 
 

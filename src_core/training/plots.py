@@ -24,7 +24,7 @@ def write_curves(logs: Sequence[Path], path: Path) -> bool:
     Parameters
     ----------
     logs : sequence of Path
-        CSV files as `src_core.training.loop.optimise` writes them; those missing are left out.
+        CSV files as `src_core.training.loop.Descent` writes them; those missing are left out.
     path : Path
         PNG file, replaced if it exists.
 

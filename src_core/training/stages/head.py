@@ -10,7 +10,7 @@ import torch
 from src_core.networks.head import between
 from src_core.networks.sine import CHUNK
 from src_core.training.draws import draw_examples, draw_points
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 from src_core.training.losses import dice_per_class, label_loss, nan_mean
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def train_head(
 
     parameters, seed = list(network.head.parameters()), task.settings.seed + 1
     further = task.earlier is not None
-    optimise("head", work, parameters, settings, seed, losses, judge, trained_before=further)
+    Descent("head", work, parameters, settings, seed, losses, judge, trained_before=further).run()
     if task.averaged:
         other = task.averaged.network().head.to(network.device)
         network.head.load_state_dict(between(network.head, other, 0.5).state_dict())

@@ -16,7 +16,7 @@ from src_core.space.points import BrainPoints, Points
 from src_core.training.displacement import Displacement
 from src_core.training.draws import draw_numbers
 from src_core.training.inner_loop import Objective, adapt
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def meta_train(
         loss = settings.intensity_weight * squared + labels
         return {"loss": loss, "squared_error": squared, "labels": labels}
 
-    optimise("meta", work, parameters, loop, seed, losses_of, shares=shares)
+    Descent("meta", work, parameters, loop, seed, losses_of, shares=shares).run()
 
 
 def _errors_after(

@@ -8,7 +8,7 @@ import torch
 
 from src_core.space.points import Points
 from src_core.training.draws import draw_examples, draw_numbers, draw_points
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 from src_core.training.losses import label_loss
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def train_start(
         loss = TEMPLATE_WEIGHT * squared + labels
         return {"loss": loss, "squared_error": squared, "labels": labels}
 
-    optimise("start", work, shared, settings, task.settings.seed, losses)
+    Descent("start", work, shared, settings, task.settings.seed, losses).run()
 
 
 def _picture_error(

@@ -14,19 +14,19 @@ from pathlib import Path
 import torch
 
 from src_core.training import distributed
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 from src_core.training.settings import LoopSettings
 
 distributed.join(torch.device("cpu"))
 found = torch.zeros(3)
-optimise(
+Descent(
     "mean",
     Path(sys.argv[1]),
     [found],
     LoopSettings(steps=150, rate=0.1),
     0,
     lambda generator: {"loss": (found - 3 - torch.randn(3, generator=generator)).square().sum()},
-)
+).run()
 numbers = list(distributed.own(range(5)))
 print("found", distributed.rank(), numbers, *found.tolist())
 """

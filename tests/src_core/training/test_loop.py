@@ -10,7 +10,7 @@ import torch
 
 from src_core.errors import InputError
 from src_core.training import loop
-from src_core.training.loop import optimise
+from src_core.training.loop import Descent
 from src_core.training.settings import LoopSettings
 
 
@@ -28,7 +28,7 @@ def run(work: Path, stop_at: int | None = None, seed: int = 0) -> torch.Tensor:
         return {"loss": (found - goal).square().sum()}
 
     settings = LoopSettings(steps=250, rate=0.1, judge_every=100)
-    optimise("mean", work, [found], settings, seed, loss_of, lambda: {"mean": found.item()})
+    Descent("mean", work, [found], settings, seed, loss_of, lambda: {"mean": found.item()}).run()
     return found
 
 
@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_finite_ends_it_with_the_checkpoint_kept(
         return {"loss": next(factors) * found.sum()}
 
     with pytest.raises(InputError, match="wild: the loss is not finite at step 5"):
-        optimise("wild", tmp_path, [found], LoopSettings(steps=10, rate=0.1), 0, loss_of)
+        Descent("wild", tmp_path, [found], LoopSettings(steps=10, rate=0.1), 0, loss_of).run()
     assert torch.load(tmp_path / "wild.checkpoint")["step"] == 4
 
 
@@ -109,7 +109,7 @@ def judged(work: Path, scores: list[float], patience: int = 0) -> tuple[float, i
         return {"mean": next(looks)}
 
     settings = LoopSettings(steps=len(scores), rate=1.0, judge_every=1, patience=patience)
-    optimise("rise", work, [found], settings, 0, lambda _: {"loss": -found.sum()}, judge)
+    Descent("rise", work, [found], settings, 0, lambda _: {"loss": -found.sum()}, judge).run()
     return found.item(), taken
 
 
@@ -147,7 +147,7 @@ def test_what_was_trained_before_stays_if_nothing_is_better(
         return {"loss": found.sum()}
 
     def go() -> None:
-        optimise("worse", tmp_path, [found], settings, 0, loss_of, judge, trained_before=True)
+        Descent("worse", tmp_path, [found], settings, 0, loss_of, judge, trained_before=True).run()
 
     if interrupted:
         with pytest.raises(KeyboardInterrupt):
@@ -183,6 +183,6 @@ def test_a_full_disk_keeps_the_last_checkpoint(
         raise OSError(errno.ENOSPC, "no space left")
 
     with pytest.raises(InputError, match=r"disk of .* is full"):
-        optimise("full", tmp_path, [found], settings, 0, loss_of)
+        Descent("full", tmp_path, [found], settings, 0, loss_of).run()
     assert torch.load(tmp_path / "full.checkpoint")["step"] == 2
     assert {path.name for path in tmp_path.iterdir()} == {"full.checkpoint", "full.csv"}
