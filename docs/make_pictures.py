@@ -18,6 +18,7 @@ from napari_metaseg.demo import SIZE, is_sharp, wait_until
 from napari_metaseg.layers.maps import MAPS
 from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
+from src_core.models.bundled import bundled_model_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ FOLDER = Path(__file__).parent / "images"
 EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 115, 130)
 FRAME_MS = 220
 BRUSH_MS, LONG_MS = 80, 1500
-PATIENCE = 120.0
+PATIENCE = 300.0
 CORONAL, THALAMI = (1, 0, 2), -18
 SUBCORTICAL, ROWS = 2, (60, 110)
 """Label of the thalami and their neighbours, and the rows of the coronal plane they are in."""
@@ -78,7 +79,6 @@ def main() -> None:
     viewer.dims.set_point(1, THALAMI)
     show(4)
     save("4_scrubbed")
-    animate(viewer, show)
     show(job.suggested or 0)
     panel.structures.jump_requested.emit(2)
     before = len(viewer.layers)
@@ -94,6 +94,11 @@ def main() -> None:
     save("6_entropy")
     viewer.layers[-1].visible = False
     correct(viewer, panel, wait)
+    viewer.reset_view()
+    panel.inputs.choose_model(bundled_model_files()["brain3d-parcels"])
+    panel.segment()
+    wait("parcels", lambda: job.state is State.DONE and job.table is not None and job.table.exact)
+    animate(viewer, show)
     close(viewer, panel)
 
 
@@ -150,9 +155,9 @@ def save_animation(frames: list[np.ndarray], path: Path) -> None:
 
 
 def animate(viewer: Viewer, show: Callable[[int], None]) -> None:
-    """Save reconstruction and labels side by side over the iterations as an animated GIF."""
+    """Save reconstruction and parcels side by side over the iterations as an animated GIF."""
     frames = []
-    labels = viewer.layers[-1]
+    labels = next(layer for layer in viewer.layers if layer.name.endswith(" labels"))
     for iteration in EMERGING:
         show(iteration)
         halves = []
