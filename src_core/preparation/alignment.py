@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as functional
 from torch import Tensor
 
 from src_core.errors import InputError
@@ -35,6 +36,8 @@ SEARCH_ANGLES = (-30.0, -15.0, 0.0, 15.0, 30.0)
 SEARCH_SCALES = (0.9, 1.0, 1.1)
 CANDIDATES = 6
 """Number of starts that are followed at 8 mm."""
+AT_ONCE = 25
+"""Number of starts that are tried in one call: few, large operations cost least."""
 SLICE_STEP = 3.0
 """Distance of the positions across the plane at which a slice is searched for, mm."""
 SLICE_NODS = (-15.0, -5.0, 5.0)
@@ -152,16 +155,13 @@ def align(
         matrix, similarity = _find_slice(fine, first, coarse, slices)
         return Alignment(_squared(matrix, scan).double().numpy(), "estimated", similarity)
     basis = _in_plane_basis(scan) if scan.is_slice else torch.eye(3)
-    thinned = _thin(fine, 10_000)
-
     turns = itertools.product(SEARCH_ANGLES, repeat=3 if basis.shape[1] == 3 else 1)
     goal = _centre(coarse.positions(), coarse.values[0].flatten())
-    starts = _search(thinned, coarse, basis, turns, SEARCH_SCALES, goal)[:CANDIDATES]
-    followed = [_refine(thinned, coarse, start, basis, steps=25, rate=0.03) for start in starts]
-    best = max(followed, key=lambda found: found[1])[0]
-    best, _ = _refine(thinned, first, best, basis, steps=40, rate=0.01)
-    best, similarity = _refine(_thin(fine, 50_000), first, best, basis, steps=40, rate=0.003)
-    return Alignment(best.double().numpy(), "estimated", similarity)
+    starts = _search(_thin(fine, 2_000), coarse, basis, turns, SEARCH_SCALES, goal)[:CANDIDATES]
+    found = _refine(_thin(fine, 4_000), coarse, starts, basis, steps=25, rate=0.03)
+    best, _ = _refine(_thin(fine, 10_000), first, _best(found, 1), basis, steps=25, rate=0.01)
+    best, reached = _refine(_thin(fine, 50_000), first, best, basis, steps=15, rate=0.003)
+    return Alignment(best[0].double().numpy(), "estimated", reached.item())
 
 
 def _find_slice(
@@ -174,17 +174,20 @@ def _find_slice(
     basis = torch.eye(3)
     # The best start of each position is followed, since the coarse picture knows it badly.
     starts = [
-        _search(picture, coarse, basis, turns, SLICE_SCALES, goal)[0]
+        _search(picture, coarse, basis, turns, SLICE_SCALES, goal)[:1]
         for goal in _middles(coarse, slices)
     ]
-    found = [_refine(picture, coarse, start, basis, steps=25, rate=0.03) for start in starts]
-    found.sort(key=lambda entry: -entry[1])
-    followed = [
-        _refine(picture, template, start, basis, steps=40, rate=0.01)
-        for start, _ in found[:SLICE_CANDIDATES]
-    ]
-    best = max(followed, key=lambda found: found[1])[0]
-    return _refine(picture, template, best, basis, steps=40, rate=0.003)
+    found = _refine(picture, coarse, torch.cat(starts), basis, steps=25, rate=0.03)
+    followed = _best(found, SLICE_CANDIDATES)
+    found = _refine(picture, template, followed, basis, steps=40, rate=0.01)
+    best, reached = _refine(picture, template, _best(found, 1), basis, steps=40, rate=0.003)
+    return best[0], reached.item()
+
+
+def _best(found: tuple[Tensor, Tensor], count: int) -> Tensor:
+    """The matrices (count, 4, 4) that reached most, the best first."""
+    matrices, similarities = found
+    return matrices[similarities.argsort(descending=True, stable=True)[:count]]
 
 
 def _middles(template: TemplateImage, slices: SliceRange) -> list[Tensor]:
@@ -211,7 +214,7 @@ def _squared(matrix: Tensor, scan: Scan) -> Tensor:
     normal = torch.linalg.cross(basis[:, 0], basis[:, 1])
     linear = plane @ basis.T + torch.outer(across / across.norm().sqrt(), normal)
     origin = torch.from_numpy(scan.affine[:3, 3]).float()
-    shift = _apply(matrix, origin) - linear @ origin
+    shift = _apply(matrix, origin[None])[0] - linear @ origin
     return torch.cat([torch.cat([linear, shift[:, None]], 1), matrix[3:]])
 
 
@@ -258,40 +261,47 @@ def _in_plane_basis(scan: Scan) -> Tensor:
     return torch.from_numpy(np.linalg.qr(scan.affine[:3, scan.axes_in_plane])[0]).float()
 
 
-def _rotation(degrees: tuple[float, ...]) -> Tensor:
-    """Rotation in 2 (one angle) or 3 dimensions (angles about x, y, z)."""
-    planes = [(0, 1)] if len(degrees) == 1 else [(1, 2), (2, 0), (0, 1)]
-    matrix = torch.eye(2 if len(degrees) == 1 else 3)
-    for angle, (a, b) in zip(map(math.radians, degrees), planes, strict=True):
-        turn = torch.eye(len(matrix))
-        turn[a, a] = turn[b, b] = math.cos(angle)
-        turn[a, b], turn[b, a] = -math.sin(angle), math.sin(angle)
-        matrix = turn @ matrix
-    return matrix
+def _rotations(degrees: Tensor) -> Tensor:
+    """Rotations (M, 2, 2) of one angle each (M, 1), or (M, 3, 3) of angles about x, y, z (M, 3)."""
+    planes = [(0, 1)] if degrees.shape[1] == 1 else [(1, 2), (2, 0), (0, 1)]
+    still = torch.eye(2 if degrees.shape[1] == 1 else 3).repeat(len(degrees), 1, 1)
+    rotations = still
+    for angles, (a, b) in zip(degrees.deg2rad().unbind(1), planes, strict=True):
+        turns = still.clone()
+        turns[:, a, a] = turns[:, b, b] = angles.cos()
+        turns[:, a, b], turns[:, b, a] = -angles.sin(), angles.sin()
+        rotations = turns @ rotations
+    return rotations
 
 
 def _affine(linear: Tensor, shift: Tensor, centre: Tensor, basis: Tensor) -> Tensor:
-    """4x4 that applies `linear` about `centre`, then `shift` (mm), both within `basis`."""
-    full = torch.eye(3) + basis @ (linear - torch.eye(len(linear))) @ basis.T
-    matrix = torch.eye(4)
-    return torch.cat(
-        [torch.cat([full, (centre - full @ centre + basis @ shift)[:, None]], 1), matrix[3:]]
-    )
-
-
-def _correlation(a: Tensor, b: Tensor) -> Tensor:
-    a, b = a - a.mean(), b - b.mean()
-    correlation: Tensor = (a * b).sum() / (a.norm() * b.norm() + 1e-6)
-    return correlation
+    """Matrices (M, 4, 4) that apply `linear` about `centre`, then `shift` (mm), within `basis`."""
+    full = torch.eye(3) + basis @ (linear - torch.eye(linear.shape[-1])) @ basis.T
+    moved = centre + shift @ basis.T - (full @ centre[..., None])[..., 0]
+    last = torch.tensor((0.0, 0.0, 0.0, 1.0)).expand(len(full), 1, 4)
+    return torch.cat([torch.cat([full, moved[..., None]], -1), last], -2)
 
 
 def _apply(matrix: Tensor, positions: Tensor) -> Tensor:
-    return positions @ matrix[:3, :3].T + matrix[:3, 3]
+    """Positions (..., N, 3) after the map by matrices (..., 4, 4)."""
+    return positions @ matrix[..., :3, :3].mT + matrix[..., None, :3, 3]
+
+
+def _correlations(picture: _Picture, template: TemplateImage, matrices: Tensor) -> Tensor:
+    """Normalised correlation of a picture with the template after each of the maps (M, 4, 4)."""
+    # One product leads from the picture's millimetres to where the template is looked up.
+    where = _apply(template.to_lookup() @ matrices, picture.positions)
+    shown = functional.grid_sample(
+        template.values[None], where[None, :, :, None], align_corners=True
+    )[0, 0, :, :, 0]
+    shown, values = shown - shown.mean(-1, keepdim=True), picture.values - picture.values.mean()
+    correlations: Tensor = (shown @ values) / (shown.norm(dim=-1) * values.norm() + 1e-6)
+    return correlations
 
 
 def _centre(positions: Tensor, weights: Tensor) -> Tensor:
     """Centre of mass."""
-    return (positions * weights[:, None]).sum(0) / weights.sum()
+    return weights @ positions / weights.sum()
 
 
 def _search(
@@ -301,41 +311,42 @@ def _search(
     turns: Iterable[tuple[float, ...]],
     scales: Iterable[float],
     goal: Tensor,
-) -> list[Tensor]:
-    """A grid of rotations and sizes, the centre of mass at the goal; the best ones first."""
+) -> Tensor:
+    """A grid of rotations and sizes, the centre of mass at the goal; (M, 4, 4), the best first."""
     centre = _centre(picture.positions, picture.values)
     shift = basis.T @ (goal - centre)
-    found = []
-    for degrees, scale in itertools.product(turns, scales):
-        matrix = _affine(scale * _rotation(degrees), shift, centre, basis)
-        there = template.at(_apply(matrix, picture.positions))[:, 0]
-        found.append((float(_correlation(there, picture.values)), matrix))
-    found.sort(key=lambda entry: -entry[0])
-    return [matrix for _, matrix in found]
+    rotations = _rotations(torch.tensor(list(turns)))
+    linear = torch.cat([scale * rotations for scale in scales])
+    matrices = _affine(linear, shift, centre, basis)
+    found = [_correlations(picture, template, part) for part in matrices.split(AT_ONCE)]
+    return matrices[torch.cat(found).argsort(descending=True, stable=True)]
 
 
 def _refine(
     picture: _Picture,
     template: TemplateImage,
-    start: Tensor,
+    starts: Tensor,
     basis: Tensor,
     steps: int,
     rate: float,
-) -> tuple[Tensor, float]:
-    """Ascend the correlation from `start`; `rate` is the first step, 1 = 100 mm or 1 rad."""
-    positions = _apply(start, picture.positions)
-    centre = _centre(positions, picture.values)
-    linear = torch.zeros(basis.shape[1], basis.shape[1], requires_grad=True)
-    shift = torch.zeros(basis.shape[1], requires_grad=True)
+) -> tuple[Tensor, Tensor]:
+    """Ascend the correlation from each start (M, 4, 4); the best of each, and what it reached (M,).
+
+    `rate` is the first step, 1 = 100 mm or 1 rad.
+    """
+    centres = _centre(_apply(starts, picture.positions), picture.values)
+    still = torch.eye(basis.shape[1])
+    linear = torch.zeros(len(starts), *still.shape, requires_grad=True)
+    shift = torch.zeros(len(starts), len(still), requires_grad=True)
     optimizer = Adam([linear, shift], betas=(0.8, 0.95))
-    best, similarity = start, -1.0
+    best, similarities = starts, torch.full((len(starts),), -1.0)
     for step in range(steps):
-        matrix = _affine(torch.eye(len(linear)) + linear, 100 * shift, centre, basis)
-        value = _correlation(template.at(_apply(matrix, positions))[:, 0], picture.values)
-        reached = value.item()
-        if reached > similarity:
-            best, similarity = (matrix @ start).detach(), reached
+        matrices = _affine(still + linear, 100 * shift, centres, basis) @ starts
+        found = _correlations(picture, template, matrices)
+        better = found.detach() > similarities
+        best = torch.where(better[:, None, None], matrices.detach(), best)
+        similarities = torch.where(better, found.detach(), similarities)
         optimizer.zero_grad()
-        (-value).backward()
+        (-found.sum()).backward()
         optimizer.step(rate * (1 - step / steps))
-    return best, similarity
+    return best, similarities

@@ -151,8 +151,8 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         if model.card.untrained:
             contrast, alignment, points = placed_anywhere(scan, brain.mask)
         else:
-            findings.take(check_brain(scan, brain.mask))
-            contrast, alignment, brain, points = _placed(scan, brain, model, request.align, given)
+            placed = _placed(scan, brain, model, request.align, given, findings)
+            contrast, alignment, brain, points = placed
             findings.take([check_contrast(contrast), *check_place(alignment, scan.is_slice)])
             findings.take(check_intensities(points.bias))
         points, network = points.to(device), network.to(device)
@@ -176,38 +176,50 @@ def _require_contrast(scan: Scan, mask: np.ndarray) -> None:
 
 
 def _placed(
-    scan: Scan, brain: Brain, model: Model, wanted: bool, transform: np.ndarray | None
+    scan: Scan,
+    brain: Brain,
+    model: Model,
+    wanted: bool,
+    transform: np.ndarray | None,
+    findings: Findings,
 ) -> tuple[Contrast, Alignment, Brain, BrainPoints]:
-    """Align and see the scan; of a loose brain the surplus of its rim is left out."""
-    with _one_core() as pool:
-        sight = pool.submit(see, scan, brain.mask, model.rule)
+    """Check, align and see the brain; of a loose one the surplus of its rim is left out."""
+    with _cores() as cores:
+        checked = cores.submit(check_brain, scan, brain.mask)
+        seen = cores.submit(see, scan, brain.mask, model.rule)
         template = model.template()
+        findings.take(checked.result())
         alignment = _align(scan, brain.mask, model.slices, template, wanted, transform)
-        points = sight.result().points(alignment.matrix @ scan.affine)
+        points = seen.result().points(alignment.matrix @ scan.affine, cores.map)
+        del seen  # what is seen of a fine scan fills a gigabyte
         contrast, alignment, points = face_contrast(
             scan, brain.mask, model, template, alignment, points
         )
         # Only in a plain T1 is what is dark at the rim surely fluid or air.
         mask = brain.mask
         if contrast.is_plain:
-            mask = without_rim(scan, mask, points, template)
+            mask = without_rim(scan, mask, points, template, cores.map)
         if mask is not brain.mask:
             brain = replace(brain, mask=mask)
-            del points, sight  # what is seen of a fine scan fills a gigabyte
-            points = see(scan, mask, model.rule).points(alignment.matrix @ scan.affine)
+            del points
+            sight = see(scan, mask, model.rule)
+            points = sight.points(alignment.matrix @ scan.affine, cores.map)
     return contrast, alignment, brain, points
 
 
 @contextmanager
-def _one_core() -> Iterator[ThreadPoolExecutor]:
-    """One thread beside this one: aligning gains nothing from a second core, so that one sees."""
-    cores = torch.get_num_threads()
-    torch.set_num_threads(1)
+def _cores() -> Iterator[ThreadPoolExecutor]:
+    """A thread for each core that torch may use.
+
+    All this is a thousand small operations, of which torch would share every single one.
+    """
+    count = torch.get_num_threads()
+    torch.set_num_threads(1)  # holds for threads begun later, too
     try:
-        with ThreadPoolExecutor(1) as pool:
+        with ThreadPoolExecutor(count) as pool:
             yield pool
     finally:
-        torch.set_num_threads(cores)
+        torch.set_num_threads(count)
 
 
 def renew(prepared: Preparation, reference: str | Path | np.ndarray | None) -> Preparation:

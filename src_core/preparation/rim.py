@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from src_core.io.scan import Scan
-    from src_core.space.points import BrainPoints
+    from src_core.space.points import BrainPoints, Map
     from src_core.space.template import TemplateImage
 
 DARK = 0.5
@@ -34,9 +34,15 @@ OUTLINE = 0.25
 LARGEST_SHARE_OUTSIDE = 0.25
 """Of the mask; with more outside, the template does not fit and tells nothing."""
 
+_PIECE = 2**16
+
 
 def without_rim(
-    scan: Scan, mask: np.ndarray, points: BrainPoints, template: TemplateImage
+    scan: Scan,
+    mask: np.ndarray,
+    points: BrainPoints,
+    template: TemplateImage,
+    each: Map[np.ndarray] = map,
 ) -> np.ndarray:
     """The mask without what its dark rim holds beyond the usual.
 
@@ -49,6 +55,8 @@ def without_rim(
     points : BrainPoints
         All of the mask.
     template : TemplateImage
+    each : callable
+        As `map`, by whom the pieces are done.
 
     Returns
     -------
@@ -57,8 +65,12 @@ def without_rim(
     """
     if scan.is_slice:
         return mask
-    positions = points.positions()
-    outside = (template.at(positions)[:, 0] < OUTLINE).numpy()
+
+    def is_outside(start: int) -> np.ndarray:
+        positions = points.positions(slice(start, start + _PIECE))
+        return (template.at(positions)[:, 0] < OUTLINE).numpy()
+
+    outside = np.concatenate(list(each(is_outside, range(0, len(points), _PIECE))))
     if outside.mean() > LARGEST_SHARE_OUTSIDE:
         return mask
     values = scan.voxels[mask] / points.bias.at(points.indices.numpy())
@@ -66,7 +78,7 @@ def without_rim(
     surplus = len(rim) - int(USUAL_SHARE * np.count_nonzero(~outside))
     if surplus <= 0:
         return mask
-    away = _distance(positions[rim], template)
+    away = _distance(points.positions(torch.from_numpy(rim)), template)
     kept = np.ones(len(values), bool)
     kept[rim[np.argsort(-away, kind="stable")[:surplus]]] = False
     trimmed = np.zeros_like(mask)

@@ -74,6 +74,14 @@ class TemplateImage:
         offset = torch.stack([column - start for column, start in columns], -1)
         return sample_grid(self.values, offset / self.spacing)
 
+    def to_lookup(self) -> "Tensor":
+        """Template mm -> coordinates as `grid_sample` of torch wants them: (4, 4)."""
+        matrix = torch.eye(4)
+        for axis, (start, size) in enumerate(zip(self.origin, self.values.shape[1:], strict=True)):
+            scale = 2 / (self.spacing * max(size - 1, 1))
+            matrix[axis, axis], matrix[axis, 3] = scale, -1 - start * scale
+        return matrix[[2, 1, 0, 3]]
+
     def positions(self) -> "Tensor":
         """Template mm of every voxel centre, shape (X * Y * Z, 3)."""
         axes = [
