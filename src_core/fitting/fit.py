@@ -19,7 +19,7 @@ from src_core.space.seen import BLURS
 
 if TYPE_CHECKING:
     from src_core.fitting.settings import FitSettings
-    from src_core.space.points import BrainPoints, Points
+    from src_core.space.points import BrainPoints
     from src_core.space.template import TemplateImage
 
 PICTURE_CHUNK = 3 * CHUNK
@@ -120,7 +120,7 @@ class Fit(Iterator[Step]):
 
     def _descend(self, iteration: int) -> tuple[float, float]:
         """One Adam step; returns the loss and the squared error before it."""
-        batch = self.points.take(self._draw(self.settings.points), len(BLURS))
+        drawn = self._draw(self.settings.points)
         rates = self.network.rates(iteration)
         # A weight that stands still needs no gradient: that halves the early steps' work.
         for parameter, rate in zip(self._parameters, rates, strict=True):
@@ -132,10 +132,11 @@ class Fit(Iterator[Step]):
             leaves.append(looked_up)
         stand_ins = StandIns(looked_up, self._template(iteration))
 
-        def descend(piece: Points) -> list[torch.Tensor]:
+        def descend(numbers: torch.Tensor) -> list[torch.Tensor]:
+            piece = self.points.take(numbers, len(BLURS))
             error = self.network.error(piece, iteration, stand_ins)
-            loss = len(piece) / len(batch) * error.loss
-            squared_error = len(piece) / len(batch) * error.squared_error
+            loss = len(piece) / len(drawn) * error.loss
+            squared_error = len(piece) / len(drawn) * error.squared_error
             gradients = torch.autograd.grad(loss, leaves, materialize_grads=True)
             return [loss.detach(), squared_error, *gradients]
 
@@ -143,7 +144,7 @@ class Fit(Iterator[Step]):
             if stand_ins.template is not None:
                 size = max(size, PICTURE_CHUNK)
             # Summed in the order of the pieces, so that the number of threads changes nothing.
-            first, *others = self._workers.map(descend, batch.split(size))
+            first, *others = self._workers.map(descend, drawn.split(size))
             for part in others:
                 torch._foreach_add_(first, part)
             return first
@@ -151,8 +152,9 @@ class Fit(Iterator[Step]):
         loss, squared_error, *gradients = self._workers.in_pieces(descend_in_pieces)
         for leaf, gradient in zip(leaves, gradients, strict=True):
             leaf.grad = gradient
-        if warp is not None and looked_up is not None:
-            warp.backward(looked_up.grad)
+        if warp is not None:
+            # Not ``warp.backward(gradient)``, for which torch imports a computer algebra system.
+            (warp * gradients[-1]).sum().backward()
         penalty = self.network.penalty()
         if penalty is not None:
             penalty.backward()
