@@ -39,8 +39,8 @@ _LEARNT, _HELD_OUT = 24_000, 6_000
 _WAVELENGTHS = (256.0, 128.0, 64.0, 32.0, 16.0)
 _HIDDEN = 64
 _EPOCHS = 6
-_BATCH = 256
-_RATE = 0.02
+_BATCH = 512
+_RATE = 0.03
 
 
 class Student:
@@ -60,16 +60,17 @@ class Student:
         mean, spread = inputs.mean(0), inputs.std(0)
         mean[-1] = 0  # The last column is the constant, which carries the biases.
         spread[spread == 0] = 1
+        inputs = (inputs - mean) / spread
         first = torch.randn(columns, _HIDDEN, generator=generator) / columns**0.5
         second = torch.zeros(_HIDDEN, targets.shape[1])
         adam = Adam([first, second])
         batches = count // _BATCH
         for epoch in range(_EPOCHS):
             order = torch.randperm(count, generator=generator)[: batches * _BATCH]
-            for number, which in enumerate(order.view(batches, _BATCH)):
-                read = (inputs[which] - mean) / spread
+            pairs = (rows.index_select(0, order).split(_BATCH) for rows in (inputs, targets))
+            for number, (read, wanted) in enumerate(zip(*pairs, strict=True)):
                 hidden = (read @ first).relu_()
-                errors = (hidden @ second).softmax(1).sub_(targets[which]).div_(_BATCH)
+                errors = (hidden @ second).softmax(1).sub_(wanted).div_(_BATCH)
                 first.grad = read.T @ (errors @ second.T).mul_(hidden > 0)
                 second.grad = hidden.T @ errors
                 done = (epoch + number / batches) / _EPOCHS
