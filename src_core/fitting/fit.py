@@ -19,7 +19,7 @@ from src_core.space.seen import BLURS
 
 if TYPE_CHECKING:
     from src_core.fitting.settings import FitSettings
-    from src_core.space.points import BrainPoints
+    from src_core.space.points import BrainPoints, Points
     from src_core.space.template import TemplateImage
 
 PICTURE_CHUNK = 3 * CHUNK
@@ -173,9 +173,15 @@ class Fit(Iterator[Step]):
         return None if self._picture is None else self._picture.at
 
     @torch.no_grad()
+    def _read(self, points: Points) -> torch.Tensor:
+        """Classes of some points, (n,)."""
+        return self.network.logits(points).argmax(1)
+
     def _look(self) -> float:
         """Share of the probes that changed per iteration; ends the fit when they stand still."""
-        labels = torch.cat([self.network.logits(p).argmax(1) for p in self._probes.split(CHUNK)])
+        # Smaller pieces than elsewhere, so that there is one for each core.
+        pieces = self._probes.split(PROBES // 4)
+        labels = torch.cat(list(self._workers.map(self._read, pieces)))
         before, self._labels = self._labels, labels
         if before is None:
             return math.nan
