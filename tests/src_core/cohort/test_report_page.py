@@ -81,15 +81,19 @@ def page(tmp_path: Path) -> Iterator[Page]:
 
 
 def shown(page: Page) -> list[str]:
-    # Not the inner text, which is empty as long as a card off the screen was not laid out.
     return page.locator(".card:visible h2").all_text_contents()
+
+
+def text_of(page: Page, selector: str) -> str:
+    # Not the inner text, which is empty as long as a card was not laid out.
+    return page.locator(selector).text_content() or ""
 
 
 def test_the_page_sorts_searches_filters_and_is_stepped_through(page: Page) -> None:
     assert len(shown(page)) == N
     assert shown(page)[0] == "sub-03"
-    assert "it <hangs>" in page.locator("#failed").inner_text()
-    assert "the <b>brain</b> is cut off" in page.locator("#sub-05").inner_text()
+    assert "it <hangs>" in text_of(page, "#failed")
+    assert "the <b>brain</b> is cut off" in text_of(page, "#sub-05")
     assert page.locator("#sub-03 img").evaluate("image => image.naturalWidth") == 60
     assert page.locator("#plot circle").count() == N
 
@@ -104,7 +108,7 @@ def test_the_page_sorts_searches_filters_and_is_stepped_through(page: Page) -> N
     page.select_option("#sex", "")
     page.select_option("#verdict", "reject")
     assert shown(page) == ["sub-04"]
-    assert "it <moved>" in page.locator("#sub-04").inner_text()
+    assert "it <moved>" in text_of(page, "#sub-04")
     page.select_option("#verdict", "none")
     assert len(shown(page)) == N - 1
     page.select_option("#verdict", "")
@@ -114,9 +118,9 @@ def test_the_page_sorts_searches_filters_and_is_stepped_through(page: Page) -> N
     page.keyboard.press("j")
     page.keyboard.press("k")
     page.keyboard.press("j")
-    assert page.locator(".card.chosen h2").inner_text() == "sub-01"
+    assert text_of(page, ".card.chosen h2") == "sub-01"
     page.keyboard.press("Enter")
-    assert "Cortex" in page.locator(".card.chosen .volumes").inner_text()
+    assert "Cortex" in text_of(page, ".card.chosen .volumes")
     page.keyboard.press("/")
     page.keyboard.type("sub-1")
     assert shown(page) == ["sub-10", "sub-11"]
