@@ -37,7 +37,7 @@ CLOSER = 2.3
 
 
 def main() -> None:
-    """Make them all."""
+    """Make those of the window, and the animation of a stroke."""
     FOLDER.mkdir(exist_ok=True)
     viewer = Viewer(show=False)
     panel = open_window(viewer, [])
@@ -48,12 +48,6 @@ def main() -> None:
 
     def wait(what: str, condition: Callable[[], bool]) -> None:
         wait_until(what, condition, PATIENCE)
-
-    def rest(seconds: float) -> None:
-        try:
-            wait_until("rest", lambda: False, seconds)
-        except TimeoutError:
-            return
 
     def save(name: str) -> None:
         rest(0.5)
@@ -94,12 +88,15 @@ def main() -> None:
     save("6_entropy")
     viewer.layers[-1].visible = False
     correct(viewer, panel, wait)
-    viewer.reset_view()
-    panel.inputs.choose_model(bundled_model_files()["brain3d-parcels"])
-    panel.segment()
-    wait("parcels", lambda: job.state is State.DONE and job.table is not None and job.table.exact)
-    animate(viewer, show)
     close(viewer, panel)
+
+
+def rest(seconds: float) -> None:
+    """Let the window go on for a while."""
+    try:
+        wait_until("rest", lambda: False, seconds)
+    except TimeoutError:
+        return
 
 
 def correct(
@@ -154,12 +151,26 @@ def save_animation(frames: list[np.ndarray], path: Path) -> None:
     print(path)
 
 
-def animate(viewer: Viewer, show: Callable[[int], None]) -> None:
+def animate() -> None:
     """Save reconstruction and parcels side by side over the iterations as an animated GIF."""
+    viewer = Viewer(show=False)
+    panel = open_window(viewer, [])
+    viewer.open_sample("napari-metaseg", "mni152")
+    viewer.show()
+    viewer.window.resize(*SIZE)
+    job = panel.controller.job
+    panel.inputs.choose_model(bundled_model_files()["brain3d-parcels"])
+    wait_until("device", lambda: bool(job.device), PATIENCE)
+    panel.segment()
+    wait_until("end", lambda: job.state is State.DONE, PATIENCE)
+    viewer.dims.order = CORONAL
+    viewer.dims.set_point(1, THALAMI)
     frames = []
     labels = next(layer for layer in viewer.layers if layer.name.endswith(" labels"))
     for iteration in EMERGING:
-        show(iteration)
+        job.show(iteration)
+        wait_until("picture", lambda i=iteration: job.shown == i and is_sharp(panel), PATIENCE)
+        rest(0.3)  # the layers are drawn a little later
         halves = []
         for visible in (False, True):
             labels.visible = visible
@@ -185,6 +196,7 @@ def animate(viewer: Viewer, show: Callable[[int], None]) -> None:
         path, save_all=True, append_images=frames[1:], duration=durations, loop=0, optimize=True
     )
     print(path)
+    close(viewer, panel)
 
 
 def close(viewer: Viewer, panel: SegmentPanel) -> None:
@@ -195,3 +207,4 @@ def close(viewer: Viewer, panel: SegmentPanel) -> None:
 
 if __name__ == "__main__":
     main()
+    animate()
