@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "images"
 EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 115, 130)
 FRAME_MS = 220
+GREYS = 80
 BRUSH_MS, LONG_MS = 80, 1500
 PATIENCE = 300.0
 CORONAL, THALAMI = (1, 0, 2), -18
@@ -188,8 +189,7 @@ def animate() -> None:
             anchor="ma",
             font=ImageFont.load_default(18),
         )
-        # Small areas of a colour of their own, such as the ventricles, must keep it.
-        frames.append(frame.quantize(224, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE))
+        frames.append(frame.quantize(palette=palette_of(frame), dither=Image.Dither.FLOYDSTEINBERG))
     path = FOLDER / "emerging.gif"
     durations = [FRAME_MS] * (len(frames) - 1) + [8 * FRAME_MS]
     frames[0].save(
@@ -197,6 +197,16 @@ def animate() -> None:
     )
     print(path)
     close(viewer, panel)
+
+
+def palette_of(frame: Image.Image) -> Image.Image:
+    """Greys for the reconstruction, and the colours of the labels, small areas' too."""
+    labels = frame.crop((frame.width // 2, 0, frame.width, frame.height))
+    colours = labels.quantize(256 - GREYS, Image.Quantize.MAXCOVERAGE).getpalette()
+    greys = np.linspace(0, 255, GREYS).astype(int).repeat(3).tolist()
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(greys + (colours or [])[: 3 * (256 - GREYS)])
+    return palette
 
 
 def close(viewer: Viewer, panel: SegmentPanel) -> None:
