@@ -40,11 +40,7 @@ CLOSER = 2.3
 def main() -> None:
     """Make those of the window, and the animation of a stroke."""
     FOLDER.mkdir(exist_ok=True)
-    viewer = Viewer(show=False)
-    panel = open_window(viewer, [])
-    viewer.open_sample("napari-metaseg", "mni152")
-    viewer.show()
-    viewer.window.resize(*SIZE)
+    viewer, panel = opened()
     job = panel.controller.job
 
     def wait(what: str, condition: Callable[[], bool]) -> None:
@@ -57,11 +53,6 @@ def main() -> None:
         picture.convert("RGB").quantize(200).save(path, optimize=True)
         print(path)
 
-    def show(iteration: int) -> None:
-        job.show(iteration)
-        wait("sharp picture", lambda: job.shown == iteration and is_sharp(panel))
-        rest(0.3)  # the layers are drawn a little later
-
     wait("device", lambda: bool(job.device))
     save("1_open")
     panel.segment()
@@ -72,9 +63,9 @@ def main() -> None:
     save("3_done")
     viewer.dims.order = CORONAL
     viewer.dims.set_point(1, THALAMI)
-    show(4)
+    show(panel, 4)
     save("4_scrubbed")
-    show(job.suggested or 0)
+    show(panel, job.suggested or 0)
     panel.structures.jump_requested.emit(2)
     before = len(viewer.layers)
     panel.timeline.keep_clicked.emit()
@@ -90,6 +81,24 @@ def main() -> None:
     viewer.layers[-1].visible = False
     correct(viewer, panel, wait)
     close(viewer, panel)
+
+
+def opened() -> tuple[Viewer, SegmentPanel]:
+    """A window with the sample."""
+    viewer = Viewer(show=False)
+    panel = open_window(viewer, [])
+    viewer.open_sample("napari-metaseg", "mni152")
+    viewer.show()
+    viewer.window.resize(*SIZE)
+    return viewer, panel
+
+
+def show(panel: SegmentPanel, iteration: int) -> None:
+    """Have an iteration on the screen, decoded at every voxel there."""
+    job = panel.controller.job
+    job.show(iteration)
+    wait_until("picture", lambda: job.shown == iteration and is_sharp(panel), PATIENCE)
+    rest(0.3)  # the layers are drawn a little later
 
 
 def rest(seconds: float) -> None:
@@ -154,11 +163,7 @@ def save_animation(frames: list[np.ndarray], path: Path) -> None:
 
 def animate() -> None:
     """Save reconstruction and parcels side by side over the iterations as an animated GIF."""
-    viewer = Viewer(show=False)
-    panel = open_window(viewer, [])
-    viewer.open_sample("napari-metaseg", "mni152")
-    viewer.show()
-    viewer.window.resize(*SIZE)
+    viewer, panel = opened()
     job = panel.controller.job
     panel.inputs.choose_model(bundled_model_files()["brain3d-parcels"])
     wait_until("device", lambda: bool(job.device), PATIENCE)
@@ -169,9 +174,7 @@ def animate() -> None:
     frames = []
     labels = next(layer for layer in viewer.layers if layer.name.endswith(" labels"))
     for iteration in EMERGING:
-        job.show(iteration)
-        wait_until("picture", lambda i=iteration: job.shown == i and is_sharp(panel), PATIENCE)
-        rest(0.3)  # the layers are drawn a little later
+        show(panel, iteration)
         halves = []
         for visible in (False, True):
             labels.visible = visible
