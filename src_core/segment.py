@@ -49,7 +49,7 @@ def segment(
     **options
         As in `Request`, by name.
     on_stage : callable, optional
-        Called with "load", "brain" (if it must be found) and "align" as each of them begins.
+        Called with each `Stage` as it begins.
     on_step : callable, optional
         Called with a `Step` after each iteration.
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from monai.inferers import sliding_window_inference
-from monai.networks.nets import BasicUNet
+from monai.inferers.utils import sliding_window_inference
+from monai.networks.nets.basic_unet import BasicUNet
 from torch import Tensor
 from typing_extensions import override
 

@@ -14,6 +14,7 @@ STAGES = {
     State.LOADING: "Loading…",
     State.EXTRACTING: "Finding the brain…",
     State.ALIGNING: "Aligning…",
+    State.SEEING: "Looking at each voxel…",
     State.FINISHING: "Finishing…",
 }
 """States in which nothing is counted."""

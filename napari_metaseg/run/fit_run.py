@@ -27,6 +27,7 @@ STATES: Mapping[Stage, State] = {
     "load": State.LOADING,
     "brain": State.EXTRACTING,
     "align": State.ALIGNING,
+    "see": State.SEEING,
 }
 """Where a job stands while a scan is prepared for it."""
 _STEPS_OF_RATE = 20

@@ -17,7 +17,7 @@ class Preparer:
 
     Attributes
     ----------
-    stage : {"load", "brain", "align"} or None
+    stage : {"load", "brain", "align", "see"} or None
         What it is at.
     """
 

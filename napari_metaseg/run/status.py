@@ -19,6 +19,7 @@ class State(Enum):
     LOADING = "loading"
     EXTRACTING = "finding the brain"
     ALIGNING = "aligning"
+    SEEING = "looking at each voxel"
     FITTING = "fitting"
     PAUSED = "paused"
     FINISHING = "finishing"

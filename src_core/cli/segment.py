@@ -32,6 +32,7 @@ _STAGES: dict[Stage, str] = {
     "load": "loading",
     "brain": "finding the brain",
     "align": "aligning",
+    "see": "looking at each voxel",
 }
 """Words of the progress bar before the fit."""
 

@@ -104,7 +104,7 @@ def _scores(
     wanted = {str(asked): nearest(stored, asked) for asked in iterations}
     wanted[LAST] = stored[-1]
     stages = result.report["seconds"]
-    around = stages["align"] + stages["decode"]
+    around = stages["align"] + stages["see"] + stages["decode"]
     found: dict[int, Score] = {}
     for asked, iteration in wanted.items():
         if iteration not in found:

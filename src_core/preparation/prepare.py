@@ -44,12 +44,15 @@ from src_core.space.points import BrainPoints, see
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from src_core.networks.base import CoordinateNetwork
     from src_core.space.slices import SliceRange
     from src_core.space.template import TemplateImage
 
-Stage = Literal["load", "brain", "align"]
+Stage = Literal["load", "brain", "align", "see"]
+"""What comes before the first step of a fit. A brain that is given is not looked for, and a scan
+that is no brain is not aligned."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,16 +150,16 @@ def prepare(request: Request, on_stage: Callable[[Stage], None] | None = None) -
         with stage("brain"):
             brain = extract_brain(scan, brain, gpu=device.type == "cuda")
     _require_contrast(scan, brain.mask)
-    with stage("align"):
-        if model.card.untrained:
+    if model.card.untrained:
+        with stage("see"):
             contrast, alignment, points = placed_anywhere(scan, brain.mask)
-        else:
-            placed = _placed(scan, brain, model, request.align, given, findings)
-            contrast, alignment, brain, points = placed
-            findings.take([check_contrast(contrast), *check_place(alignment, scan.is_slice)])
-            findings.take(check_intensities(points.bias))
-        points, network = points.to(device), network.to(device)
-        return_free_memory()
+    else:
+        placed = _placed(scan, brain, model, request.align, given, findings, stage)
+        contrast, alignment, brain, points = placed
+        findings.take([check_contrast(contrast), *check_place(alignment, scan.is_slice)])
+        findings.take(check_intensities(points.bias))
+    points, network = points.to(device), network.to(device)
+    return_free_memory()
     told = tuple(findings)
     prepared = Preparation(
         scan, brain, reference, model, contrast, alignment, network, points, device, told, seconds
@@ -182,28 +185,31 @@ def _placed(
     wanted: bool,
     transform: np.ndarray | None,
     findings: Findings,
+    stage: Callable[[Stage], AbstractContextManager[None]],
 ) -> tuple[Contrast, Alignment, Brain, BrainPoints]:
     """Check, align and see the brain; of a loose one the surplus of its rim is left out."""
     with _cores() as cores:
-        checked = cores.submit(check_brain, scan, brain.mask)
-        seen = cores.submit(see, scan, brain.mask, model.rule)
-        template = model.template()
-        findings.take(checked.result())
-        alignment = _align(scan, brain.mask, model.slices, template, wanted, transform)
-        points = seen.result().points(alignment.matrix @ scan.affine, cores.map)
-        del seen  # what is seen of a fine scan fills a gigabyte
-        contrast, alignment, points = face_contrast(
-            scan, brain.mask, model, template, alignment, points
-        )
-        # Only in a plain T1 is what is dark at the rim surely fluid or air.
-        mask = brain.mask
-        if contrast.is_plain:
-            mask = without_rim(scan, mask, points, template, cores.map)
-        if mask is not brain.mask:
-            brain = replace(brain, mask=mask)
-            del points
-            sight = see(scan, mask, model.rule)
-            points = sight.points(alignment.matrix @ scan.affine, cores.map)
+        with stage("align"):
+            checked = cores.submit(check_brain, scan, brain.mask)
+            seen = cores.submit(see, scan, brain.mask, model.rule)
+            template = model.template()
+            findings.take(checked.result())
+            alignment = _align(scan, brain.mask, model.slices, template, wanted, transform)
+        with stage("see"):
+            points = seen.result().points(alignment.matrix @ scan.affine, cores.map)
+            del seen  # what is seen of a fine scan fills a gigabyte
+            contrast, alignment, points = face_contrast(
+                scan, brain.mask, model, template, alignment, points
+            )
+            # Only in a plain T1 is what is dark at the rim surely fluid or air.
+            mask = brain.mask
+            if contrast.is_plain:
+                mask = without_rim(scan, mask, points, template, cores.map)
+            if mask is not brain.mask:
+                brain = replace(brain, mask=mask)
+                del points
+                sight = see(scan, mask, model.rule)
+                points = sight.points(alignment.matrix @ scan.affine, cores.map)
     return contrast, alignment, brain, points
 
 

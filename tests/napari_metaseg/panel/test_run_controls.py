@@ -170,7 +170,7 @@ def test_a_fit_that_is_pausing_can_still_be_stopped(
     assert job.told == ["pause", "stop"]
 
 
-@pytest.mark.parametrize("state", [State.LOADING, State.ALIGNING])
+@pytest.mark.parametrize("state", [State.LOADING, State.ALIGNING, State.SEEING])
 def test_before_the_fit_there_is_nothing_to_pause(
     job: RecordingJob, controls: RunControls, state: State
 ) -> None:

@@ -34,9 +34,17 @@ def test_a_run_goes_through_its_states_in_order(watcher, job, monkeypatch, steps
     watcher.until_state(State.FITTING)
     steps.free()
     watcher.until_state(State.DONE)
-    order = [State.LOADING, State.ALIGNING, State.FITTING, State.FINISHING, State.DONE]
+    order = [
+        State.LOADING,
+        State.ALIGNING,
+        State.SEEING,
+        State.FITTING,
+        State.FINISHING,
+        State.DONE,
+    ]
     assert [state for state in order if state in watcher.states] == watcher.states
-    assert set(order) - set(watcher.states) <= {State.FINISHING}  # may be over between two polls
+    brief = {State.SEEING, State.FINISHING}  # may be over between two polls
+    assert set(order) - set(watcher.states) <= brief
     assert watcher.threads == {threading.get_ident()}
 
 
@@ -214,7 +222,7 @@ def test_a_paused_fit_can_be_stopped(watcher, job, steps) -> None:
     assert job.state is State.DONE
 
 
-@pytest.mark.parametrize("stage", ["load_model", "align", "brain_mask"])
+@pytest.mark.parametrize("stage", ["load_model", "align", "brain_mask", "see"])
 def test_stopping_before_the_first_picture_leaves_nothing(watcher, job, monkeypatch, stage) -> None:
     from src_core.preparation import prepare as preparation
 

@@ -56,7 +56,7 @@ def test_everything_for_a_fit_is_there(brain, prepared) -> None:
     assert len(prepared.points) == brain.mask.sum()
     assert prepared.device.type == "cpu"
     assert prepared.alignment.matrix.shape == (4, 4)
-    assert set(prepared.seconds) == {"load", "align"}
+    assert set(prepared.seconds) == {"load", "align", "see"}
     assert all(seconds >= 0 for seconds in prepared.seconds.values())
 
 
@@ -72,7 +72,7 @@ def test_points_are_seen_from_where_the_alignment_puts_them(brain, prepared) -> 
 def test_stages_are_told_as_they_begin(brain, tiny_model) -> None:
     stages: list[str] = []
     prepare(Request(brain.scan, model=tiny_model, align=False), on_stage=stages.append)
-    assert stages == ["load", "align"]
+    assert stages == ["load", "align", "see"]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_brain_of_a_head_is_found(brain, tiny_model, extractor) -> None:
     stages: list[str] = []
     head = whole_head(brain.scan)
     found = prepare(Request(head, model=tiny_model, align=False), on_stage=stages.append)
-    assert stages == ["load", "brain", "align"]
+    assert stages == ["load", "brain", "align", "see"]
     np.testing.assert_array_equal(found.mask, brain.mask)
     assert found.brain.origin == "fake 1.0"
     assert set(found.seconds) == set(stages)
@@ -141,7 +141,7 @@ def test_words_that_are_neither_a_mask_nor_known_are_refused(brain, tiny_model) 
         prepare(Request(brain.scan, model=tiny_model, brain="atuo"))
 
 
-@pytest.mark.parametrize(("stage", "done"), [("load", 0), ("align", 1)])
+@pytest.mark.parametrize(("stage", "done"), [("load", 0), ("align", 1), ("see", 2)])
 def test_what_is_raised_when_a_stage_begins_ends_it_there(
     brain, tiny_model, monkeypatch, stage, done
 ) -> None:
@@ -152,15 +152,18 @@ def test_what_is_raised_when_a_stage_begins_ends_it_there(
         if begun == stage:
             raise Enough
 
-    loaded = []
-    monkeypatch.setattr(
-        preparation, "load_model", lambda path: loaded.append(path) or load_model(path)
-    )
-    monkeypatch.setattr(preparation, "align", lambda *_: pytest.fail("went on"))
+    called = []
+    for name in ("load_model", "align", "face_contrast"):
+        original = getattr(preparation, name)
+        monkeypatch.setattr(
+            preparation,
+            name,
+            lambda *given, name=name, original=original: called.append(name) or original(*given),
+        )
     threads = torch.get_num_threads()
     with pytest.raises(Enough):
         prepare(Request(brain.scan, model=tiny_model), on_stage=stop)
-    assert len(loaded) == done
+    assert called == ["load_model", "align"][:done]
     assert torch.get_num_threads() == threads
 
 
