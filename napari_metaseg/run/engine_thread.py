@@ -69,11 +69,17 @@ class EngineThread:
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closing = False
+        self._under_way: Task | None = None
 
     @property
     def alive(self) -> bool:
         """Whether the thread runs."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def unwanted(self) -> bool:
+        """Whether the task whose step is under way was cancelled; a long step may ask."""
+        return self._under_way is not None and self._under_way.cancelled
 
     def submit(
         self, steps: Iterator[None], urgency: Urgency, on_error: Callable[[Exception], None]
@@ -152,6 +158,7 @@ class EngineThread:
         error: Exception | None = None
         try:
             if not task.cancelled:
+                self._under_way = task
                 next(task.steps)
                 return
             close = getattr(task.steps, "close", None)
@@ -161,6 +168,8 @@ class EngineThread:
             pass
         except Exception as raised:
             error = raised
+        finally:
+            self._under_way = None
         with self._wake:
             self._tasks.remove(task)
             task.over = True

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from napari_metaseg.run import pace
 from napari_metaseg.run.engine_thread import EngineThread, Task, Urgency
 from napari_metaseg.run.fit_run import STATES, fit_run
-from napari_metaseg.run.mailbox import Mailbox
+from napari_metaseg.run.mailbox import Mailbox, Superseded
 from napari_metaseg.run.preparer import Preparer
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.screen import Screen
@@ -82,6 +82,8 @@ class Job(Status):
             self._engine.cancel(self._expected)
 
         def on_stage(stage: Stage) -> None:
+            if self._engine.unwanted:
+                raise Superseded
             if self.state.running:  # it has been asked for meanwhile
                 self._mailbox.tell(state=STATES[stage])
 

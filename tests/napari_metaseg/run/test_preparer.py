@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import shutil
+import threading
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from src_core.io.sample import phantom
 from src_core.preparation import extraction
 from tests.helpers.extractors import FakeExtractor, whole_head
 from tests.helpers.small_models import write_small_model
-from tests.helpers.watched_job import ITERATIONS
+from tests.helpers.watched_job import ITERATIONS, PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,3 +121,26 @@ def test_an_expected_scan_is_not_prepared_again(watcher, monkeypatch) -> None:
     assert prepared == [1]
     # Nothing of the first fit is left in the second.
     assert (fitted[0] == fitted[1]).all()
+
+
+def test_a_closed_window_waits_no_longer_than_for_the_stage_of_an_expected_scan(
+    watcher, monkeypatch
+) -> None:
+    reached, go_on, later = threading.Event(), threading.Event(), []
+    align, faced = preparation.align, preparation.face_contrast
+
+    def rest(*arguments: Any) -> Any:
+        reached.set()
+        assert go_on.wait(PATIENCE)
+        return align(*arguments)
+
+    monkeypatch.setattr(preparation, "align", rest)
+    monkeypatch.setattr(
+        preparation, "face_contrast", lambda *given: later.append(1) or faced(*given)
+    )
+    watcher.job.expect(watcher.request)
+    assert reached.wait(PATIENCE)
+    assert not watcher.job.close(timeout=0)
+    go_on.set()
+    assert watcher.job.close(PATIENCE)
+    assert not later
