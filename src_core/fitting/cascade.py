@@ -67,8 +67,8 @@ class Student:
         batches = count // _BATCH
         for epoch in range(_EPOCHS):
             order = torch.randperm(count, generator=generator)[: batches * _BATCH]
-            pairs = (rows.index_select(0, order).split(_BATCH) for rows in (inputs, targets))
-            for number, (read, wanted) in enumerate(zip(*pairs, strict=True)):
+            for number, batch in enumerate(order.split(_BATCH)):
+                read, wanted = inputs.index_select(0, batch), targets.index_select(0, batch)
                 hidden = (read @ first).relu_()
                 errors = (hidden @ second).softmax(1).sub_(wanted).div_(_BATCH)
                 first.grad = read.T @ (errors @ second.T).mul_(hidden > 0)
