@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import write_sample
 from benchmarks.window import Heartbeat, Window
+from src_core.models.bundled import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,12 +38,12 @@ TURNS = 3
 SECONDS_IN_3D = 20.0
 
 
-def measure_window(scan: Path, iterations: int) -> dict[str, Any]:
+def measure_window(scan: Path, model: str, iterations: int) -> dict[str, Any]:
     """Everything that is measured in the window, in this process; seconds."""
     from napari_metaseg.preferences import Preferences, save_preferences
     from napari_metaseg.run.status import State
 
-    save_preferences(Preferences(preset="Custom", iterations=iterations))
+    save_preferences(Preferences(model=model, preset="Custom", iterations=iterations))
     window, heartbeat = Window(scan), Heartbeat()
     job = window.job
     found: dict[str, Any] = {"first click": window.segment()}
@@ -146,7 +147,7 @@ def measure_volumes(window: Window, heartbeat: Heartbeat) -> dict[str, Any]:
     return found
 
 
-def measure_plain(scan: Path, iterations: int) -> dict[str, Any]:
+def measure_plain(scan: Path, model: str, iterations: int) -> dict[str, Any]:
     """Steps per second without a window, in this process."""
     from napari_metaseg.run.engine_thread import NICENESS
     from src_core.segment import segment
@@ -154,17 +155,22 @@ def measure_plain(scan: Path, iterations: int) -> dict[str, Any]:
     if hasattr(os, "nice"):
         os.nice(NICENESS)  # other programs take as much from it as from the fit in the window
     times: list[float] = []
-    segment(scan, iterations=iterations, on_step=lambda _: times.append(time.perf_counter()))
+    segment(
+        scan,
+        model=model,
+        iterations=iterations,
+        on_step=lambda _: times.append(time.perf_counter()),
+    )
     return {"rate": (len(times) - 1) / (times[-1] - times[0])}
 
 
 PARTS = {"window": measure_window, "plain": measure_plain}
 
 
-def measure(part: str, scan: Path, iterations: int, settings: Path) -> dict[str, Any]:
+def measure(part: str, scan: Path, model: str, iterations: int, settings: Path) -> dict[str, Any]:
     """One of the parts in a fresh process, with napari's settings as they come."""
     command = [sys.executable, "-W", "ignore", "-m", "benchmarks.gui", str(scan)]
-    command += ["--iterations", str(iterations), "--part", part]
+    command += ["--model", model, "--iterations", str(iterations), "--part", part]
     environment = os.environ | {"NAPARI_CONFIG": str(settings)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=environment)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -175,11 +181,12 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scan", type=Path, nargs="?")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--iterations", type=int, default=130)
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.part:
-        print(json.dumps(PARTS[args.part](args.scan, args.iterations)))
+        print(json.dumps(PARTS[args.part](args.scan, args.model, args.iterations)))
         return
 
     from benchmarks.segment import product_rate  # with torch, whose import is part of what is timed
@@ -189,20 +196,16 @@ def main() -> None:
         settings = Path(folder) / "settings.yaml"
         products = [product_rate()]
         before, window, after = (
-            measure(part, path, args.iterations, settings) for part in ("plain", "window", "plain")
+            measure(part, path, args.model, args.iterations, settings)
+            for part in ("plain", "window", "plain")
         )
         products.append(product_rate())
     plain = [before["rate"], after["rate"]]
-    _print_table(path, args.iterations, window, plain, products)
+    print(f"{path.name}, {args.model}, {args.iterations} iterations;")
+    _print_table(window, plain, products)
 
 
-def _print_table(
-    scan: Path,
-    iterations: int,
-    found: dict[str, Any],
-    plain: Sequence[float],
-    products: Sequence[float],
-) -> None:
+def _print_table(found: dict[str, Any], plain: Sequence[float], products: Sequence[float]) -> None:
     import numpy as np
 
     def gaps(name: str) -> str:
@@ -213,7 +216,7 @@ def _print_table(
         steps = max(steps for steps, _ in found[name])
         return f"{steps} steps, {_latencies(seconds for _, seconds in found[name])} ms"
 
-    print(f"{scan.name}, {iterations} iterations, {os.cpu_count()} cores, {platform.platform()};")
+    print(f"{os.cpu_count()} cores, {platform.platform()};")
     print(f"window {found['window']}, its canvas {found['canvas']}\n")
     rows = [
         ("matrix product, GFLOP/s", "", " and ".join(f"{rate:.0f}" for rate in products)),

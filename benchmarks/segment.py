@@ -28,7 +28,6 @@ import torch
 from benchmarks.common import write_sample
 from benchmarks.fit_step import PLAIN_POINTS, PlainFit, matrix_product
 from src_core.io.scan import Scan, read_scan
-from src_core.models.bundled import DEFAULT_MODEL
 from src_core.segment import segment
 
 PLAIN_STEPS = 100
@@ -91,7 +90,7 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scan", type=Path, nargs="?")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="brain3d-tissue")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--against", type=Path, help="checkout of another commit")

@@ -22,7 +22,7 @@ from napari_metaseg.layers.named_labels import NamedLabels
 from napari_metaseg.layers.pointing import described, middle_of
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, brain_layer
 from napari_metaseg.layers.views import Views
-from napari_metaseg.preferences import load_preferences
+from napari_metaseg.preferences import load_preferences, remember
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.request import Request
 from src_core.errors import InputError
@@ -85,7 +85,6 @@ class Controller:
         self._mask_layer: Labels | None = None
         self._orientation: Orientation | None = None
         self._told: tuple[str, ...] = ()
-        self._told_in: str | None = None
         # The application owns it: whoever lets go of the controller last, maybe the engine's
         # thread, must not delete a timer of the window's.
         self._timer = QTimer(QApplication.instance())
@@ -269,7 +268,7 @@ class Controller:
 
     def tell_in(self, protocol: str) -> None:
         """Tell the labels in another of the model's protocols, now and in later fits."""
-        self._told_in = protocol
+        remember(protocol=protocol)
         self.job.tell_in(protocol)
 
     def show_planes(self, shown: bool) -> None:
@@ -348,18 +347,19 @@ class Controller:
             self._live.retire()
         if session.prepared.brain.found and self._mask_layer is None:
             self._show_brain(session, session.prepared.brain.mask)
+        preferences = load_preferences()
         self._live = LiveLayers(
             self.views,
             self.job,
             session,
             self._orientation,
             self._scan_layer,
-            load_preferences().opacity,
+            preferences.opacity,
             self._on_layers_gone,
         )
         self.correcting.take(self._live)
-        if self._told_in in session.prepared.model.protocols:
-            self.job.tell_in(self._told_in)
+        if preferences.protocol in session.prepared.model.protocols:
+            self.job.tell_in(preferences.protocol)
 
     def _show_brain(self, session: Session, mask: np.ndarray) -> None:
         """Add a mask, to be looked at, painted on and used again."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 CUSTOM = "Custom"
+FINEST = "finest"
 PRESETS = {"Fast": 0.4, "Balanced": 1.0, "Fine": 2.0}
 """Multiples of the iterations that the model's card recommends."""
 
@@ -30,6 +31,7 @@ class Preferences(_remembered):
 
     Attributes
     ----------
+    protocol : {"finest", "nm134", "fs32", "tissue4"}
     preset : {"Fast", "Balanced", "Fine", "Custom"}
     iterations : int
     history_mb : int
@@ -38,6 +40,18 @@ class Preferences(_remembered):
         Whether the patient's right is drawn on the right.
     """
 
+    protocol: str = option(
+        FINEST,
+        title="Labels",
+        choices={
+            FINEST: "as fine as the model can",
+            "nm134": "parcels",
+            "fs32": "structures",
+            "tissue4": "tissues",
+        },
+        help="What labels of a fit are told as at first, where the model knows it: the finest it "
+        "knows, 134 parcels, 32 structures or 4 tissues.",
+    )
     preset: str = option(
         "Balanced",
         title="Quality",

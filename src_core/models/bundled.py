@@ -8,7 +8,7 @@ from src_core.errors import InputError
 from src_core.io.user_folder import user_folder
 
 MODEL_SUFFIX = ".safetensors"
-DEFAULT_MODEL = "brain3d-tissue"
+DEFAULT_MODEL = "brain3d-parcels"
 
 
 def bundled_model_files() -> dict[str, Path]:

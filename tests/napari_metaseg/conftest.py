@@ -11,6 +11,7 @@ import torch
 from napari.components import ViewerModel
 from nibabel.affines import apply_affine
 
+from napari_metaseg import preferences
 from napari_metaseg.run.session import Session
 from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
@@ -38,6 +39,12 @@ SPOTS = {
 }
 """Centres of the bright spots in world mm; the centre of the head is at 0."""
 INTENSITIES = {"left": 200.0, "anterior": 300.0, "superior": 400.0}
+
+
+@pytest.fixture(autouse=True)
+def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's user has chosen is not there in the next."""
+    monkeypatch.setattr(preferences, "_this_session", preferences.Preferences())
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from napari_metaseg.layers.exports import EXPORTS, TABLE, LabelsExport
 from napari_metaseg.layers.maps import MAPS, Map, OfferedMap
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import scan_layer
+from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.readout import Readout, as_decoded
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.status import State
@@ -487,3 +488,4 @@ def test_the_protocol_that_was_chosen_holds_for_the_next_fit(desk, structures_fi
     desk.until(lambda: desk.job.session not in (None, first))
     desk.until(lambda: desk.job.session.protocol.name == "tissue4")
     desk.until(lambda: desk.job.state is State.DONE)
+    assert load_preferences().protocol == "tissue4"  # in later windows, too

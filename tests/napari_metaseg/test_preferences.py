@@ -22,7 +22,7 @@ from napari_metaseg.preferences import (
 )
 
 MANIFEST = Path(preferences.__file__).with_name("napari.yaml")
-CHOSEN = Preferences("brain3d-tissue", "cpu", "Custom", 60, 64, 0.25, False)
+CHOSEN = Preferences("brain3d-tissue", "cpu", "tissue4", "Custom", 60, 64, 0.25, False)
 
 pytest.importorskip("napari", "0.9", reason="napari keeps settings of plugins since 0.9")
 
