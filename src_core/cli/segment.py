@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ _STAGES: dict[Stage, str] = {
     "see": "looking at each voxel",
 }
 """Words of the progress bar before the fit."""
+_MOST_ROWS = 40
+"""Structures whose volumes are printed one by one; of more of them those of their groups are."""
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -220,8 +223,11 @@ def _print_result(result: Segmentation, written: list[Path]) -> None:
     )
     brain = report["brain"]
     print(f"brain: {brain['origin']}, {brain['volume'] / 1000:.0f} ml")
-    rows = [["structure", "volume (ml)"]]
-    rows += [[name, f"{mm3 / 1000:.2f}"] for name, mm3 in report["volumes"].items()]
+    volumes, told = report["volumes"], "structure"
+    if len(volumes) > _MOST_ROWS and "dice" not in report:
+        volumes, told = _of_groups(volumes, result.protocol), "group of structures"
+    rows = [[told, "volume (ml)"]]
+    rows += [[name, f"{mm3 / 1000:.2f}"] for name, mm3 in volumes.items()]
     if "dice" in report:
         scores = {name: cell(score, ".3f") for name, score in report["dice"].items()}
         if report["compared_in"] != report["protocol"]:
@@ -230,7 +236,17 @@ def _print_result(result: Segmentation, written: list[Path]) -> None:
         rows = [[*row, score] for row, score in zip(rows, ["Dice", *scores.values()], strict=True)]
         rows.append(["mean", "", cell(report["mean_dice"], ".3f")])
     print_table(rows)
+    if volumes is not report["volumes"]:
+        print(f"of {len(report['volumes'])} structures; --volumes FILE.csv writes that of each")
     print_written(written)
+
+
+def _of_groups(volumes: dict[str, float], protocol: Protocol) -> dict[str, float]:
+    """Volumes of the groups that structures belong to, such as lobes."""
+    totals: defaultdict[str, float] = defaultdict(float)
+    for structure in protocol.structures:
+        totals[structure.group or "others"] += volumes[structure.name]
+    return totals
 
 
 COMMAND = Command("segment", "write the label map of a scan", _add_arguments, _run)

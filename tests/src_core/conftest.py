@@ -101,6 +101,12 @@ def structures_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _small_model("fs32", tmp_path_factory.mktemp("models") / "structures.safetensors")
 
 
+@pytest.fixture(scope="session")
+def parcels_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for the 134 structures of the protocol nm134."""
+    return _small_model("nm134", tmp_path_factory.mktemp("models") / "parcels.safetensors")
+
+
 def _small_model(name: str, path: Path) -> Path:
     torch.manual_seed(0)
     settings = WarpedSettings(

@@ -283,6 +283,22 @@ def test_labels_and_volumes_in_other_protocols(
     assert int(rows[2]["n_voxels"]) == counted
 
 
+def test_of_many_structures_the_groups_are_printed(
+    scan_file: Path, parcels_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "volumes.csv"
+    assert segment(scan_file, parcels_model, "--volumes", table) == 0
+    printed = capsys.readouterr().out
+    with table.open() as file:
+        rows = [row for row in csv.DictReader(file) if row["protocol"] == "nm134"]
+    frontal = {s.name for s in protocol("nm134").structures if s.group == "frontal"}
+    total = sum(float(row["volume_mm3"]) for row in rows if row["name"] in frontal) / 1000
+    (line,) = (line for line in printed.splitlines() if line.startswith("frontal"))
+    assert line.split()[-1] == f"{total:.2f}"
+    assert len(printed.splitlines()) < 25
+    assert "of 134 structures; --volumes FILE.csv writes that of each" in printed
+
+
 def test_labels_that_a_model_does_not_have(
     scan_file: Path, structures_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

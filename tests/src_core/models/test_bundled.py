@@ -39,7 +39,7 @@ MOST_WEIGHTS = {
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(InputError, match="unknown model 'brain4d'; models: brain3d-tissue, "):
+    with pytest.raises(InputError, match="unknown model 'brain4d'; models: brain3d-parcels, "):
         model_path("brain4d")
 
 
