@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from src_core.io.sample import mni152_t1
-from src_core.models.bundled import DEFAULT_MODEL, bundled_models
 from src_core.segment import segment
 from tests.helpers.geometry import Variant, centroids, variants, write_variant
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 Centroids = dict[int, np.ndarray]
 
 FAR_MM = 1.0
+MODEL = "brain3d-tissue"
 # Every value of every factor at least once.
 A_FEW = (
     Variant("RAS", "sheared", (1, 1, 3), "sform", "int16 with slope"),
@@ -67,13 +67,13 @@ def centroids_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Variant]
 
     @cache
     def segmented(variant: Variant) -> Centroids:
-        result = segment(write_variant(scan.voxels, scan.affine, variant, path), iterations=30)
+        file = write_variant(scan.voxels, scan.affine, variant, path)
+        result = segment(file, model=MODEL, iterations=30)
         return centroids(result.labels, result.scan.affine)
 
     return segmented
 
 
-@pytest.mark.skipif(DEFAULT_MODEL not in bundled_models(), reason="the model is not there yet")
 @pytest.mark.parametrize("variant", by_default(A_FEW), ids=str)
 def test_every_structure_stays_in_place(
     centroids_in: Callable[[Variant], Centroids], variant: Variant

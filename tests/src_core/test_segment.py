@@ -23,7 +23,6 @@ from src_core.io.labels import Structure
 from src_core.io.protocols import protocol
 from src_core.io.sample import mni152_t1
 from src_core.io.scan import Scan, scan_from_array, slice_of
-from src_core.models.bundled import DEFAULT_MODEL, bundled_models
 from src_core.models.model import load_model
 from src_core.preparation.alignment import read_transform
 from src_core.request import Request
@@ -296,7 +295,6 @@ else:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(DEFAULT_MODEL not in bundled_models(), reason="the model is not there yet")
 @pytest.mark.parametrize("change", ["gamma 0.7", "gamma 1.5", "another scale", "bias of 30 %"])
 def test_the_bundled_model_does_not_mind_another_scanner(change, mni_labels) -> None:
     scan, labels = mni_labels

@@ -17,7 +17,7 @@ from napari_metaseg import preferences
 from napari_metaseg.panel.inputs import Inputs
 from napari_metaseg.preferences import Preferences, load_preferences, save_preferences
 from src_core.errors import InputError
-from src_core.models.bundled import bundled_model_files, own_models_folder
+from src_core.models.bundled import DEFAULT_MODEL, bundled_model_files, own_models_folder
 from src_core.models.model import load_model
 from tests.helpers.model_content import read_content, write_content
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 IMAGE = np.random.default_rng(0).random((4, 5, 6))
 LABELS = np.ones((4, 5, 6), dtype=np.uint8)
 LIVE = {"napari-metaseg-live": True}
-DEFAULTS = {"model": "brain3d-tissue", "brain": "auto", "device": "auto", "force": False}
+DEFAULTS = {"model": DEFAULT_MODEL, "brain": "auto", "device": "auto", "force": False}
 ROOT = Path(__file__).parents[3]
-BUNDLED = bundled_model_files()["brain3d-tissue"]
+BUNDLED = bundled_model_files()[DEFAULT_MODEL]
 
 
 @pytest.fixture(autouse=True)
@@ -276,7 +276,7 @@ def test_another_model_can_be_chosen(
     assert "mine" in model.toolTip()
     assert form(viewer).choices["model"] == str(file)
     file.unlink()
-    assert form(viewer).choices["model"] == "brain3d-tissue"
+    assert form(viewer).choices["model"] == DEFAULT_MODEL
 
 
 def test_own_models_are_offered(
@@ -302,7 +302,7 @@ def test_the_model_stays_when_no_other_is_found(
     model = field(inputs, QComboBox, "Model")
     monkeypatch.setattr(model, "_ask", lambda: answer)
     choose(inputs, "Model", "Choose a file…")
-    assert inputs.choices["model"] == model.currentText() == "brain3d-tissue"
+    assert inputs.choices["model"] == model.currentText() == DEFAULT_MODEL
     assert bool(errors) == bool(answer)
 
 
@@ -311,10 +311,10 @@ def test_the_card_of_the_bundled_model_is_the_tooltip(viewer: ViewerModel, form:
     text = field(inputs, QComboBox, "Model").toolTip()
     for part in (
         "skull-stripped",
-        "4 structures",
-        "Cortex",
+        "134 structures",
+        "3rd-Ventricle",
         "Weights",
-        "0.94",
+        "0.799",
         "scans",
         "CC BY-NC",
     ):
@@ -337,7 +337,7 @@ def test_other_files_are_not_models(
     model = field(inputs, QComboBox, "Model")
     monkeypatch.setattr(model, "_ask", lambda: str(file))
     choose(inputs, "Model", "Choose a file…")
-    assert inputs.choices["model"] == "brain3d-tissue"
+    assert inputs.choices["model"] == DEFAULT_MODEL
     with pytest.raises(InputError, match="damaged model file") as caught:
         load_model(file)
     assert errors == [str(caught.value)]

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from src_core.errors import InputError
-from src_core.models.bundled import DEFAULT_MODEL, bundled_models
+from src_core.models.bundled import DEFAULT_MODEL
 from src_core.models.card import Card
 from src_core.models.model import build_network, load_model, template_image, write_model
 from src_core.networks.settings import SirenSettings, WarpedSettings
@@ -131,7 +131,6 @@ def test_a_network_that_is_not_that_of_the_card_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.skipif(DEFAULT_MODEL not in bundled_models(), reason="the model is not there yet")
 def test_the_picture_of_the_bundled_model_looks_like_a_brain() -> None:
     image = template_image(load_model(DEFAULT_MODEL).network())
     litres = (image.values[0] > 0.1).sum().item() * image.spacing**3 / 1e6
