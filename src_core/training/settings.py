@@ -81,6 +81,8 @@ class NetworkSettings:
     layer_rates : tuple of float or None
         Step size of each sine layer over `weight_rate`, of the siren family.
     warp_iterations : int or None
+    appearance_rate : float or None
+        Adam step size of what maps intensities to the template's in a fit, of the warped family.
     reads_activations : bool or None
     aligned_wavelengths, warped_wavelengths : tuple of float or None
         Of the warped family.
@@ -96,6 +98,7 @@ class NetworkSettings:
     weight_rate: float | None = None
     layer_rates: tuple[float, ...] | None = None
     warp_iterations: int | None = None
+    appearance_rate: float | None = None
     reads_activations: bool | None = None
     aligned_wavelengths: tuple[float, ...] | None = None
     warped_wavelengths: tuple[float, ...] | None = None
