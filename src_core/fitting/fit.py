@@ -106,7 +106,7 @@ class Fit(Iterator[Step]):
         if self.stop_reason:
             raise StopIteration
         started = time.perf_counter()
-        loss, squared_error = self._descend(self.iteration + 1)
+        loss, squared_error = self._workers.alone(lambda: self._descend(self.iteration + 1))
         self.iteration += 1
         look_every = self.settings.look_every
         looks = look_every > 0 and self.iteration % look_every == 0

@@ -7,12 +7,12 @@ from copy import copy
 from threading import Lock
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from src_core.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from torch import Tensor
 
     from src_core.networks.base import CoordinateNetwork
 
@@ -42,7 +42,7 @@ class History:
 
     def __init__(self, network: CoordinateNetwork, budget: int = DEFAULT_BUDGET):
         self._network = network
-        self._weights: dict[int, tuple[Tensor, ...]] = {}
+        self._weights: dict[int, tuple[np.ndarray, ...]] = {}
         self._held: dict[str, int] = {}
         self._newest = 0
         self._spacing = 1
@@ -65,12 +65,13 @@ class History:
 
     def record(self, iteration: int) -> None:
         """Store the network's weights of now as those of an iteration."""
-        now = [parameter.detach().cpu() for parameter in self._network.fitted_parameters()]
+        # As arrays: after each copy of a tensor torch's other threads spin for a while.
+        now = [parameter.detach().cpu().numpy() for parameter in self._network.fitted_parameters()]
         with self._lock:
             before = self._weights.get(self._newest, (None,) * len(now))
         # Most of a fit leaves many weights as they are, which then are stored once.
         weights = tuple(
-            old if old is not None and old.equal(new) else new.clone()
+            old if old is not None and np.array_equal(old, new) else new.copy()
             for old, new in zip(before, now, strict=True)
         )
         with self._lock:
@@ -111,7 +112,8 @@ class History:
         if weights is None:
             there = nearest(stored, iteration) if stored else None
             raise InputError(f"iteration {iteration} is not stored; the nearest is {there}")
-        network.load_fitted(torch.cat([weight.flatten() for weight in weights]))
+        flat = np.concatenate([weight.ravel() for weight in weights])
+        network.load_fitted(torch.from_numpy(flat))
 
     @contextmanager
     def at(self, iteration: int) -> Iterator[CoordinateNetwork]:

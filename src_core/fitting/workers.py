@@ -28,6 +28,9 @@ class Workers:
     the cache the meeting after each one costs more than it brings. Here each core takes whole
     pieces. The threads end with the object.
 
+    torch's own threads wait for the next operation that is shared by spinning, for some 16 ms, on
+    the cores that the workers need. So what is done between the pieces is better done `alone`.
+
     Parameters
     ----------
     device : torch.device
@@ -45,12 +48,20 @@ class Workers:
         self._piece = CHUNK if device.type == "cpu" else LARGE_PIECE
         self.count = count = torch.get_num_threads() if device.type == "cpu" else 1
         self._pool: ThreadPoolExecutor | None = None
+        self._single: ThreadPoolExecutor | None = None
         if count > 1:
             self._pool = ThreadPoolExecutor(count, initializer=_use_one_core)
+            self._single = ThreadPoolExecutor(1, initializer=_use_one_core)
             # What a worker sets would also hold for every thread begun later, so all begin now.
-            everybody = Barrier(count)
+            everybody = Barrier(count + 1)
+            waiting = self._single.submit(everybody.wait)
             list(self._pool.map(lambda _: everybody.wait(), range(count)))
+            waiting.result()
             torch.set_num_threads(count)
+
+    def alone(self, function: Callable[[], Result]) -> Result:
+        """Result of a function that runs on one core, but may give pieces to all workers."""
+        return function() if self._single is None else self._single.submit(function).result()
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
         """Results of a function, in the order of the items; errors are raised as they come."""

@@ -55,10 +55,26 @@ def test_a_thread_begun_later_has_all_cores(threads: int) -> None:
         assert later.submit(torch.get_num_threads).result() == threads
 
 
+def test_what_is_done_alone_has_one_core_and_shares_its_pieces(threads: int) -> None:
+    workers = Workers(CPU)
+
+    def work() -> tuple[int, list[str]]:
+        return torch.get_num_threads(), list(workers.map(str, range(5)))
+
+    assert workers.alone(work) == (1, list("01234"))
+    assert torch.get_num_threads() == threads
+
+
+def test_errors_of_what_is_done_alone_reach_the_caller(threads: int) -> None:
+    with pytest.raises(ZeroDivisionError):
+        Workers(CPU).alone(lambda: 1 / 0)
+
+
 def test_no_thread_is_left() -> None:
     before = threading.active_count()
     workers = Workers(CPU)
     list(workers.map(str, range(5)))
+    workers.alone(str)
     del workers
     for thread in threading.enumerate():
         if "ThreadPoolExecutor" in thread.name:
