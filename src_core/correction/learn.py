@@ -1,13 +1,14 @@
 """Have a network learn what was painted.
 
-Two things make the cross-entropy of what was painted small, and the divergence from what was told
-before (Li and Hoiem 2016) at unpainted points: first a bias of the classes that the strokes are
-about, which reaches far, because much of what is wrong is a border that lies elsewhere throughout;
-then a change of the last layer of the head near the strokes. There the divergence of a point has a
-soft bound, so that points much like those that were painted follow as a whole while others stay.
-Small structures count more in both: else a stroke beside one takes it away. All strokes are learned
-anew from the fit each time: going on from the change before, its errors add up. Structures that the
-model lacks have networks of their own, see `added`.
+First borders move: where strokes gave voxels of one class to another, that other one gains against
+the first wherever the fit is unsure between the two, far around, because much of what is wrong is a
+border that lies elsewhere throughout. Then a change of the last layer of the head near the strokes
+makes the cross-entropy of what was painted small, and the divergence from what was told before (Li
+and Hoiem 2016) at unpainted points. The divergence of a point has a soft bound, so that points much
+like those that were painted follow as a whole while others stay. Small structures count more: else
+a stroke beside one takes it away. All strokes are learned anew from the fit each time: going on
+from the change before, its errors add up. Structures that the model lacks have networks of their
+own, see `added`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
 from src_core.correction.added import AddedStructure, example_weights, not_part_of, spread_of
-from src_core.correction.network import Change, CorrectedNetwork, Known, twice_as_far
+from src_core.correction.network import Change, CorrectedNetwork, Known
 from src_core.fitting.adam import Adam
 from src_core.networks.head import merged_scores
 
@@ -35,11 +36,10 @@ if TYPE_CHECKING:
 _STEPS = 60
 _RATE = 1.0
 """Of the first step, shared among the units that the head reads; it falls to zero."""
-_WIDE_RATE = 0.05
 _STAY = 10.0
 """Weight of what was there before, against what was painted."""
-_WIDE_STAY = 60.0
-"""Likewise, for the bias."""
+_OTHERS = 10.0
+"""Weight of points of classes that the strokes are not about, against those that they are about."""
 _BOUND = 0.05
 """Divergence at which that of a point begins to count less, in the largest structure near."""
 _MOST = 4096
@@ -48,10 +48,6 @@ _DRAWN = 2 * _MOST
 """Points that may be near, of which those are drawn that a step looks at."""
 _RARITY = 0.75
 """How much likelier points of rare classes are drawn: 0 not at all, 1 all classes alike."""
-_WIDE_RARITY = 0.5
-"""How much more a point of a rare class counts for the bias: 0 not at all, 1 all classes alike."""
-_ANYWHERE = 4096
-"""Points of the whole brain that hold the bias back."""
 _MOST_CENTRES = 192
 _CANDIDATES = 2**17
 _NEAR = 0.05
@@ -149,19 +145,22 @@ def _learned_change(
     numbers, wanted = lesson.numbers[chosen].to(device), lesson.classes[chosen].to(device)
     hidden = yield from _hidden(numbers, network, points)
     told = _told(network, hidden)
-    # What was painted, and what the fit had taken it for.
-    concerned = torch.cat([wanted, told.argmax(1)]).unique()
+    # What the fit had taken it for, and what was painted.
+    concerned, pairs = torch.stack([told.argmax(1), wanted]).unique(return_inverse=True)
     change = _no_change(points, lesson, theirs, concerned, told.shape[1], network.width)
+    change.moved[pairs[0], pairs[1]] = 1
+    change.moved.fill_diagonal_(0)
     shares = change.shares(points.positions(numbers))
-    yield from _learn_bias(network, points, lesson, change, (told, wanted, shares), generator)
+    told = change.shifted(told, shares)
     drawn = _near(points, lesson, change, generator)
     more = yield from _hidden(drawn, network, points)
     network.seen.add(drawn, _told(network, more).argmax(1), more)
     which, bounds = _some_of_each(network.seen, points, lesson, change, generator)
     near = network.seen.hidden[which].float().to(device)
     near_shares = change.shares(points.positions(network.seen.numbers[which].to(device)))
-    near_told, bounds = _told(network, near), bounds.to(device)
-    before = log_softmax(change.shifted(near_told, near_shares), 1)
+    near_told = change.shifted(_told(network, near), near_shares)
+    before, bounds = log_softmax(near_told, 1), bounds.to(device)
+    weights = torch.where(torch.isin(before.argmax(1), concerned), _STAY, _STAY * _OTHERS)
     adam = Adam([change.weight.requires_grad_(), change.bias.requires_grad_()])
     for step in range(_STEPS):
         with torch.enable_grad():
@@ -169,7 +168,7 @@ def _learned_change(
             if len(before):
                 now = change.added_to(near_told, near, near_shares)
                 gone = _divergence(now, before)
-                loss = loss + _STAY * (bounds * (gone / bounds).log1p()).mean()
+                loss = loss + (weights * bounds * (gone / bounds).log1p()).mean()
             adam.zero_grad()
             loss.backward()
         adam.step(_RATE / network.width * (1 - step / _STEPS))
@@ -177,41 +176,6 @@ def _learned_change(
     for learned in (change.weight, change.bias):
         learned.requires_grad_(False).grad = None
     return replace(change, parts=_parts(network)[concerned])
-
-
-def _learn_bias(
-    network: CorrectedNetwork,
-    points: BrainPoints,
-    lesson: Lesson,
-    change: Change,
-    painted: tuple[Tensor, Tensor, Tensor],
-    generator: torch.Generator,
-) -> Generator[None, None, None]:
-    """Steps that learn the wide bias from scores, classes and shares of what was painted."""
-    told, wanted, shares = painted
-    known = network.anywhere
-    if not len(known.numbers):
-        drawn = torch.randint(len(points), (_ANYWHERE,), generator=generator).to(told.device)
-        hidden = yield from _hidden(drawn, network, points)
-        known.add(drawn, _told(network, hidden).argmax(1), hidden)
-    unpainted = ~torch.isin(known.numbers, lesson.numbers)
-    around = _told(network, known.hidden[unpainted].float().to(told.device))
-    around_shares = change.shares(points.positions(known.numbers[unpainted].to(told.device)))
-    weights, classes = twice_as_far(around_shares), known.classes[unpainted].to(told.device)
-    counts = torch.zeros_like(told[0]).index_add(0, classes, weights).clamp(min=1)
-    rarity = (counts.max() / counts[classes]).pow(_WIDE_RARITY)
-    weights, before = rarity * weights / weights.sum().clamp(min=1), log_softmax(around, 1)
-    adam = Adam([change.wide.requires_grad_()])
-    for _ in range(_STEPS):
-        with torch.enable_grad():
-            gone = _divergence(change.shifted(around, around_shares), before)
-            loss = cross_entropy(change.shifted(told, shares), wanted)
-            loss = loss + _WIDE_STAY * (weights * gone).sum()
-            adam.zero_grad()
-            loss.backward()
-        adam.step(_WIDE_RATE)
-        yield
-    change.wide.requires_grad_(False).grad = None
 
 
 def _divergence(scores: Tensor, before: Tensor) -> Tensor:
@@ -281,9 +245,9 @@ def _no_change(
     classes: int,
     width: int,
 ) -> Change:
-    """A change of classes as they are told, around some of what was painted, still zero."""
+    """A change of classes as they are told, around some of what was painted, still none."""
     weight = torch.zeros(len(concerned), width, device=concerned.device)
-    bias, wide = torch.zeros_like(weight[:, 0]), torch.zeros_like(weight[:, 0])
+    bias, moved = torch.zeros_like(weight[:, 0]), torch.zeros_like(weight @ weight.T)
     parts = torch.eye(classes, device=concerned.device)[concerned]
     positions = points.positions(lesson.numbers[which].to(concerned.device))
     reaches = lesson.reaches[which].to(concerned.device)
@@ -292,7 +256,7 @@ def _no_change(
         cells = torch.cat([torch.round(positions / spacing), reaches[:, None]], 1).unique(dim=0)
         if len(cells) <= _MOST_CENTRES:
             centres = cells[:, :3] * spacing
-            return Change(concerned, parts, weight, bias, wide, centres, cells[:, 3])
+            return Change(concerned, parts, weight, bias, moved, centres, cells[:, 3])
         spacing *= 1.5
 
 

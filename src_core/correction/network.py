@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from src_core.space.points import Points
 
 _MOST_KNOWN = 2**16
+_LEAST = 1e-3
+_SHIFT = 1.5
+"""How far a border moves: as if a class were so much likelier there, as a logarithm."""
 
 
 @dataclass(frozen=True, eq=False)
 class Change:
-    """What strokes have added to the last layer of a head, and where.
+    """What strokes have moved and added to the last layer of a head, and where.
 
     Attributes
     ----------
@@ -34,8 +37,9 @@ class Change:
         1 where a class of the fit is part of each of them, else 0.
     weight : Tensor, shape (k, width)
     bias : Tensor, shape (k,)
-    wide : Tensor, shape (k,)
-        A bias that reaches twice as far.
+    moved : Tensor, shape (k, k)
+        1 where strokes gave voxels of one class (row) to another (column), else 0. That border
+        moves, four times as far around.
     centres : Tensor, shape (c, 3)
         Template mm before any warp.
     reaches : Tensor, shape (c,)
@@ -46,7 +50,7 @@ class Change:
     parts: Tensor
     weight: Tensor
     bias: Tensor
-    wide: Tensor
+    moved: Tensor
     centres: Tensor
     reaches: Tensor
 
@@ -59,19 +63,26 @@ class Change:
             shares = torch.maximum(shares, nearest)
         return shares
 
-    def added_to(self, scores: Tensor, hidden: Tensor, shares: Tensor) -> Tensor:
-        """Scores (N, known) with what the change adds to them, from hidden units (N, width)."""
-        added = shares[:, None] * (hidden @ self.weight.T + self.bias)
-        return self.shifted(scores, shares) + added @ self.parts
-
     def shifted(self, scores: Tensor, shares: Tensor) -> Tensor:
-        """Scores (N, known) with what the wide bias alone adds to them."""
-        return scores + twice_as_far(shares)[:, None] * (self.wide @ self.parts)
+        """Scores (N, known) with borders moved.
+
+        A class gains as much as the points would belong to those that it was painted over, if it
+        were not there: so its borders with all others stay.
+        """
+        likely = scores.softmax(1) @ self.parts.T
+        others = (likely @ self.moved) / (1 - likely).clamp(min=_LEAST)
+        gained = _SHIFT * four_times_as_far(shares)[:, None] * others.clamp(max=1)
+        return scores + gained @ self.parts
+
+    def added_to(self, scores: Tensor, hidden: Tensor, shares: Tensor) -> Tensor:
+        """Scores (N, known) with what the last layer has learned, from hidden units (N, width)."""
+        added = shares[:, None] * (hidden @ self.weight.T + self.bias)
+        return scores + added @ self.parts
 
 
-def twice_as_far(shares: Tensor) -> Tensor:
-    """Shares (N,) of a change that reaches twice as far as one with these shares."""
-    return shares.pow(1 / 4)
+def four_times_as_far(shares: Tensor) -> Tensor:
+    """Shares (N,) of a change that reaches four times as far as one with these shares."""
+    return shares.pow(1 / 16)
 
 
 class Known:
@@ -111,8 +122,8 @@ class CorrectedNetwork(CoordinateNetwork):
         None: nothing was learned of the fit's own classes.
     added : tuple of AddedStructure
         Classes after its own.
-    seen, anywhere : Known
-        Points near the strokes, and of the whole brain; shared by all networks of the fit.
+    seen : Known
+        Points near the strokes; shared by all networks of the fit.
     """
 
     def __init__(self, fitted: CoordinateNetwork):
@@ -130,7 +141,7 @@ class CorrectedNetwork(CoordinateNetwork):
         self.head.sums = fitted.head.sums
         self.change: Change | None = None
         self.added: tuple[AddedStructure, ...] = ()
-        self.seen, self.anywhere = Known(self.width), Known(self.width)
+        self.seen = Known(self.width)
 
     def changed(self, change: Change | None, added: tuple[AddedStructure, ...]) -> CorrectedNetwork:
         """The same fit with another change and other structures; they share their weights."""
@@ -142,8 +153,7 @@ class CorrectedNetwork(CoordinateNetwork):
         """The same, with its classes merged otherwise, see `merged_scores`; weights are shared."""
         network = CorrectedNetwork.__new__(CorrectedNetwork)
         nn.Module.__init__(network)
-        network.settings, network.fitted = self.settings, self.fitted
-        network.seen, network.anywhere = self.seen, self.anywhere
+        network.settings, network.fitted, network.seen = self.settings, self.fitted, self.seen
         network.width, network.known = self.width, self.known
         network.change, network.added = self.change, self.added
         network.head = Head(self.width, (), self.known)
@@ -164,7 +174,8 @@ class CorrectedNetwork(CoordinateNetwork):
         """Scores of all that is known of points, not merged, shape (N, known + added)."""
         own = scores = self.own_scores(hidden)
         if self.change is not None:
-            scores = self.change.added_to(own, hidden, self.change.shares(points.positions))
+            shares = self.change.shares(points.positions)
+            scores = self.change.added_to(self.change.shifted(own, shares), hidden, shares)
         others = scores.logsumexp(1)
         odds = [structure.log_odds(points, own) for structure in self.added]
         return torch.cat([scores, *((others + one)[:, None] for one in odds)], 1)
