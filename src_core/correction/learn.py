@@ -38,8 +38,6 @@ _RATE = 1.0
 """Of the first step, shared among the units that the head reads; it falls to zero."""
 _STAY = 10.0
 """Weight of what was there before, against what was painted."""
-_OTHERS = 10.0
-"""Weight of points of classes that the strokes are not about, against those that they are about."""
 _BOUND = 0.05
 """Divergence at which that of a point begins to count less, in the largest structure near."""
 _MOST = 4096
@@ -160,7 +158,6 @@ def _learned_change(
     near_shares = change.shares(points.positions(network.seen.numbers[which].to(device)))
     near_told = change.shifted(_told(network, near), near_shares)
     before, bounds = log_softmax(near_told, 1), bounds.to(device)
-    weights = torch.where(torch.isin(before.argmax(1), concerned), _STAY, _STAY * _OTHERS)
     adam = Adam([change.weight.requires_grad_(), change.bias.requires_grad_()])
     for step in range(_STEPS):
         with torch.enable_grad():
@@ -168,7 +165,7 @@ def _learned_change(
             if len(before):
                 now = change.added_to(near_told, near, near_shares)
                 gone = _divergence(now, before)
-                loss = loss + (weights * bounds * (gone / bounds).log1p()).mean()
+                loss = loss + _STAY * (bounds * (gone / bounds).log1p()).mean()
             adam.zero_grad()
             loss.backward()
         adam.step(_RATE / network.width * (1 - step / _STEPS))
