@@ -46,6 +46,10 @@ _DRAWN = 2 * _MOST
 """Points that may be near, of which those are drawn that a step looks at."""
 _RARITY = 0.75
 """How much likelier points of rare classes are drawn: 0 not at all, 1 all classes alike."""
+_ANYWHERE = 16384
+"""Points of the whole brain, of which it is counted how many would follow a border."""
+_FOLLOWERS = 300.0
+"""Voxels that at most change class with a border, per voxel painted beyond it."""
 _MOST_CENTRES = 192
 _CANDIDATES = 2**17
 _NEAR = 0.05
@@ -146,8 +150,8 @@ def _learned_change(
     # What the fit had taken it for, and what was painted.
     concerned, pairs = torch.stack([told.argmax(1), wanted]).unique(return_inverse=True)
     change = _no_change(points, lesson, theirs, concerned, told.shape[1], network.width)
-    change.moved[pairs[0], pairs[1]] = 1
-    change.moved.fill_diagonal_(0)
+    moved = yield from _moved(network, points, change, pairs, generator)
+    change = replace(change, moved=moved)
     shares = change.shares(points.positions(numbers))
     told = change.shifted(told, shares)
     drawn = _near(points, lesson, change, generator)
@@ -173,6 +177,39 @@ def _learned_change(
     for learned in (change.weight, change.bias):
         learned.requires_grad_(False).grad = None
     return replace(change, parts=_parts(network)[concerned])
+
+
+def _moved(
+    network: CorrectedNetwork,
+    points: BrainPoints,
+    change: Change,
+    pairs: Tensor,
+    generator: torch.Generator,
+) -> Generator[None, None, Tensor]:
+    """Steps that find how far each border moves, (k, k), see `Change`.
+
+    From which of the concerned classes what was painted was to the fit and to the user, (2, n).
+    Where few voxels were painted beyond a border along which many would follow, it moves less: what
+    a few tell of the whole surface of the brain is often wrong.
+    """
+    known = network.anywhere
+    if not len(known.numbers):
+        drawn = torch.randint(len(points), (_ANYWHERE,), generator=generator).to(pairs.device)
+        hidden = yield from _hidden(drawn, network, points)
+        known.add(drawn, _told(network, hidden).argmax(1), hidden)
+    scores = _told(network, known.hidden.float().to(pairs.device))
+    shares = change.shares(points.positions(known.numbers.to(pairs.device)))
+    voxels = len(points) / len(scores)
+    moved = torch.zeros_like(change.moved)
+    borders, painted = pairs[:, pairs[0] != pairs[1]].unique(dim=1, return_counts=True)
+    for (was, wanted), count in zip(borders.T.tolist(), painted.tolist(), strict=True):
+        alone = torch.zeros_like(moved)
+        alone[was, wanted] = 1
+        shifted = replace(change, moved=alone).shifted(scores, shares)
+        followers = voxels * (shifted.argmax(1) != scores.argmax(1)).sum().item()
+        moved[was, wanted] = min(1.0, _FOLLOWERS * count / max(1.0, followers))
+        yield
+    return moved
 
 
 def _divergence(scores: Tensor, before: Tensor) -> Tensor:

@@ -38,8 +38,8 @@ class Change:
     weight : Tensor, shape (k, width)
     bias : Tensor, shape (k,)
     moved : Tensor, shape (k, k)
-        1 where strokes gave voxels of one class (row) to another (column), else 0. That border
-        moves, four times as far around.
+        From 0 to 1: how far the border moves between a class (row) and the one (column) that
+        strokes gave voxels of it to. It does so four times as far around.
     centres : Tensor, shape (c, 3)
         Template mm before any warp.
     reaches : Tensor, shape (c,)
@@ -122,8 +122,8 @@ class CorrectedNetwork(CoordinateNetwork):
         None: nothing was learned of the fit's own classes.
     added : tuple of AddedStructure
         Classes after its own.
-    seen : Known
-        Points near the strokes; shared by all networks of the fit.
+    seen, anywhere : Known
+        Points near the strokes, and of the whole brain; shared by all networks of the fit.
     """
 
     def __init__(self, fitted: CoordinateNetwork):
@@ -141,7 +141,7 @@ class CorrectedNetwork(CoordinateNetwork):
         self.head.sums = fitted.head.sums
         self.change: Change | None = None
         self.added: tuple[AddedStructure, ...] = ()
-        self.seen = Known(self.width)
+        self.seen, self.anywhere = Known(self.width), Known(self.width)
 
     def changed(self, change: Change | None, added: tuple[AddedStructure, ...]) -> CorrectedNetwork:
         """The same fit with another change and other structures; they share their weights."""
@@ -153,7 +153,8 @@ class CorrectedNetwork(CoordinateNetwork):
         """The same, with its classes merged otherwise, see `merged_scores`; weights are shared."""
         network = CorrectedNetwork.__new__(CorrectedNetwork)
         nn.Module.__init__(network)
-        network.settings, network.fitted, network.seen = self.settings, self.fitted, self.seen
+        network.settings, network.fitted = self.settings, self.fitted
+        network.seen, network.anywhere = self.seen, self.anywhere
         network.width, network.known = self.width, self.known
         network.change, network.added = self.change, self.added
         network.head = Head(self.width, (), self.known)

@@ -88,6 +88,17 @@ def test_the_border_that_a_stroke_is_about_moves_farther_away_and_no_other(
     assert set(after[changed]) == {1}
 
 
+def test_one_voxel_moves_a_long_border_less_than_many(network, result, before, somewhere) -> None:
+    numbers = ball(result, somewhere, 9.0)
+    numbers = numbers[before[numbers] == 3]
+    far = np.linalg.norm(result.points.positions().numpy() - somewhere, axis=1) > 30
+    followed = [
+        (decode(learn_at_once(network, result.points, lesson), result.points, "classes") != before)
+        for lesson in (lesson_of(numbers[:1], 1), lesson_of(numbers, 1))
+    ]
+    assert followed[0][far].sum() < followed[1][far].sum() / 2
+
+
 def test_erased_is_background(network, result, before, somewhere) -> None:
     numbers = ball(result, somewhere, 9.0)
     taught = learn_at_once(network, result.points, lesson_of(numbers, 0))
