@@ -15,6 +15,7 @@ from napari_metaseg.panel.corrections import Corrections
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.panel.docked import DockedPanel, turn_camera
 from napari_metaseg.panel.export_menu import ExportMenu
+from napari_metaseg.panel.gl_context import free_where_made
 from napari_metaseg.panel.granularity import Granularity
 from napari_metaseg.panel.inputs import Inputs
 from napari_metaseg.panel.maps_menu import MapsMenu
@@ -76,6 +77,7 @@ class SegmentPanel(DockedPanel):
         choices = self.inputs.choices
         job.warm_up(choices["model"], choices["device"])
         turn_camera(napari_viewer)
+        free_where_made(napari_viewer)
         self._update_ready()
 
     def _lay_out(self) -> None:

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QPushButton, QSplitter, QVBoxLayout, QWidg
 from typing_extensions import override
 
 from napari_metaseg.panel.cross import Cross
+from napari_metaseg.panel.gl_context import free_where_made
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,6 +100,7 @@ class PlanesDock(QWidget):
         splitter = QSplitter(Qt.Orientation.Horizontal)
         for canvas in self.canvases:
             canvas.setAcceptDrops(False)  # a file is opened in the viewer
+            free_where_made(canvas.viewer)
             splitter.addWidget(canvas)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 from typing_extensions import override
 
 from napari_metaseg.panel.docked import DockedPanel, turn_camera
+from napari_metaseg.panel.gl_context import free_where_made
 from napari_metaseg.review.reviewer import Reviewer
 from src_core.cohort.review import VERDICTS
 from src_core.errors import InputError
@@ -81,6 +82,7 @@ class ReviewPanel(DockedPanel):
         self._connect()
         self._show()
         turn_camera(napari_viewer)
+        free_where_made(napari_viewer)
 
     def open(self, output: Path) -> None:
         """Review a study.
