@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.common import write_sample
 from benchmarks.window import Heartbeat, Window
-from src_core.models.bundled import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -181,7 +180,7 @@ def main() -> None:
     """Measure and print a Markdown table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scan", type=Path, nargs="?")
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default="brain3d-tissue")
     parser.add_argument("--iterations", type=int, default=130)
     parser.add_argument("--part", choices=PARTS, help=argparse.SUPPRESS)
     args = parser.parse_args()
