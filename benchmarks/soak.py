@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from napari.layers import Labels
 
+MODEL = "brain3d-tissue"
 MOST_GROWTH = 1.05
 """Memory at the end over that after the warm-up."""
 ENGINE_THREAD = "metaseg"
@@ -111,7 +112,8 @@ def _use_once(
     """Open a window, use it and close it; gives what must be gone afterwards."""
     from napari_metaseg.preferences import Preferences, save_preferences
 
-    save_preferences(Preferences(preset="Custom", iterations=random.randint(5, 40)))
+    iterations = random.randint(5, 40)
+    save_preferences(Preferences(model=MODEL, preset="Custom", iterations=iterations))
     window = Window(scan)
     findings.note("window opened")
     for _ in range(random.randint(1, 3)):
