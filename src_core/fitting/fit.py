@@ -106,7 +106,11 @@ class Fit(Iterator[Step]):
         if self.stop_reason:
             raise StopIteration
         started = time.perf_counter()
-        loss, squared_error = self._workers.alone(lambda: self._descend(self.iteration + 1))
+        # Drawn by the caller: the single thread would keep the memory that drawing needs.
+        template = self._template(self.iteration + 1)
+        loss, squared_error = self._workers.alone(
+            lambda: self._descend(self.iteration + 1, template)
+        )
         self.iteration += 1
         look_every = self.settings.look_every
         looks = look_every > 0 and self.iteration % look_every == 0
@@ -118,7 +122,9 @@ class Fit(Iterator[Step]):
         device = self.points.indices.device
         return torch.randint(len(self.points), (count,), generator=self._generator).to(device)
 
-    def _descend(self, iteration: int) -> tuple[float, float]:
+    def _descend(
+        self, iteration: int, template: Callable[[torch.Tensor], torch.Tensor] | None
+    ) -> tuple[float, float]:
         """One Adam step; returns the loss and the squared error before it."""
         drawn = self._draw(self.settings.points)
         rates = self.network.rates(iteration)
@@ -130,7 +136,7 @@ class Fit(Iterator[Step]):
         looked_up = None if warp is None else warp.detach().requires_grad_()
         if looked_up is not None:
             leaves.append(looked_up)
-        stand_ins = StandIns(looked_up, self._template(iteration))
+        stand_ins = StandIns(looked_up, template)
 
         def descend(numbers: torch.Tensor) -> list[torch.Tensor]:
             piece = self.points.take(numbers, len(BLURS))

@@ -51,17 +51,21 @@ class Workers:
         self._single: ThreadPoolExecutor | None = None
         if count > 1:
             self._pool = ThreadPoolExecutor(count, initializer=_use_one_core)
-            self._single = ThreadPoolExecutor(1, initializer=_use_one_core)
             # What a worker sets would also hold for every thread begun later, so all begin now.
-            everybody = Barrier(count + 1)
-            waiting = self._single.submit(everybody.wait)
+            everybody = Barrier(count)
             list(self._pool.map(lambda _: everybody.wait(), range(count)))
-            waiting.result()
             torch.set_num_threads(count)
 
     def alone(self, function: Callable[[], Result]) -> Result:
         """Result of a function that runs on one core, but may give pieces to all workers."""
-        return function() if self._single is None else self._single.submit(function).result()
+        if self._pool is None:
+            return function()
+        if self._single is None:
+            # Begun where it is needed alone: glibc keeps memory apart for each thread.
+            self._single = ThreadPoolExecutor(1, initializer=_use_one_core)
+            self._single.submit(torch.get_num_threads).result()
+            torch.set_num_threads(self.count)
+        return self._single.submit(function).result()
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterable[Result]:
         """Results of a function, in the order of the items; errors are raised as they come."""
