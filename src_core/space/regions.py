@@ -92,9 +92,10 @@ class Regions:
         self.mask = np.zeros(shape, bool)
         self.mask[tuple(self.indices.T)] = True
         self._voxel_size = voxel_size
-        # Stable, so that within a plane the voxels keep their order.
+        # Stable, so that within a plane the voxels keep their order; small types are sorted fastest.
         self._order = [
-            np.argsort(self.indices[:, axis], kind="stable").astype(np.int32) for axis in range(3)
+            np.argsort(along.astype(np.min_scalar_type(size)), kind="stable").astype(np.int32)
+            for along, size in zip(self.indices.T, shape, strict=True)
         ]
         self._starts = [
             np.searchsorted(self.indices[order, axis], np.arange(size + 1))
@@ -145,10 +146,13 @@ def _sample(indices: np.ndarray, steps: np.ndarray, shape: tuple[int, ...]) -> S
     counts = -(-np.array(shape) // steps)
     block = np.zeros(len(indices), np.int64)
     off_centre = np.zeros(len(indices), bool)
-    for axis in range(3):
-        of_axis, within = np.divmod(indices[:, axis].astype(np.int64), steps[axis])
-        block = block * counts[axis] + of_axis
-        off_centre |= np.abs(within - (steps[axis] - 1) / 2) > max(0.5, steps[axis] / 4)
+    for along, size, step, count in zip(indices.T, shape, steps, counts, strict=True):
+        # Looked up: there are far fewer places along an axis than voxels to divide for.
+        of_axis, within = np.divmod(np.arange(size), step)
+        away = np.abs(within - (step - 1) / 2) > max(0.5, step / 4)
+        block *= count
+        block += of_axis[along]
+        off_centre |= away[along]
     everyone = np.arange(len(indices), dtype=np.int32)
     chosen = np.full(int(np.prod(counts)), -1, np.int32)
     chosen[block] = everyone
