@@ -92,7 +92,7 @@ class Regions:
         self.mask = np.zeros(shape, bool)
         self.mask[tuple(self.indices.T)] = True
         self._voxel_size = voxel_size
-        # Stable, so that within a plane the voxels keep their order; small types are sorted fastest.
+        # Stable, so that within a plane voxels keep their order; small types are sorted fastest.
         self._order = [
             np.argsort(along.astype(np.min_scalar_type(size)), kind="stable").astype(np.int32)
             for along, size in zip(self.indices.T, shape, strict=True)
