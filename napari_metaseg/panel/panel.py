@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.compat import isalive
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 from typing_extensions import override
 
 from napari_metaseg.controller import Controller
@@ -91,8 +91,13 @@ class SegmentPanel(DockedPanel):
         column.addWidget(self.own_scans)
         column.addWidget(self.granularity)
         column.addWidget(self.structures, stretch=100)
-        for widget in (self._cursor, self.planes, self.maps, self.export_menu, notice):
-            column.addWidget(widget)
+        column.addWidget(self._cursor)
+        more_to_see = QHBoxLayout()
+        more_to_see.addWidget(self.planes, stretch=1)
+        more_to_see.addWidget(self.maps, stretch=1)
+        column.addLayout(more_to_see)
+        column.addWidget(self.export_menu)
+        column.addWidget(notice)
         column.addStretch(1)  # what the table does not need
 
         # For windows that are lower than the column.

@@ -27,7 +27,7 @@ _STYLE = """
 """
 _INDENTATION = 10
 _FEWEST_ROWS = 4
-_FEWEST_WITH_GROUPS = 8
+_FEWEST_WITH_GROUPS = 6
 _MOST_OPENED = 40
 """Structures whose groups are all open at first: more than that is better chosen from."""
 
@@ -107,6 +107,11 @@ class StructuresView(QTreeView):
         fewest = _FEWEST_WITH_GROUPS if self.rootIsDecorated() else _FEWEST_ROWS
         self.setMinimumHeight(frame + height * fewest)
         self.setMaximumHeight(frame + height * max(count, fewest))
+
+    @override
+    def sizeHint(self) -> QSize:
+        """As high as it must be; it grows into what room there is, instead of making some."""
+        return QSize(super().sizeHint().width(), self.minimumHeight())
 
     def _on_moved(self, index: QModelIndex, opened: bool) -> None:
         if self._by_user and not self._searching:
