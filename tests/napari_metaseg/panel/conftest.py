@@ -80,7 +80,9 @@ class Window:
 
 @pytest.fixture
 def window(make_napari_viewer_proxy, qtbot, phantom_file, lively):
-    save_preferences(Preferences(preset="Custom", iterations=ITERATIONS))
+    # The quick one: what is tested is the panel.
+    quick = Preferences(model="brain3d-tissue", preset="Custom", iterations=ITERATIONS)
+    save_preferences(quick)
     told: list[Notification] = []
     notification_manager.notification_ready.connect(told.append)
     viewer = make_napari_viewer_proxy()
