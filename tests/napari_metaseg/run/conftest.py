@@ -39,9 +39,9 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Iterator[Steps]:
     """The fit takes a step when the test says so."""
     steps, descend = Steps(), Fit._descend
 
-    def when_allowed(fit: Fit, iteration: int) -> Any:
+    def when_allowed(fit: Fit, *arguments: Any) -> Any:
         steps.wait()
-        return descend(fit, iteration)
+        return descend(fit, *arguments)
 
     monkeypatch.setattr(Fit, "_descend", when_allowed)
     yield steps
