@@ -40,7 +40,7 @@ CLOSER = 2.3
 def main() -> None:
     """Make those of the window, and the animation of a stroke."""
     FOLDER.mkdir(exist_ok=True)
-    viewer, panel = opened()
+    viewer, panel = opened("brain3d-tissue")
     job = panel.controller.job
 
     def wait(what: str, condition: Callable[[], bool]) -> None:
@@ -83,13 +83,14 @@ def main() -> None:
     close(viewer, panel)
 
 
-def opened() -> tuple[Viewer, SegmentPanel]:
-    """A window with the sample."""
+def opened(model: str) -> tuple[Viewer, SegmentPanel]:
+    """A window with the sample, and the model that its pictures are of."""
     viewer = Viewer(show=False)
     panel = open_window(viewer, [])
     viewer.open_sample("napari-metaseg", "mni152")
     viewer.show()
     viewer.window.resize(*SIZE)
+    panel.inputs.choose_model(bundled_model_files()[model])
     return viewer, panel
 
 
@@ -163,9 +164,8 @@ def save_animation(frames: list[np.ndarray], path: Path) -> None:
 
 def animate() -> None:
     """Save reconstruction and parcels side by side over the iterations as an animated GIF."""
-    viewer, panel = opened()
+    viewer, panel = opened("brain3d-parcels")
     job = panel.controller.job
-    panel.inputs.choose_model(bundled_model_files()["brain3d-parcels"])
     wait_until("device", lambda: bool(job.device), PATIENCE)
     panel.segment()
     wait_until("end", lambda: job.state is State.DONE, PATIENCE)
