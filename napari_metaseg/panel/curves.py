@@ -176,9 +176,10 @@ class Curves(QWidget):
         shown, metrics = self._job.shown, self.fontMetrics()
         x = _MARGIN
         texts = self._texts_at(self._iterations[-1] if shown is None else shown)
-        for words, color in zip(texts, colors, strict=True):
-            if not words:
+        for curve, values, text, color in zip(CURVES, self._values, texts, colors, strict=True):
+            if not np.isfinite(values).any():
                 continue
+            words = text or curve.name  # what is drawn has a name where it has no value yet
             painter.setPen(QPen(color, 2.5))
             middle = metrics.height() / 2
             painter.drawLine(QPointF(x + 1, middle), QPointF(x + 9, middle))

@@ -22,14 +22,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=["participant", "group"],
         help="participant: segment the scans; group: write the tables and the page of all of them",
     )
-    for what in ("participant", "session"):
+    for what, prefix in (("participant", "sub-"), ("session", "ses-")):
         add(
             f"--{what}-label",
             f"--{what}_label",
             nargs="+",
             default=[],
             metavar="LABEL",
-            help=f"only these, with or without {what[:3]}-",
+            help=f"only these, with or without {prefix}",
         )
     add("--pattern", metavar="GLOB", help="of the scans' names; default: *_T1w.nii*")
     add(

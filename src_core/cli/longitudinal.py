@@ -34,7 +34,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="+",
         metavar="SCAN",
-        help="two or more of one person, the oldest first",
+        help="two or more of one person, the earliest first",
     )
     add(
         "-o",
@@ -44,7 +44,11 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help="table of volumes; default: the first SCAN's stem + _changes.tsv",
     )
     options = options_of(Request)
-    options["brain"] = replace(options["brain"], choices=BRAIN_WORDS, short=None, group="")
+    # A mask is of one scan: none can be given here.
+    where = "where the brain is: auto (found if a scan shows its skull), stripped or deepbet; "
+    options["brain"] = replace(
+        options["brain"], choices=BRAIN_WORDS, short=where + "default: %(default)s", group=""
+    )
     add_options(parser, [options[name] for name in _OPTIONS])
 
 

@@ -66,7 +66,7 @@ def describe_device(device: torch.device) -> str:
     if device.type == "mps":
         return "Apple GPU"
     count = torch.get_num_threads()
-    why = "" if torch.cuda.is_available() else ": no CUDA graphics card was found"
+    why = "" if torch.cuda.is_available() else " (no CUDA graphics card)"
     return f"CPU, {count} thread{'s' if count > 1 else ''}{why}"
 
 

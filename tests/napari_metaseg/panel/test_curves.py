@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QColor, QImage, QMouseEvent, QPaintEvent, QPalette, QPixmap
+from qtpy.QtGui import (
+    QColor,
+    QFont,
+    QFontMetrics,
+    QImage,
+    QMouseEvent,
+    QPaintEvent,
+    QPalette,
+    QPixmap,
+)
 from qtpy.QtWidgets import QApplication, QToolTip, QWidget
 
+from napari_metaseg.panel.curve import CURVES
 from napari_metaseg.panel.curves import Curves
 from napari_metaseg.run.job import Job
 from napari_metaseg.run.status import CurvePoint, Progress, State
@@ -135,6 +145,15 @@ def test_the_values_under_the_mouse_are_told(
     assert told[-1] == "Iteration 34\nPSNR 15.4 dB\nchange 0.9 %\nDice 0.903"
     move_mouse(curves, at(curves, 0))
     assert told[-1] == "Iteration 0\nPSNR 12.0 dB"
+
+
+def test_a_curve_has_its_name_before_its_first_value(qtbot: QtBot, job: Job) -> None:
+    job.shown = 0  # nothing has changed at iteration 0
+    image = picture(widget(qtbot, job))
+    legend = range(image.width()), range(QFontMetrics(QFont()).height())
+    colors = {QColor(image.pixel(x, y)).name() for x in legend[0] for y in legend[1]}
+    (change,) = (curve for curve in CURVES if curve.name == "change")
+    assert change.on_light in colors
 
 
 def test_lines_stand_at_the_shown_and_the_suggested_iteration(qtbot: QtBot, job: Job) -> None:

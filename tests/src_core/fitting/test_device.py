@@ -70,8 +70,8 @@ def test_a_number_that_is_none_is_refused(machine, name) -> None:
 @pytest.mark.parametrize(
     ("devices", "device", "said"),
     [
-        ({}, "cpu", "CPU, 2 threads: no CUDA graphics card was found"),
-        ({"threads": 1}, "cpu", "CPU, 1 thread: no CUDA graphics card was found"),
+        ({}, "cpu", "CPU, 2 threads (no CUDA graphics card)"),
+        ({"threads": 1}, "cpu", "CPU, 1 thread (no CUDA graphics card)"),
         ({"cuda": True, "threads": 8}, "cpu", "CPU, 8 threads"),
         ({"cuda": True}, "cuda", "NVIDIA RTX A4000"),
         ({"mps": True}, "mps", "Apple GPU"),
