@@ -6,6 +6,7 @@ the structures as they emerge and of a stroke that is learned.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from napari_metaseg.demo import SIZE, is_sharp, wait_until
 from napari_metaseg.layers.maps import MAPS
 from napari_metaseg.run.status import State
 from napari_metaseg.view import open_window
-from src_core.models.bundled import bundled_model_files
+from src_core.models.bundled import DEFAULT_MODEL, bundled_model_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,15 +33,17 @@ GREYS = 80
 BRUSH_MS, LONG_MS = 80, 1500
 PATIENCE = 300.0
 CORONAL, THALAMI = (1, 0, 2), -18
-SUBCORTICAL, ROWS = 2, (60, 110)
-"""Label of the thalami and their neighbours, and the rows of the coronal plane they are in."""
+LEFT_THALAMUS, LEFT_HIPPOCAMPUS = 60, 48
+"""Labels of the default model."""
+GAP = 12
+"""Pixels between pictures side by side."""
 CLOSER = 2.3
 
 
 def main() -> None:
     """Make those of the window, and the animation of a stroke."""
     FOLDER.mkdir(exist_ok=True)
-    viewer, panel = opened("brain3d-tissue")
+    viewer, panel = opened()
     job = panel.controller.job
 
     def wait(what: str, condition: Callable[[], bool]) -> None:
@@ -66,7 +69,8 @@ def main() -> None:
     show(panel, 4)
     save("4_scrubbed")
     show(panel, job.suggested or 0)
-    panel.structures.jump_requested.emit(2)
+    tell_in_each_protocol(viewer, panel)
+    panel.structures.jump_requested.emit(LEFT_HIPPOCAMPUS)
     before = len(viewer.layers)
     panel.timeline.keep_clicked.emit()
     wait("kept layer", lambda: len(viewer.layers) > before)
@@ -83,14 +87,14 @@ def main() -> None:
     close(viewer, panel)
 
 
-def opened(model: str) -> tuple[Viewer, SegmentPanel]:
-    """A window with the sample, and the model that its pictures are of."""
+def opened() -> tuple[Viewer, SegmentPanel]:
+    """A window with the sample and the default model."""
     viewer = Viewer(show=False)
     panel = open_window(viewer, [])
     viewer.open_sample("napari-metaseg", "mni152")
     viewer.show()
     viewer.window.resize(*SIZE)
-    panel.inputs.choose_model(bundled_model_files()[model])
+    panel.inputs.choose_model(bundled_model_files()[DEFAULT_MODEL])
     return viewer, panel
 
 
@@ -108,6 +112,28 @@ def rest(seconds: float) -> None:
         wait_until("rest", lambda: False, seconds)
     except TimeoutError:
         return
+
+
+def tell_in_each_protocol(viewer: Viewer, panel: SegmentPanel) -> None:
+    """Save one plane as tissues, structures and parcels."""
+    job, pictures = panel.controller.job, []
+    assert job.session is not None
+    for protocol in reversed(job.session.prepared.model.protocols):
+        job.tell_in(protocol)
+        told = partial(is_told, panel, protocol)
+        wait_until(protocol, told, PATIENCE)
+        rest(0.5)
+        pictures.append(np.asarray(viewer.screenshot(canvas_only=True, flash=False))[..., :3])
+    bright = np.max(pictures, axis=(0, 3)) > 20
+    rows, columns = (np.flatnonzero(bright.any(axis)) for axis in (1, 0))
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    save_beside_each_other([picture[box] for picture in pictures], FOLDER / "granularity.png")
+
+
+def is_told(panel: SegmentPanel, protocol: str) -> bool:
+    """Whether the labels are sharp on the screen in a protocol."""
+    session = panel.controller.job.session
+    return session is not None and session.protocol.name == protocol and is_sharp(panel)
 
 
 def correct(
@@ -133,12 +159,11 @@ def correct(
     frames = [picture()]
     shown, before = np.asarray(labels.data[:, plane]), job.shown
     middle = shown.shape[1] // 2
-    labels.selected_label, labels.brush_size = SUBCORTICAL, 4
-    low, high = ROWS
+    labels.selected_label, labels.brush_size = LEFT_THALAMUS, 4
     for column in range(middle - 24, middle - 8):
-        rows = np.flatnonzero(shown[low:high, column] == SUBCORTICAL)
+        rows = np.flatnonzero(shown[:, column] == LEFT_THALAMUS)
         if len(rows):
-            labels.paint((low + rows.min() - 1, plane, column), SUBCORTICAL)
+            labels.paint((rows.min() - 1, plane, column), LEFT_THALAMUS)
             QApplication.processEvents()  # the brush is drawn
             frames.append(picture())
     (outlines,) = (layer for layer in viewer.layers if layer.name.endswith(" followed"))
@@ -148,10 +173,16 @@ def correct(
     frames.append(picture())
     controller.correcting.end()
     path = FOLDER / "corrected.png"
-    parts = [frames[0], frames[-3], frames[-1]]
-    Image.fromarray(np.hstack(parts)).quantize(200).save(path, optimize=True)
-    print(path)
+    save_beside_each_other([frames[0], frames[-3], frames[-1]], path)
     save_animation(frames, FOLDER / "correcting.gif")
+
+
+def save_beside_each_other(pictures: list[np.ndarray], path: Path) -> None:
+    """Save pictures of one size in a row."""
+    gap = np.full((len(pictures[0]), GAP, 3), 255, np.uint8)
+    row = [part for picture in pictures for part in (picture, gap)][:-1]
+    Image.fromarray(np.hstack(row)).quantize(200).save(path, optimize=True)
+    print(path)
 
 
 def save_animation(frames: list[np.ndarray], path: Path) -> None:
@@ -164,7 +195,7 @@ def save_animation(frames: list[np.ndarray], path: Path) -> None:
 
 def animate() -> None:
     """Save reconstruction and parcels side by side over the iterations as an animated GIF."""
-    viewer, panel = opened("brain3d-parcels")
+    viewer, panel = opened()
     job = panel.controller.job
     wait_until("device", lambda: bool(job.device), PATIENCE)
     panel.segment()

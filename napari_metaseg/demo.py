@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari import Viewer
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_metaseg.run.status import State
@@ -125,6 +125,8 @@ def wait_until(what: str, condition: Callable[[], bool], seconds: float) -> None
         if time.monotonic() > deadline:
             raise TimeoutError(f"gave up waiting for the {what}")
         QApplication.processEvents()
+        # Only a loop of its own would do this: napari's sign of activity would stay and turn.
+        QApplication.sendPostedEvents(None, int(QEvent.Type.DeferredDelete))
         time.sleep(0.01)
 
 

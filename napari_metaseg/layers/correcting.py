@@ -13,6 +13,7 @@ from napari_metaseg.layers.label_style import color_of
 from napari_metaseg.layers.positions import places_of, voxels_at
 from napari_metaseg.layers.shared_undo import REDO, UNDO
 from napari_metaseg.run.status import State
+from napari_metaseg.run.table import structure_table
 from src_core.correction.corrections_file import read_corrections
 from src_core.correction.stroke import REACH, Stroke
 from src_core.io.labels import Structure
@@ -47,7 +48,7 @@ class Correcting:
         How far the next strokes reach.
     """
 
-    changed = Signal()  # whether it is on, or possible
+    changed = Signal()  # whether it is on, or possible, or what is painted
     outlined = Signal(object)  # a layer that is nothing for people to do anything with
     unknown = Signal(int)  # a label was painted that no structure has
 
@@ -57,6 +58,7 @@ class Correcting:
         self._views = views
         self._job = job
         self._live: LiveLayers | None = None
+        self._row: StructureRow | None = None  # to paint with once it is on
         self._followed = Followed(views.main)
         self._brushed = Brushed(self._hold)
         # Painted with labels that no structure has: places and labels.
@@ -96,6 +98,7 @@ class Correcting:
         if outlines is not None:
             self.outlined.emit(outlines)
         self._views.main.layers.selection.active = live.labels
+        live.labels.events.selected_label.connect(self._on_label)
         self._bind()
         self._allow_painting()
         self.changed.emit()
@@ -179,9 +182,19 @@ class Correcting:
         self._job.run(lambda: read_corrections(path, scan), paint)
 
     def paint_with(self, row: StructureRow | None) -> None:
-        """Take the label of a row of the table for the brush."""
-        if self.on and row is not None and self._live is not None and self._live.labels is not None:
-            self._live.labels.selected_label = row.id
+        """Take the label of a row of the table for the brush, now or when it is on."""
+        self._row = row
+        if self._paint is not None and self._paint.wet:
+            self._choose_label()
+
+    @property
+    def painting(self) -> str:
+        """What the brush paints, for people."""
+        live = self._live
+        if live is None or live.labels is None:
+            return ""
+        label = int(live.labels.selected_label)
+        return {0: "background", **_names(live)}.get(label, f"label {label}, a new structure")
 
     def refuse(self, label: int) -> None:
         """Take back what was painted with a label that no structure has."""
@@ -233,6 +246,9 @@ class Correcting:
         if self._live is not None and self._laid != before:
             self._live.refresh_soon()
 
+    def _on_label(self) -> None:
+        self.changed.emit()
+
     def _on_shown(self) -> None:
         self._lay()  # the layers, which hear of it after this, are about to read themselves anew
         self._allow_painting()
@@ -266,6 +282,24 @@ class Correcting:
             labels.editable = allowed
             if allowed:
                 labels.mode = "paint"
+                self._choose_label()
+
+    def _choose_label(self) -> None:
+        """Paint with the row that was chosen; never at first with a label that is no structure's.
+
+        napari begins with 1, which only tissues have. The largest structure is as good as any.
+        """
+        live, row, self._row = self._live, self._row, None
+        if live is None or live.labels is None:
+            return
+        names = _names(live)
+        if row is not None and names.get(row.id) == row.name:
+            live.labels.selected_label = row.id
+        elif live.labels.selected_label not in names and self._job.shown is not None:
+            table = structure_table(live.session, self._job.shown, None)
+            rows = () if table is None else table.rows
+            if rows:
+                live.labels.selected_label = max(rows, key=lambda one: one.volume).id
 
     def _bind(self) -> None:
         """Follow the brush, and have napari's keys for undo and redo take strokes back."""
@@ -283,3 +317,8 @@ class Correcting:
                 layer.mouse_drag_callbacks.remove(self._brushed)
         if not self.on:
             self._views.share_undo(labels)
+
+
+def _names(live: LiveLayers) -> dict[int, str]:
+    """Names of what can be painted, by label."""
+    return {structure.id: structure.name for structure in live.session.learnt.structures}

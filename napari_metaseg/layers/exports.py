@@ -136,7 +136,7 @@ def _write_volumes(path: Path, labels: NamedLabels) -> None:
 
 def _write_probabilities(path: Path, result: Segmentation) -> None:
     export.write_probabilities(
-        result.probabilities(),
+        result.probability_volumes(),
         result.scan,
         path,
         protocol=result.protocol,

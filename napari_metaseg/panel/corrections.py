@@ -32,7 +32,7 @@ _REACHES = {
     "here": ("Here", "Nothing changes but what lies near the stroke."),
     "everywhere": ("Everywhere", "All that looks like what was painted follows."),
 }
-_HINT = "Paint on the labels. The network learns each stroke, and what you paint stays."
+_HINT = "Each stroke is learned. To paint another structure, click its row or pick it."
 
 
 class Corrections(QWidget):
@@ -199,7 +199,9 @@ class Corrections(QWidget):
             return "Learning …"
         if strokes.waiting:
             return "The last stroke was not learned; it stays as painted, and is tried again."
-        return _HINT if not strokes.position else f"{_count(strokes.position)} learned."
+        painting = f"Painting {self._correcting.painting}."
+        learned = f"{_count(strokes.position)} learned." if strokes.position else _HINT
+        return f"{painting} {learned}"
 
 
 def _count(strokes: int) -> str:

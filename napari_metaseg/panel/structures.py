@@ -19,12 +19,7 @@ from qtpy.QtWidgets import (
 )
 from typing_extensions import override
 
-from napari_metaseg.panel.structures_model import (
-    ASYMMETRY,
-    DICE,
-    SortedStructures,
-    StructuresModel,
-)
+from napari_metaseg.panel.structures_model import SortedStructures, StructuresModel
 from napari_metaseg.panel.structures_view import StructuresView
 from napari_metaseg.run.arrangement import Entry, arrange, as_tsv
 from src_core.io.labels import sides_of
@@ -83,7 +78,7 @@ class Structures(QWidget):
         self._pairs = QCheckBox("Both sides in one row")
         self._pairs.setToolTip(
             "Left and right of a structure together: the sum of their volumes, the mean of their"
-            " Dice scores, and their asymmetry."
+            " Dice scores, and their asymmetry; changes if the panel is wide enough."
         )
         self._only = QCheckBox()
         self._only.setToolTip("Hide all other labels in the viewer.")
@@ -183,8 +178,7 @@ class Structures(QWidget):
         selected = {row.name for entry in self._selected_entries() for row in entry.rows}
         had_other_lines = self._model.show(arrange(rows, paired=self.paired), exact)
         mean = Entry("all", rows).dice
-        for column, shown in ((DICE, not math.isnan(mean)), (ASYMMETRY, self.paired)):
-            self._view.setColumnHidden(column, not shown)
+        self._view.show_columns(dice=not math.isnan(mean), asymmetry=self.paired)
         # a name has its side at the beginning, and a tissue at the end
         elide = Qt.TextElideMode.ElideRight if self.paired else Qt.TextElideMode.ElideMiddle
         self._view.setTextElideMode(elide)

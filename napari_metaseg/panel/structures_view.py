@@ -14,9 +14,19 @@ from qtpy.QtWidgets import (
 )
 from typing_extensions import override
 
-from napari_metaseg.panel.structures_model import NAME, SWATCH, TITLES, sort_mark
+from napari_metaseg.panel.structures_model import (
+    ASYMMETRY,
+    CHANGE,
+    DICE,
+    NAME,
+    SWATCH,
+    TITLES,
+    sort_mark,
+)
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QResizeEvent
+
     from napari_metaseg.panel.structures_model import SortedStructures
 
 _WIDEST = ("", "≈ 888.88", "+88.88", "0.888", "+188.8")
@@ -26,6 +36,8 @@ _STYLE = """
     QHeaderView::section { border: 0px; padding: 2px 3px; }
 """
 _INDENTATION = 10
+_A_NAME = "Superior-Frontal-G"
+"""So much of the name of a pair is left, or many would read the same."""
 _FEWEST_ROWS = 4
 _FEWEST_WITH_GROUPS = 6
 _MOST_OPENED = 40
@@ -87,6 +99,12 @@ class StructuresView(QTreeView):
         self.setRootIsDecorated(any(entry.members for entry in entries.values()))
         self.fit_to_contents()
 
+    def show_columns(self, *, dice: bool, asymmetry: bool) -> None:
+        """Show overlaps and asymmetries only where there are any."""
+        self.setColumnHidden(DICE, not dice)
+        self.setColumnHidden(ASYMMETRY, not asymmetry)
+        self._leave_room_for_names()
+
     def open_all(self, opened: bool) -> None:
         """Open all groups, or close them."""
         for index in self._tops():
@@ -96,8 +114,8 @@ class StructuresView(QTreeView):
         """Set widths for the widest numbers, so that nothing moves while they change."""
         metrics, header = self.fontMetrics(), self.header()
         for column in range(NAME + 1, len(TITLES)):
-            texts = (_WIDEST[column], sort_mark(True) + TITLES[column])
-            header.resizeSection(column, max(map(metrics.horizontalAdvance, texts)) + 8)
+            header.resizeSection(column, self._width_of(column))
+        self._leave_room_for_names()
         if self._searching:
             return  # what is below does not move while somebody is typing
         opened = filter(self.isExpanded, self._tops())
@@ -112,6 +130,24 @@ class StructuresView(QTreeView):
     def sizeHint(self) -> QSize:
         """As high as it must be; it grows into what room there is, instead of making some."""
         return QSize(super().sizeHint().width(), self.minimumHeight())
+
+    @override
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._leave_room_for_names()
+
+    def _width_of(self, column: int) -> int:
+        texts = (_WIDEST[column], sort_mark(True) + TITLES[column])
+        return max(map(self.fontMetrics().horizontalAdvance, texts)) + 8
+
+    def _leave_room_for_names(self) -> None:
+        """Show no changes of pairs where names would become too short for them."""
+        numbers = (c for c in range(NAME + 1, len(TITLES)) if not self.isColumnHidden(c))
+        taken = sum(map(self._width_of, {*numbers, CHANGE})) + 2 * _INDENTATION + SWATCH
+        room = self.viewport().width() - taken
+        paired = not self.isColumnHidden(ASYMMETRY)
+        short = room < self.fontMetrics().horizontalAdvance(_A_NAME)
+        self.setColumnHidden(CHANGE, paired and short)
 
     def _on_moved(self, index: QModelIndex, opened: bool) -> None:
         if self._by_user and not self._searching:

@@ -55,7 +55,7 @@ class Timeline(QWidget):
         self._live.setCheckable(True)
         self._label = QLabel()
         self._label.setMinimumWidth(1)  # a long text must not widen the panel
-        self._suggested = _link("Show the suggested iteration")
+        self._suggested = _link("Show the suggested iteration, ▾ above the slider")
         self._keep = _wide_button(
             "Keep this iteration", "Make a labels layer of the iteration that is shown, to paint on"
         )
@@ -83,6 +83,7 @@ class Timeline(QWidget):
         below = QHBoxLayout()
         below.setSpacing(2)
         below.addWidget(self._label)
+        below.addSpacing(6)
         below.addWidget(self._suggested)
         below.addStretch()
         below.addWidget(self._keep)
@@ -269,13 +270,14 @@ class Timeline(QWidget):
         elif job.shown is None:
             text = "Decoding …"
         elif decoding:
-            text = f"Showing {self._short(job.shown)}, decoding {self._short(self._wanted)} …"
+            text = f"{self._short(job.shown)}, decoding {self._short(self._wanted)} …"
         elif job.shown == job.suggested:
             text = f"{job.strokes.name_of(job.shown).capitalize()} (suggested)"
         else:
-            text = job.strokes.name_of(job.shown).capitalize() + (" ·" if suggests else "")
+            text = job.strokes.name_of(job.shown).capitalize()
         self._label.setText(text)
-        self._suggested.setText(f"suggested {self._short(job.suggested)}")
+        # Short, with the mark that it has above the slider: a number must never be cut off.
+        self._suggested.setText(f"▾ {self._short(job.suggested)}")
         self._suggested.setVisible(suggests)
 
 

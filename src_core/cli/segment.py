@@ -172,7 +172,7 @@ def _write(result: Segmentation, args: argparse.Namespace, output: Path) -> list
     written = result.save(output, overwrite=overwrite, lut=args.lut)
     if args.probabilities:
         written += export.write_probabilities(
-            result.probabilities(),
+            result.probability_volumes(),
             result.scan,
             args.probabilities,
             protocol=protocol,

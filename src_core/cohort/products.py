@@ -51,7 +51,7 @@ class Products:
         """
         if self.probabilities:
             export.write_probabilities(
-                result.probabilities(),
+                result.probability_volumes(),
                 result.scan,
                 place.probabilities,
                 protocol=result.protocol,

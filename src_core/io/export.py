@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import nibabel as nib
 import numpy as np
+from nibabel.openers import ImageOpener
 
 from src_core.errors import InputError
 from src_core.io.files import complete_files
@@ -97,7 +98,7 @@ def write_labels(
 
 
 def write_probabilities(
-    probabilities: np.ndarray,
+    volumes: Iterable[np.ndarray],
     scan: Scan,
     path: str | Path,
     *,
@@ -107,10 +108,12 @@ def write_probabilities(
 ) -> list[Path]:
     """Write class probabilities as a 4D NIfTI with a BIDS description of the fourth axis.
 
+    One volume after another: those of 134 structures at 1 mm are 4.7 GB.
+
     Parameters
     ----------
-    probabilities : ndarray of float32, shape (I, J, K, K + 1)
-        Probability of every class of the protocol, background first.
+    volumes : iterable of ndarray of float32, shape (I, J, K)
+        Probability of each class of the protocol, background first.
     scan, path, protocol, details, overwrite
         As in `write_labels`, NIfTI only; ``LabelMap`` is added to the description.
 
@@ -124,12 +127,11 @@ def write_probabilities(
     InputError
         If a file exists or cannot be written.
     """
-    _check_shape(probabilities, (*scan.shape, len(protocol.ids)))
     _check_suffix(path, _NIFTI_SUFFIXES)
     names = ["Background", *(structure.name for structure in protocol.structures)]
     paths = [Path(path), companion(path, ".json")]
     with complete_files(paths, overwrite, _source(scan)) as (image, description):
-        _save_image(probabilities.astype(np.float32, copy=False), scan, image)
+        _save_volumes(volumes, len(protocol.ids), scan, image)
         _save_text(_json({**details, "LabelMap": names}), description)
     return paths
 
@@ -290,9 +292,25 @@ def _source(scan: Scan) -> list[Path]:
 
 def _save_image(array: np.ndarray, scan: Scan, path: Path, intent: int = 0) -> None:
     """Write (I, J, K, ...) values on the scan's grid; one value per voxel gets the stored shape."""
-    if _image_suffix(path.name) not in _NIFTI_SUFFIXES:
+    if _image_suffix(path.name) in _NIFTI_SUFFIXES:
+        _nifti_image(array, scan, intent).to_filename(path)
+    else:
         nib.MGHImage(array, scan.affine).to_filename(path)
-        return
+
+
+def _save_volumes(volumes: Iterable[np.ndarray], count: int, scan: Scan, path: Path) -> None:
+    """Write so many volumes, (I, J, K) each, as the fourth axis of a float32 image."""
+    none_yet = np.broadcast_to(np.float32(0), (*scan.shape, count))  # takes no memory
+    header = _nifti_image(none_yet, scan).header
+    with ImageOpener(path, "wb") as file:
+        header.write_to(file)
+        file.write(bytes(header.get_data_offset() - file.tell()))
+        for volume in volumes:
+            _check_shape(volume, scan.shape)
+            file.write(volume.astype(header.get_data_dtype()).tobytes(order="F"))
+
+
+def _nifti_image(array: np.ndarray, scan: Scan, intent: int = 0) -> nib.Nifti1Image:
     header = scan.header.copy()
     if array.shape == scan.shape:
         array = array.reshape(header.get_data_shape())
@@ -302,7 +320,7 @@ def _save_image(array: np.ndarray, scan: Scan, path: Path, intent: int = 0) -> N
     header.set_intent(intent)
     kind = nib.Nifti2Image if isinstance(header, nib.Nifti2Header) else nib.Nifti1Image
     # without an affine nibabel leaves the header's forms and codes as they are, to the bit
-    kind(array, None, header).to_filename(path)
+    return kind(array, None, header)
 
 
 def _save_text(text: str, path: Path) -> None:

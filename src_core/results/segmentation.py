@@ -17,6 +17,7 @@ from src_core.io import export
 from src_core.space.regions import unmask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from src_core.correction.stroke import Stroke
@@ -169,6 +170,11 @@ class Segmentation:
         values = self._decode("probabilities")
         surely_background = np.arange(values.shape[1]) == 0
         return unmask(values, self.mask, surely_background)
+
+    def probability_volumes(self) -> Iterator[np.ndarray]:
+        """Those of one class after another, shape (I, J, K): of 134 at 1 mm all take 4.7 GB."""
+        for number, values in enumerate(self._decode("probabilities").T):
+            yield unmask(values, self.mask, float(number == 0))
 
     def entropy(self) -> np.ndarray:
         """Entropy of the probabilities in bits, shape (I, J, K), float32."""

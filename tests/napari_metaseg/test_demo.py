@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import nibabel
 import pytest
 from PIL import Image
+from qtpy.QtCore import QObject
 
 from napari_metaseg import demo
 from napari_metaseg.panel.panel import SegmentPanel
@@ -64,3 +65,11 @@ def test_a_single_slice_is_segmented_too(
 def test_what_takes_too_long_is_named(qapp: object) -> None:
     with pytest.raises(TimeoutError, match="end of the world"):
         demo.wait_until("end of the world", lambda: False, 0.05)
+
+
+def test_what_is_to_be_deleted_is_deleted_while_it_waits(qapp: object) -> None:
+    gone: list[bool] = []
+    indicator = QObject()
+    indicator.destroyed.connect(lambda: gone.append(True))
+    indicator.deleteLater()
+    demo.wait_until("indicator to go", lambda: bool(gone), 5)

@@ -140,6 +140,20 @@ def test_the_labels_can_be_painted_on_only_while_they_are_corrected(desk) -> Non
     assert not desk.live.editable
 
 
+def test_the_brush_begins_with_a_structure_that_there_is(desk) -> None:
+    desk.live.selected_label = LESION
+    desk.correcting.begin()
+    rows = desk.job.table.rows
+    largest = max(rows, key=lambda row: row.volume)
+    assert desk.live.selected_label == largest.id
+    assert desk.correcting.painting == largest.name
+    desk.correcting.end()
+    (chosen,) = (row for row in rows if row.id == CSF)
+    desk.correcting.paint_with(chosen)  # in the table, before there is a brush
+    desk.correcting.begin()
+    assert desk.live.selected_label == CSF
+
+
 def test_a_stroke_is_taken_up_when_the_mouse_is_released(desk) -> None:
     desk.correcting.begin()
     place = desk.middle(CSF)

@@ -120,7 +120,7 @@ def test_probabilities(session, api, tmp_path, iteration) -> None:
     write_iteration(EXPORT["probabilities"], tmp_path / "ours.nii.gz", session, iteration)
     with api.history.at(iteration):
         export.write_probabilities(
-            api.probabilities(),
+            api.probability_volumes(),
             api.scan,
             tmp_path / "theirs.nii.gz",
             protocol=api.protocol,

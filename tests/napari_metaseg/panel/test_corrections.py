@@ -101,6 +101,14 @@ def test_outlines_are_no_layer_of_the_user_s(painter, window) -> None:
     assert is_listed(window.layer("more"))
 
 
+def test_the_structure_that_is_painted_is_named(painter) -> None:
+    painter.begin()
+    painter.live.selected_label = WHITE_MATTER
+    assert painter.says("Painting White-Matter.")
+    painter.live.selected_label = 9
+    assert painter.says("Painting label 9, a new structure.")
+
+
 def test_undo_takes_a_stroke_back_and_redo_does_not(painter, window) -> None:
     fitted = painter.labels
     painter.begin()

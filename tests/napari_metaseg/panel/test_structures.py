@@ -389,6 +389,16 @@ def test_both_sides_are_in_one_row_on_request(shown: Shown) -> None:
     assert shown.onlys == [(103, 102)]
 
 
+def test_changes_of_pairs_give_way_to_their_names_in_a_narrow_panel(shown: Shown) -> None:
+    shown.update(tuple(replace(row, dice=math.nan) for row in rows_of("nm134")))
+    shown.widget.resize(300, 300)
+    assert not shown.view.isColumnHidden(2)
+    shown.pairs.click()
+    assert shown.view.isColumnHidden(2)
+    shown.widget.resize(420, 300)
+    assert not shown.view.isColumnHidden(2)
+
+
 def test_the_selection_stays_when_sides_are_joined_and_parted(shown: Shown) -> None:
     shown.update(rows_of("nm134"))
     shown.view.expand(shown.line("insula"))

@@ -6,8 +6,9 @@ import csv
 import errno
 import json
 import os
+import weakref
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
@@ -18,6 +19,9 @@ from src_core.io import export
 from src_core.io.labels import Protocol, Structure
 from src_core.io.protocols import PROTOCOLS, protocol
 from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TISSUE4 = protocol("tissue4")
 
@@ -209,7 +213,11 @@ def test_probabilities(image: nib.Nifti1Image, tmp_path: Path) -> None:
     scan = read_scan(source)
     probabilities = np.random.default_rng(0).random((*scan.shape, 5), dtype=np.float32)
     paths = export.write_probabilities(
-        probabilities, scan, tmp_path / "x_probseg.nii.gz", protocol=TISSUE4, details={"Model": "m"}
+        np.moveaxis(probabilities, 3, 0),
+        scan,
+        tmp_path / "x_probseg.nii.gz",
+        protocol=TISSUE4,
+        details={"Model": "m"},
     )
     written = load(paths[0])
     np.testing.assert_array_equal(written.get_fdata(dtype=np.float32), probabilities)
@@ -217,6 +225,22 @@ def test_probabilities(image: nib.Nifti1Image, tmp_path: Path) -> None:
     description = json.loads(paths[1].read_text())
     assert description["Model"] == "m"
     assert description["LabelMap"][:2] == ["Background", "Cortex"]
+
+
+def test_probabilities_are_written_without_having_all_at_once(scan: Scan, tmp_path: Path) -> None:
+    alive: list[weakref.ref[np.ndarray]] = []
+
+    def volumes() -> Iterator[np.ndarray]:
+        for number in range(5):
+            assert sum(volume() is not None for volume in alive) <= 1
+            volume = np.full(scan.shape, number / 10, np.float32)
+            alive.append(weakref.ref(volume))
+            yield volume
+
+    path = tmp_path / "x.nii"
+    export.write_probabilities(volumes(), scan, path, protocol=TISSUE4, details={})
+    voxel = load(path).get_fdata()[2, 3, 4]
+    np.testing.assert_array_equal(voxel, np.float32([0, 0.1, 0.2, 0.3, 0.4]))
 
 
 def test_scalar_map(scan: Scan, tmp_path: Path) -> None:

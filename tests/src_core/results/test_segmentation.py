@@ -31,6 +31,7 @@ def test_what_can_be_asked_for_later(brain, result) -> None:
     assert probabilities.dtype == np.float32
     np.testing.assert_allclose(probabilities.sum(-1), 1, atol=1e-5)
     np.testing.assert_array_equal(probabilities.argmax(-1), result.labels)
+    np.testing.assert_array_equal(np.stack([*result.probability_volumes()], -1), probabilities)
     assert (result.entropy()[~brain.mask] == 0).all()
     assert 0 < result.entropy().max() <= np.log2(5) + 1e-5
     np.testing.assert_allclose(
