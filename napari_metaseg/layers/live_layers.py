@@ -40,6 +40,8 @@ _REST = 2.0
 """Least pause between two refreshes, in units of the time that the window was busy with one."""
 _QUICK = 0.08
 """Seconds of a refresh after which the window needs no pause."""
+_DRAWN_BY = 3
+"""Ticks after a refresh until which the window has drawn what was read."""
 
 
 def _see_through_black() -> Colormap:
@@ -92,6 +94,7 @@ class LiveLayers:
         self._dirty = False
         self._refreshed = self._ticked = time.perf_counter()
         self._busy = 0.0
+        self._ticks = 0
         # A new layer costs napari about 0.1 s: the labels wait for the next tick.
         self.labels: Labels | None = None
         self.reconstruction: Image | None = None  # is read before it is added
@@ -154,8 +157,11 @@ class LiveLayers:
             self._add_labels(self._opacity)
             self._opacity = None
         now = time.perf_counter()
-        # A late tick means that the window was busy, above all with drawing.
-        self._busy = max(self._busy, now - self._ticked)
+        # A late tick means that the window was busy with drawing; a later one, that it was so once
+        # with something else, such as opening two more planes, which shall not wait for it.
+        if self._ticks < _DRAWN_BY:
+            self._busy = max(self._busy, now - self._ticked)
+        self._ticks += 1
         self._ticked = now
         self._refresh_if_due()
 
@@ -171,6 +177,7 @@ class LiveLayers:
                 layer.refresh(extent=False, thumbnail=False, highlight=False)
         self._refreshed = self._ticked = time.perf_counter()
         self._busy = self._refreshed - now
+        self._ticks = 0
 
     def retire(self, then: Callable[[], None] | None = None) -> None:
         """Turn the layers into ordinary ones once their iteration is decoded at every voxel."""

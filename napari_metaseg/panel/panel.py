@@ -85,6 +85,7 @@ class SegmentPanel(DockedPanel):
         notice.setEnabled(False)  # drawn in the quiet colour of the theme
         inner = QWidget()
         column = QVBoxLayout(inner)
+        column.setSpacing(4)  # all of it fits beside the parcels into a window of 900 px
         for widget in (self.inputs, self.run_controls, self.curves, self.timeline):
             column.addWidget(widget)
         column.addWidget(self.corrections)

@@ -176,6 +176,21 @@ def test_after_a_slow_picture_the_window_rests_before_the_next(full, monkeypatch
     assert drawn == [100.0, 103.5]
 
 
+def test_what_keeps_the_window_busy_once_delays_no_picture(full, monkeypatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(live_layers, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    drawn: list[float] = []
+    monkeypatch.setattr(full.live.reconstruction, "refresh", lambda **_: drawn.append(now[0]))
+    full.live._refreshed = full.live._ticked = now[0]
+    full.live._busy = 0.0
+    full.live.refresh()
+    for seconds in (0.02,) * 5 + (9.0,):  # as when a dock is opened
+        now[0] += seconds
+        full.live.tick()
+    full.live.refresh()
+    assert drawn == [100.0, now[0]]
+
+
 def test_a_map_is_shown_once_as_it_should_be_drawn(full) -> None:
     shown = full.map()
     full.live.add_map(shown)
