@@ -138,7 +138,8 @@ class StructuresView(QTreeView):
 
     def _width_of(self, column: int) -> int:
         texts = (_WIDEST[column], sort_mark(True) + TITLES[column])
-        return max(map(self.fontMetrics().horizontalAdvance, texts)) + 8
+        width: int = max(map(self.fontMetrics().horizontalAdvance, texts))
+        return width + 8
 
     def _leave_room_for_names(self) -> None:
         """Show no changes of pairs where names would become too short for them."""

@@ -302,10 +302,10 @@ def _save_volumes(volumes: Iterable[np.ndarray], count: int, scan: Scan, path: P
     """Write so many volumes, (I, J, K) each, as the fourth axis of a float32 image."""
     none_yet = np.broadcast_to(np.float32(0), (*scan.shape, count))  # takes no memory
     header = _nifti_image(none_yet, scan).header
-    with ImageOpener(path, "wb") as file:
+    with ImageOpener(str(path), "wb") as file:
         header.write_to(file)
         file.write(bytes(header.get_data_offset() - file.tell()))
-        for volume in volumes:
+        for _, volume in zip(range(count), volumes, strict=True):
             _check_shape(volume, scan.shape)
             file.write(volume.astype(header.get_data_dtype()).tobytes(order="F"))
 
