@@ -108,12 +108,10 @@ def write_probabilities(
 ) -> list[Path]:
     """Write class probabilities as a 4D NIfTI with a BIDS description of the fourth axis.
 
-    One volume after another: those of 134 structures at 1 mm are 4.7 GB.
-
     Parameters
     ----------
     volumes : iterable of ndarray of float32, shape (I, J, K)
-        Probability of each class of the protocol, background first.
+        Probability of each class, background first: all of 134 structures at 1 mm take 4.7 GB.
     scan, path, protocol, details, overwrite
         As in `write_labels`, NIfTI only; ``LabelMap`` is added to the description.
 
@@ -300,14 +298,14 @@ def _save_image(array: np.ndarray, scan: Scan, path: Path, intent: int = 0) -> N
 
 def _save_volumes(volumes: Iterable[np.ndarray], count: int, scan: Scan, path: Path) -> None:
     """Write so many volumes, (I, J, K) each, as the fourth axis of a float32 image."""
-    none_yet = np.broadcast_to(np.float32(0), (*scan.shape, count))  # takes no memory
-    header = _nifti_image(none_yet, scan).header
+    # such an array takes no memory
+    header = _nifti_image(np.broadcast_to(np.float32(0), (*scan.shape, count)), scan).header
     with ImageOpener(str(path), "wb") as file:
         header.write_to(file)
         file.write(bytes(header.get_data_offset() - file.tell()))
         for _, volume in zip(range(count), volumes, strict=True):
             _check_shape(volume, scan.shape)
-            file.write(volume.astype(header.get_data_dtype()).tobytes(order="F"))
+            file.write(volume.astype(header.get_data_dtype()).tobytes("F"))
 
 
 def _nifti_image(array: np.ndarray, scan: Scan, intent: int = 0) -> nib.Nifti1Image:
