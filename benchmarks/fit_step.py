@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from src_core.fitting.fit import Fit
+from src_core.fitting.fit import ASKING_SHARE, Fit
 from src_core.fitting.settings import FitSettings
 from src_core.io.sample import phantom
 from src_core.networks.settings import SirenSettings, WarpedSettings
@@ -156,7 +156,7 @@ def contestants() -> list[Contestant]:
         ),
         Contestant(
             f"warped {warped.width} x {warped.depth}, warp and weights",
-            _steps(WarpedNetwork(following), points, skip=2),
+            _steps(WarpedNetwork(following), points, round(POINTS / ASKING_SHARE), skip=2),
             of_warped(weights=True),
             [],
         ),
@@ -169,8 +169,10 @@ def _points() -> BrainPoints:
     return brain_points(scan, scan.voxels > 0, np.eye(4), rule)
 
 
-def _steps(network: CoordinateNetwork, points: BrainPoints, skip: int = 0) -> Callable[[], object]:
-    fit = Fit(network, points, FitSettings(iterations=10**9, points=POINTS, look_every=0))
+def _steps(
+    network: CoordinateNetwork, points: BrainPoints, drawn: int = POINTS, skip: int = 0
+) -> Callable[[], object]:
+    fit = Fit(network, points, FitSettings(iterations=10**9, points=drawn, look_every=0))
     for _ in range(skip):
         next(fit)
     return lambda: next(fit)

@@ -10,6 +10,7 @@ Nothing here was measured on a graphics card.
 from __future__ import annotations
 
 import argparse
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from src_core.fitting.decode import decode
-from src_core.fitting.fit import Fit
+from src_core.fitting.fit import ASKING_SHARE, Fit
 from src_core.fitting.settings import FitSettings
 from src_core.fitting.workers import LARGE_PIECE
 from src_core.io.sample import phantom
@@ -146,10 +147,13 @@ def costs() -> dict[str, Cost]:
 def _phases(model: Model) -> dict[str, int]:
     """Iterations before typical steps of a fit, which is never looked at between 1 and 4."""
     warp = model.card.architecture.warp_iterations
-    points = f"step of {model.fit.points} points"
+    points = model.fit.points
     if not warp:
-        return {points: 0}
-    return {f"{points}, warp": warp // 2 + 1, f"{points}, warp and weights": warp + 11}
+        return {f"step of {points} points": 0}
+    return {
+        f"step of {points} points, warp": warp // 2 + 1,
+        f"step of {math.ceil(ASKING_SHARE * points)} points, warp and weights": warp + 11,
+    }
 
 
 def _points(model: Model) -> BrainPoints:

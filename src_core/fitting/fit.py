@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 PICTURE_CHUNK = 3 * CHUNK
 """Points per call where a picture is looked up: little is kept, so that calls cost most."""
+ASKING_SHARE = 0.5
+"""Of the points of a step, those it takes where the network is asked and no picture looked up: it
+costs four times as much, and as many points give no better labels."""
 PROBES = 2048
 """Voxels whose labels are watched by the stop rule."""
 
@@ -126,7 +129,9 @@ class Fit(Iterator[Step]):
         self, iteration: int, template: Callable[[torch.Tensor], torch.Tensor] | None
     ) -> tuple[float, float]:
         """One Adam step; returns the loss and the squared error before it."""
-        drawn = self._draw(self.settings.points)
+        asks_late = template is None and self.network.picture_lasts > 0
+        share = ASKING_SHARE if asks_late else 1.0
+        drawn = self._draw(math.ceil(share * self.settings.points))
         rates = self.network.rates(iteration)
         # A weight that stands still needs no gradient: that halves the early steps' work.
         for parameter, rate in zip(self._parameters, rates, strict=True):

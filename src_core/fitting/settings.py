@@ -12,7 +12,7 @@ class FitSettings:
     iterations : int
         Most steps taken.
     points : int
-        Random brain voxels per step.
+        Random brain voxels per step; half as many once a template network follows the scan.
     seed : int
         Seed of the random choice; the same seed gives the same fit on one machine's CPU.
     earliest_stop : int or None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,19 @@ def test_a_fit_does_not_touch_the_global_random_numbers(points) -> None:
     for _ in Fit(network, points, QUICK):
         pass
     assert torch.equal(torch.rand(1), expected)
+
+
+def test_steps_that_ask_the_template_network_take_half_of_the_points(points, monkeypatch) -> None:
+    network, error = new_network(), WarpedNetwork.error
+    seen: Counter[int] = Counter()
+
+    def counted(self, asked, iteration, stand_ins):
+        seen[iteration] += len(asked)
+        return error(self, asked, iteration, stand_ins)
+
+    monkeypatch.setattr(WarpedNetwork, "error", counted)
+    list(Fit(network, points, QUICK))
+    assert seen == {n: 600 if n <= 6 else 300 for n in range(1, 13)}
 
 
 def test_a_pause_changes_nothing(points) -> None:
