@@ -10,6 +10,8 @@ from src_core.cli.printing import print_table, print_tree
 if TYPE_CHECKING:
     import argparse
 
+    from src_core.models.card import Card
+
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="name of a model, or a file")
@@ -23,14 +25,25 @@ def _run(args: argparse.Namespace) -> None:
 
 
 def _print_all() -> None:
-    from src_core.models.bundled import named_model_files
+    from src_core.models.bundled import DEFAULT_MODEL, named_model_files
     from src_core.models.model_file import read_model_file
 
-    rows = [["name", "structures", "weights"]]
+    rows = [["name", "for", "structures", "weights"]]
     for name, path in named_model_files().items():
         card = read_model_file(path).card
-        rows.append([name, f"{len(card.protocol.structures)}", f"{card.size:,}"])
+        structures = f"{len(card.protocol.structures)}"
+        rows.append([name, _purpose(card), structures, f"{card.size:,}"])
     print_table(rows)
+    print(f"default: {DEFAULT_MODEL}")
+
+
+def _purpose(card: Card) -> str:
+    """What a model is for."""
+    from src_core.space.slices import ORIENTATIONS
+
+    if card.untrained:
+        return "any scan"
+    return "volumes" if card.slices is None else f"{ORIENTATIONS[card.slices.axis]} slices"
 
 
 def _print_one(name: str) -> None:
