@@ -166,7 +166,7 @@ MAPS = (
     OfferedMap(
         "Probability",
         "How sure the model is that a voxel belongs to the structure, from 0 to 1."
-        " Grey rims show where its border is uncertain.",
+        " Between dark and bright its border is uncertain.",
         _probability_of_selected,
         of_structure=True,
     ),

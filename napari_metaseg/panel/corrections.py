@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from napari_metaseg.run.job import Job
 
 _REACHES = {
-    "structure": ("This structure", "The borders of what was painted follow, wherever they are."),
-    "here": ("Here", "Nothing changes but what lies near the stroke."),
+    "structure": ("This structure", "Labels follow for some centimetres around the stroke."),
+    "here": ("Here", "Little changes but what lies within a centimetre or two."),
     "everywhere": ("Everywhere", "All that looks like what was painted follows."),
 }
 _HINT = "Each stroke is learned. To paint another structure, click its row or pick it."
@@ -83,6 +83,7 @@ class Corrections(QWidget):
         self._open.setToolTip("Paint again what was saved beside labels (_corrections.nii.gz).")
         self._reach = QComboBox()
         self._reach.setAccessibleName("How far a stroke reaches")
+        self._reach.setToolTip("How far around a stroke the network may change labels.")
         self._status, self._outside = QLabel(), QLabel()
         self._status.setWordWrap(True)
         self._outside.setWordWrap(True)
