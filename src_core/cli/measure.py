@@ -32,12 +32,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("labels", type=Path, metavar="LABELS")
     add("reference", type=Path, metavar="REFERENCE")
-    add("--protocol", metavar="NAME", help="default: found from the label ids")
+    add(
+        "--protocol",
+        metavar="NAME",
+        help="default: found from the label ids; structures of a finer protocol are merged",
+    )
     add("--json", type=Path, metavar="FILE", help="write the numbers as well")
 
 
 def _run(args: argparse.Namespace) -> None:
     from src_core.io import export
+    from src_core.io.protocols import classes_in
     from src_core.io.scan import read_on_grid, read_scan
     from src_core.results.measure import compare
 
@@ -47,26 +52,43 @@ def _run(args: argparse.Namespace) -> None:
     grid = read_scan(args.reference)
     labels = read_on_grid(args.labels, grid, "label map")
     reference = read_on_grid(args.reference, grid, "reference")
-    result = compare(labels, reference, grid.affine, _protocol(args.protocol, labels, reference))
+    protocol = _protocol(args.protocol, labels, reference)
+    labels, reference = (protocol.ids[classes_in(one, protocol)] for one in (labels, reference))
+    result = compare(labels, reference, grid.affine, protocol)
     if args.json:
         export.write_json(result, args.json, overwrite=args.overwrite)
     _print_comparison(result)
 
 
 def _protocol(name: str | None, *label_maps: np.ndarray) -> Protocol:
-    """The protocol of that name, or the smallest that has all the labels found."""
+    """The protocol of that name, the smallest with all labels, or else the finest that all tell."""
     from src_core.io.protocols import PROTOCOLS, protocol
 
     if name:
         return protocol(name)
     found = set().union(*(np.unique(label_map).tolist() for label_map in label_maps))
-    for candidate in sorted(PROTOCOLS.values(), key=lambda known: len(known.structures)):
+    by_size = sorted(PROTOCOLS.values(), key=lambda known: len(known.structures))
+    for candidate in by_size:
         if found <= set(candidate.ids.tolist()):
+            return candidate
+    for candidate in reversed(by_size):
+        if all(_tells(label_map, candidate) for label_map in label_maps):
             return candidate
     raise InputError(
         f"no protocol has all the label ids found; the known ones are {', '.join(PROTOCOLS)}: "
         "convert the ids, or name one with --protocol to see which it lacks"
     )
+
+
+def _tells(label_map: np.ndarray, protocol: Protocol) -> bool:
+    """Whether a label map can be told in a protocol."""
+    from src_core.io.protocols import classes_in
+
+    try:
+        classes_in(label_map, protocol)
+    except InputError:
+        return False
+    return True
 
 
 def _print_comparison(result: dict[str, Any]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from src_core.io import export, scan
 from tests.helpers.command_line import error_line, run
 
@@ -40,6 +42,20 @@ def test_measure_of_an_empty_label_map_is_a_score_not_an_error(
 ) -> None:
     assert run("measure", files["empty"], files["labels"]) == 0
     assert "0.000" in capsys.readouterr().out
+
+
+def test_measure_merges_the_finer_of_two_protocols(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = scan.read_scan(files["labels"])
+    parcels = np.array([0, 107, 60, 45, 52])[grid.voxels.astype(int)]  # one of each tissue
+    export.write_scalar_map(parcels, grid, tmp_path / "parcels.nii.gz")
+    assert run("measure", tmp_path / "parcels.nii.gz", files["labels"]) == 0
+    printed = capsys.readouterr().out
+    assert "protocol tissue4" in printed
+    assert printed.count("1.000") == 11
+    assert run("measure", files["labels"], files["labels"], "--protocol", "nm134") == 2
+    assert "nm134" in error_line(capsys)
 
 
 def test_measure_with_unknown_ids_says_which_protocols_there_are(
