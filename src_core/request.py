@@ -72,7 +72,7 @@ class Request:
         None,
         kind=str,
         help="Protocol of the labels, of those that the model knows; by default its finest.",
-        short="protocol of the labels, such as tissue4; default: the model's finest",
+        short="protocol of the labels, such as fs32 or tissue4; default: the model's finest",
         metavar="PROTOCOL",
     )
     iterations: int | None = option(

@@ -61,7 +61,7 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--report", type=Path, metavar="FILE.json", help="everything measured")
     add("--probabilities", type=nifti_file, metavar="FILE", help="4D, one per class")
-    add("--volumes", type=Path, metavar="FILE.csv", help="in mm3")
+    add("--volumes", type=Path, metavar="FILE.csv", help="mm3, in all protocols of the model")
     add("--lut", choices=["freesurfer", "itksnap"], help="colour table as well")
     add(
         "--warp",
