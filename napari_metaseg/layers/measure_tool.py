@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_metaseg.layers.named_labels import NamedLabels
 from src_core.errors import InputError
+from src_core.io.protocols import PROTOCOLS
 from src_core.results import measure
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def measure_labels(
     Raises
     ------
     InputError
-        The layers are no volumes or slices, or lie on different grids.
+        The layers are no volumes or slices, lie on different grids, or have labels of different
+        protocols.
     """
     measured = NamedLabels.of_layer(labels)
     ids = [structure.id for structure in measured.structures]
@@ -47,6 +49,27 @@ def measure_labels(
             raise InputError(
                 f"{reference.name!r} is not on the grid of {labels.name!r}; resample it"
             )
+        _require_one_protocol(measured, compared)
         scores = measure.dice(measured.label_map, compared.label_map, ids)
         features["Dice"] = [np.nan, *(round(scores[label], 4) for label in ids)]
     labels.features = features
+
+
+def _require_one_protocol(measured: NamedLabels, compared: NamedLabels) -> None:
+    """Refuse labels that mean different things: 4 is the left lateral ventricle, or the third."""
+    ours, theirs = (_protocols_of(labels) for labels in (measured, compared))
+    if ours and theirs and not ours & theirs:
+        raise InputError(
+            f"the labels are of protocol {min(ours)}, those of the reference of {min(theirs)}: "
+            "tell the labels of the fit in that (Tissues, Structures, Parcels), and keep them again"
+        )
+
+
+def _protocols_of(labels: NamedLabels) -> set[str]:
+    """Names of the protocols of the package that have all of its structures."""
+    found = {(structure.id, structure.name) for structure in labels.structures}
+    return {
+        name
+        for name, known in PROTOCOLS.items()
+        if found <= {(structure.id, structure.name) for structure in known.structures}
+    }

@@ -32,6 +32,18 @@ def test_a_reference_on_another_grid_is_refused(reference: Labels) -> None:
         measure_labels(Labels(DATA), reference)
 
 
+def test_a_reference_in_another_protocol_is_refused() -> None:
+    volumes = [np.where(DATA > 0, label, 0) for label in (4, 14)]
+    parcels, structures = (
+        Labels(volume, features={"index": [0, label], "name": ["Background", "3rd-Ventricle"]})
+        for volume, label in zip(volumes, (4, 14), strict=True)
+    )
+    with pytest.raises(InputError, match="of protocol nm134, those of the reference of fs"):
+        measure_labels(parcels, structures)
+    measure_labels(parcels, Labels(volumes[0]))  # of which nothing is known
+    assert parcels.features["Dice"][1] == 1
+
+
 def test_napari_makes_a_form_of_it(make_napari_viewer_proxy) -> None:
     viewer = make_napari_viewer_proxy()
     layer = viewer.add_labels(DATA)
