@@ -30,6 +30,8 @@ FOLDER = Path(__file__).parent / "images"
 EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 115, 130)
 FRAME_MS = 220
 GREYS = 80
+SOME = 30
+"""Iterations after which a fit is under way."""
 BRUSH_MS, LONG_MS = 80, 1500
 PATIENCE = 300.0
 CORONAL, THALAMI = (1, 0, 2), -18
@@ -59,7 +61,7 @@ def main() -> None:
     wait("device", lambda: bool(job.device))
     save("1_open")
     panel.segment()
-    wait("fit", lambda: job.progress is not None and job.progress.iteration > 55)
+    wait("fit", lambda: (job.shown or 0) > SOME or job.state is State.DONE)
     save("2_fitting")
     wait("end", lambda: job.state is State.DONE)
     wait("exact volumes", lambda: job.table is not None and job.table.exact)
