@@ -30,7 +30,7 @@ FOLDER = Path(__file__).parent / "images"
 EMERGING = (0, 1, 2, 3, 4, 6, 8, 11, 15, 20, 26, 33, 41, 50, 60, 72, 86, 100, 115, 130)
 FRAME_MS = 220
 GREYS = 80
-SOME = 30
+SOME = 10
 """Iterations after which a fit is under way."""
 BRUSH_MS, LONG_MS = 80, 1500
 PATIENCE = 300.0

@@ -112,7 +112,7 @@ class _LivePictures:
         self._run = run
         self._session = session
         self._mailbox = mailbox
-        self._fitted = self._drawn = 0.0
+        self._fitted = self._drawn = self._begun = 0.0
         self._last = time.perf_counter()
         self._broken = False
 
@@ -124,12 +124,15 @@ class _LivePictures:
     def follow(self, step: Step) -> bool:
         """Draw the iteration of a step if one is due; whether it was drawn."""
         self._fitted += step.seconds
+        # The first step prepares all others; a picture then would take the place of a later one.
+        self._begun = self._begun or self._fitted
         followed, now = self._mailbox.followed, time.perf_counter()
         if followed is None or self._broken:
             return False
         share = pace.LIVE_SHARE * max(1, len(followed))
         rested = now - self._last > pace.rest(self._session)
-        if not rested or self._drawn >= share * self._fitted:
+        earned = share * (self._fitted - self._begun)
+        if not rested or earned < max(self._drawn, pace.LIVE_PICTURE):
             return False
         try:
             self._draw(step.iteration)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_metaseg.run.session import Session
 
-LIVE_SHARE = 0.04
+LIVE_SHARE = 0.08
 """Share of the fit's time that may go into decoding live pictures, for each view of them."""
+LIVE_PICTURE = 0.1
+"""Seconds of such a picture, of which the first one's are saved up first too."""
 REST, REST_ON_CPU = 0.1, 1.0
 """Seconds between two live pictures, or two signs of progress, at least. Where the fit has no
 graphics card, the window may have none either: then every change of it takes cores from the fit.

@@ -100,6 +100,7 @@ def lively(monkeypatch):
     monkeypatch.setattr("napari_metaseg.run.engine_thread._lower_priority", lambda: None)
     monkeypatch.setattr("napari_metaseg.run.pace.REST_ON_CPU", 0.05)
     monkeypatch.setattr("napari_metaseg.run.pace.LIVE_SHARE", 10.0)
+    monkeypatch.setattr("napari_metaseg.run.pace.LIVE_PICTURE", 0.0)
     monkeypatch.setattr("napari_metaseg.run.pace.REST_BEFORE_WHOLE", 0.1)
 
 

@@ -31,6 +31,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     monkeypatch.setattr(pace, "REST_ON_CPU", 0.0)
     monkeypatch.setattr(pace, "LIVE_SHARE", 1e9)
+    monkeypatch.setattr(pace, "LIVE_PICTURE", 0.0)
     monkeypatch.setattr(pace, "REST_BEFORE_WHOLE", 0.0)
 
 

@@ -59,6 +59,17 @@ def test_every_step_is_told_and_the_newest_iteration_is_followed(watcher, job, s
     assert job.device.startswith("CPU, ")
 
 
+def test_no_live_picture_is_spent_on_the_first_step(watcher, job, monkeypatch) -> None:
+    monkeypatch.setattr(pace, "LIVE_PICTURE", 0.1)
+    shown: list[int] = []
+    job.shown_changed.connect(lambda: shown.append(job.shown))
+    watcher.start()
+    watcher.until_state(State.DONE)
+    assert 0 in shown
+    assert 1 not in shown
+    assert shown[-1] == ITERATIONS
+
+
 def test_no_point_of_the_curve_is_lost_between_two_polls(watcher, job, monkeypatch) -> None:
     monkeypatch.setattr(pace, "LIVE_SHARE", 0.0)
     watcher.start(iterations=300)

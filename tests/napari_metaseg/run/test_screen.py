@@ -86,9 +86,10 @@ def test_never_is_another_iteration_on_the_screen_than_the_one_that_is_told(
         # (S, A, R) of an RAS scan: the axes are reversed.
         found = values.T[sample]
         assert (found == truths[job.shown][sample]).all()
-        assert [i for i, truth in enumerate(truths) if (truth[sample] == found).all()] == [
-            job.shown
-        ]
+        # one step more may change no label of the sample
+        same = [i for i, truth in enumerate(truths) if (truth[sample] == found).all()]
+        assert job.shown in same
+        assert max(same) - min(same) <= 1
         if job.table is not None and job.table.iteration == job.shown:
             checked.append(job.shown)
 
