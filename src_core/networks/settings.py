@@ -132,9 +132,6 @@ class WarpedSettings(Architecture):
     reads_activations : bool
         The head reads the activations of all sine layers, in place of the scan's intensities as
         they are.
-    reads_plain_intensities : bool
-        Where it reads no activations: the intensities as they are beside those that the appearance
-        made the template's. These differ between scanners and with age.
     aligned_wavelengths, warped_wavelengths : tuple of float
         Of the Fourier codes in which the head reads a position before and after the warp, mm.
     spacings : tuple of float
@@ -161,7 +158,6 @@ class WarpedSettings(Architecture):
     scale: float = 80.0
     hidden: tuple[int, ...] = (320, 320)
     reads_activations: bool = True
-    reads_plain_intensities: bool = True
     aligned_wavelengths: tuple[float, ...] = ()
     warped_wavelengths: tuple[float, ...] = ()
     spacings: tuple[float, ...] = (24.0, 12.0, 6.0)
@@ -174,7 +170,6 @@ class WarpedSettings(Architecture):
     has_template_network = True
     of_the_head = Architecture.of_the_head | {
         "reads_activations",
-        "reads_plain_intensities",
         "aligned_wavelengths",
         "warped_wavelengths",
     }
@@ -199,17 +194,11 @@ class WarpedSettings(Architecture):
         return self.aligned_wavelengths + self.warped_wavelengths
 
     @property
-    def reads_plain(self) -> bool:
-        """Whether the head reads intensities as they are."""
-        return self.reads_plain_intensities and not self.reads_activations
-
-    @property
     @override
     def head_inputs(self) -> int:
-        activations = self.width * self.depth if self.reads_activations else 0
-        plain = len(BLURS) if self.reads_plain else 0
-        # A sine and a cosine of each coordinate in each wavelength; what the template shows.
-        return 6 * len(self.wavelengths) + activations + plain + len(BLURS) + SEEN
+        others = self.width * self.depth if self.reads_activations else len(BLURS)
+        # A sine and a cosine of each coordinate in each wavelength.
+        return 6 * len(self.wavelengths) + others + len(BLURS) + SEEN
 
     @override
     def shared_shapes(self) -> Shapes:

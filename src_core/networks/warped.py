@@ -159,7 +159,7 @@ class WarpedNetwork(CoordinateNetwork):
             *(activations if settings.reads_activations else ()),
             self.template.intensity(activations[-1]),
             self.appearance(intensities, points.positions),
-            points.seen if settings.reads_plain else differences,
+            differences if settings.reads_activations else points.seen,
         ]
         scores: Tensor = self.head(torch.cat(read, 1))
         return scores

@@ -83,8 +83,7 @@ class NetworkSettings:
     warp_iterations : int or None
     appearance_rate : float or None
         Adam step size of what maps intensities to the template's in a fit, of the warped family.
-    reads_activations, reads_plain_intensities : bool or None
-        Of the warped family.
+    reads_activations : bool or None
     aligned_wavelengths, warped_wavelengths : tuple of float or None
         Of the warped family.
     learned_rates : {"none", "layer", "weight"} or None
@@ -101,7 +100,6 @@ class NetworkSettings:
     warp_iterations: int | None = None
     appearance_rate: float | None = None
     reads_activations: bool | None = None
-    reads_plain_intensities: bool | None = None
     aligned_wavelengths: tuple[float, ...] | None = None
     warped_wavelengths: tuple[float, ...] | None = None
     learned_rates: Literal["none", "layer", "weight"] | None = None

@@ -40,7 +40,6 @@ def built(settings: Architecture) -> CoordinateNetwork:
             aligned_wavelengths=(256.0,),
             warped_wavelengths=(64.0, 32.0),
         ),
-        WarpedSettings(3, reads_activations=False, reads_plain_intensities=False),
         SirenSettings(3),
         SirenSettings(2, width=8, depth=1, hidden=()),
         SirenSettings(4, width=6, depth=3, hidden=(7, 4), learned_rates="layer"),
