@@ -21,7 +21,7 @@ NAME, VOLUME, CHANGE, DICE, ASYMMETRY = range(5)
 TITLES = ("Structure", "mL", "Change", "Dice", "L/R %")
 _HELP = (
     "Click a structure to jump to it, or a group to jump to the largest in it.",
-    "Volume in mL. ≈ marks an estimate from a sample of voxels.",
+    "Volume in mL. ≈ marks an estimate from a sample of voxels, which may miss what is small.",
     "Change of the volume since the iteration shown before, mL.",
     "Overlap with the reference, from 0 (none) to 1 (the same); the mean of a group.",
     "Asymmetry in percent: (left - right) / mean of both volumes. Above 0: the left is larger.",
@@ -120,11 +120,13 @@ class StructuresModel(QAbstractItemModel):
     def _text(self, entry: Entry, column: int) -> str:
         if column == NAME:
             return entry.name
+        # Each voxel of a sample stands for about 1 mL.
+        digits = 2 if self._exact else 0
         if column == VOLUME:
-            return f"{'' if self._exact else '≈ '}{entry.volume:.2f}"
+            return f"{'' if self._exact else '≈ '}{entry.volume:.{digits}f}"
         if column == CHANGE:
-            text = _signed(entry.change, 2)
-            return "" if text.endswith("0.00") else text
+            text = _signed(entry.change, digits)
+            return text if text.strip("+−0.") else ""  # noqa: RUF001
         if column == ASYMMETRY:
             return _signed(entry.asymmetry, 1)
         return "" if math.isnan(entry.dice) else f"{entry.dice:.3f}"

@@ -83,7 +83,6 @@ class Timeline(QWidget):
         below = QHBoxLayout()
         below.setSpacing(2)
         below.addWidget(self._label)
-        below.addSpacing(6)
         below.addWidget(self._suggested)
         below.addStretch()
         below.addWidget(self._keep)
@@ -292,7 +291,8 @@ def _link(tip: str) -> QPushButton:
     """A button that looks like a link."""
     button = QPushButton()
     button.setStyleSheet(
-        "QPushButton { background: none; border: none; padding: 0px; text-decoration: underline }"
+        "QPushButton { background: none; border: none; padding: 0px; padding-left: 6px;"
+        " text-decoration: underline }"
     )
     button.setCursor(Qt.CursorShape.PointingHandCursor)
     button.setToolTip(tip)
