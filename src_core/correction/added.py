@@ -1,10 +1,11 @@
 """A structure that the model lacks, told from all else by a small network.
 
-It reads where a point lies, what the fit takes it for, and the intensities around; of a fit without
-classes, how these differ around. Its examples are what was painted as the structure, what was
-painted as another, points that are too far away to be part of it, and what was left out in planes
-in which its section was painted. Points near by in other planes say nothing: the structure goes on
-there.
+It reads where a point lies, what the fit takes it for, the intensities around, and which way these
+rise: of two banks of a sulcus, one may be part of it. Of a fit without classes it reads all that is
+seen around. Its examples are what was painted as the structure, what was painted as another, points
+that are too far away to be part of it, and what was left out in planes in which its section was
+painted. Points near by in other planes say nothing: the structure goes on there, as far as its
+sections are large.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
 from src_core.fitting.adam import Adam
-from src_core.space.seen import BLURS, SEEN
+from src_core.space.seen import BLURS, DIFFERENCES, SEEN
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,6 +32,11 @@ if TYPE_CHECKING:
 _POSITION_SCALE = 15.0
 """mm that are one unit of a position, as the network reads it, at least."""
 _LEAST_SCORE = -8.0
+_SLOPES = [len(BLURS) + DIFFERENCES * wide + axis for wide in (2, 3) for axis in range(3)]
+"""Where the slopes of the widest surroundings are among what is seen."""
+_SLOPE_SCALE = (0.35, 800)
+"""What slopes are multiplied by, as the network reads them, at most, and voxels painted at which it
+is half of that: a few dots lie beside too few borders to tell anything of them."""
 _UNITS = 32
 _STEPS = 150
 _RATE = 1e-2
@@ -38,14 +45,18 @@ _SHARE = 0.1
 _NEAR = (6.0, 20.0)
 """mm around what was painted where nothing is known, at least and at most; twice as far off nothing
 is part of it."""
+_NEAR_PER_PATCH = 0.9
+"""How much farther a structure may go on whose patches lie farther from their middle."""
 _NEAR_PER_SPREAD = 0.7
-"""How much farther a large structure may go on, where the fit does not tell where it ends."""
+"""The same for the spread of all that was painted, where the fit does not tell where it ends."""
 _BESIDE = 14.0
 """mm around what was painted of which what was left out in its plane is looked at."""
 _SOLID = (20, 0.05)
 """Voxels amid others in a plane at which it is as likely that its section was painted as that these
 are a few dots: at least so many, and such a share of those in the plane with most."""
 _CROSSINGS = 4
+_TOGETHER = 4.0
+"""Width of cells, mm: what was painted in one or in two that touch is of one patch."""
 _MOST_FAR = 3000
 _MOST_BESIDE = 2000
 _CANDIDATES = 2**14
@@ -62,12 +73,15 @@ class AddedStructure:
         Template mm.
     scale : float
         mm that are one unit of a position.
+    slope_scale : float
+        What slopes of intensities are multiplied by.
     layers : tuple of (Tensor, Tensor)
         Weights (units, inputs) and biases (units,) of each.
     """
 
     centre: Tensor
     scale: float
+    slope_scale: float
     layers: tuple[tuple[Tensor, Tensor], ...]
 
     def log_odds(self, points: Points, own: Tensor) -> Tensor:
@@ -80,7 +94,8 @@ class AddedStructure:
         intensities, around = points.seen.tensor_split((len(BLURS),), 1)
         told = around / 2
         if _tells(own.shape[1]):
-            told = log_softmax(own, 1).clamp(min=_LEAST_SCORE) / 4
+            slopes = self.slope_scale * points.seen[:, _SLOPES]
+            told = torch.cat([log_softmax(own, 1).clamp(min=_LEAST_SCORE) / 4, slopes], 1)
         return torch.cat([positions, told, 2 * intensities], 1)
 
     def of_inputs(self, inputs: Tensor) -> Tensor:
@@ -101,14 +116,17 @@ class AddedStructure:
         for inputs, units in pairwise(sizes):
             weight = torch.randn(units, inputs, generator=generator) / math.sqrt(inputs)
             layers.append((weight.to(positions.device), positions.new_zeros(units)))
-        return cls(positions.mean(0), max(_POSITION_SCALE, spread), tuple(layers))
+        most, half = _SLOPE_SCALE
+        slope_scale = most * len(positions) ** 2 / (len(positions) ** 2 + half**2)
+        scale = max(_POSITION_SCALE, spread)
+        return cls(positions.mean(0), scale, slope_scale, tuple(layers))
 
     @classmethod
     def nowhere(cls, classes: int, device: torch.device) -> AddedStructure:
         """One that was not painted, for a fit with some number of classes."""
         weight = torch.zeros(1, _inputs(classes), device=device)
         bias = torch.full((1,), -math.inf, device=device)
-        return cls(torch.zeros(3, device=device), _POSITION_SCALE, ((weight, bias),))
+        return cls(torch.zeros(3, device=device), _POSITION_SCALE, 0.0, ((weight, bias),))
 
     def learn(self, inputs: Tensor, part: Tensor, weights: Tensor) -> Generator[None, None, None]:
         """Steps that learn from examples (N, inputs) which are part of it (N,), weighted (N,)."""
@@ -132,7 +150,7 @@ def _tells(classes: int) -> bool:
 
 def _inputs(classes: int) -> int:
     """Numbers that the network reads per point, for a fit with some number of classes."""
-    return 3 + (classes + len(BLURS) if _tells(classes) else SEEN)
+    return 3 + (classes + len(_SLOPES) + len(BLURS) if _tells(classes) else SEEN)
 
 
 def spread_of(positions: Tensor, classes: int) -> float:
@@ -143,6 +161,31 @@ def spread_of(positions: Tensor, classes: int) -> float:
     return 0.0 if _tells(classes) else float((positions - positions.mean(0)).square().mean().sqrt())
 
 
+def unknown_around(points: BrainPoints, painted: Tensor, classes: int) -> float:
+    """How far around what was painted, numbers (k,) of points, nothing is known, mm.
+
+    Of a fit with some number of classes.
+    """
+    if _tells(classes):
+        near = _NEAR_PER_PATCH * _patch_size(points, painted)
+    else:
+        near = _NEAR_PER_SPREAD * spread_of(points.positions(painted), classes)
+    return min(max(_NEAR[0], near), _NEAR[1])
+
+
+def _patch_size(points: BrainPoints, painted: Tensor) -> float:
+    """How far painted points lie from the middle of their patch, root mean square, mm."""
+    positions = points.positions(painted).cpu()
+    cells = tuple(((positions - positions.amin(0)) / _TOGETHER).long().T.numpy())
+    volume = np.zeros([1 + axis.max() for axis in cells], bool)
+    volume[cells] = True
+    patches, _ = ndimage.label(volume, np.ones((3, 3, 3)))
+    patch = torch.from_numpy(patches[cells]).long() - 1
+    middles = torch.zeros(int(patch.max()) + 1, 3).index_add_(0, patch, positions)
+    middles /= patch.bincount()[:, None]
+    return float((positions - middles[patch]).square().sum(1).mean().sqrt())
+
+
 def example_weights(part: Tensor, weights: Tensor) -> Tensor:
     """Weights of the examples, balanced between those that are part of a structure and not."""
     others = (part == 0).sum().clamp(min=1)  # all that there is may have been painted
@@ -151,7 +194,7 @@ def example_weights(part: Tensor, weights: Tensor) -> Tensor:
 
 
 def not_part_of(
-    points: BrainPoints, painted: Tensor, spread: float, generator: torch.Generator
+    points: BrainPoints, painted: Tensor, near: float, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """Numbers (n,) of points that are no part of what was painted, and how sure that is (n,).
 
@@ -160,14 +203,13 @@ def not_part_of(
     points : BrainPoints
     painted : Tensor of int, shape (k,)
         Numbers of the points that were painted as the structure.
-    spread : float
-        Of these, mm.
+    near : float
+        mm around these where nothing is known; twice as far off nothing is part of it.
     generator : torch.Generator
     """
     some = painted[torch.randperm(len(painted), generator=generator)[:_MOST_COMPARED]]
     compared = points.positions(some.to(points.indices.device))
     drawn = torch.randint(len(points), (_CANDIDATES,), generator=generator)
-    near = min(max(_NEAR[0], _NEAR_PER_SPREAD * spread), _NEAR[1])
     sure = ((_away(points, drawn, compared) - near) / near).clamp(0, 1)
     far = sure.nonzero()[:_MOST_FAR, 0]
     left_out = _left_out(points, painted)

@@ -21,7 +21,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, kl_div, log_softmax
 
-from src_core.correction.added import AddedStructure, example_weights, not_part_of, spread_of
+from src_core.correction.added import (
+    AddedStructure,
+    example_weights,
+    not_part_of,
+    spread_of,
+    unknown_around,
+)
 from src_core.correction.network import Change, CorrectedNetwork, Known
 from src_core.fitting.adam import Adam
 from src_core.networks.head import merged_scores
@@ -229,7 +235,8 @@ def _learned_structure(
     if not len(painted):
         return AddedStructure.nowhere(network.known, device)
     spread = spread_of(points.positions(painted.to(device)), network.known)
-    elsewhere, sure = not_part_of(points, painted, spread, generator)
+    near = unknown_around(points, painted.to(device), network.known)
+    elsewhere, sure = not_part_of(points, painted, near, generator)
     unpainted = ~torch.isin(elsewhere, lesson.numbers)
     elsewhere, sure = elsewhere[unpainted], sure[unpainted]
     painted, other = (
