@@ -81,6 +81,7 @@ class Controller:
         self.mask_growth = MaskGrowth(self.job)
         self._viewer: ViewerModel | None = viewer
         self._live: LiveLayers | None = None
+        self._retiring: set[LiveLayers] = set()
         self._scan_layer: Image | None = None
         self._mask_layer: Labels | None = None
         self._orientation: Orientation | None = None
@@ -291,19 +292,19 @@ class Controller:
         return "" if self._live is None else described(self._live, self.views.under_mouse())
 
     def close(self) -> None:
-        """The panel is gone: end the fit, finish the labels on the screen, and end the thread."""
+        """The panel is gone: end the fit, finish all labels in the viewer, and end the thread."""
         if self._viewer is None or self in _closing:
             return
         self.correcting.end()
         self.job.silence()  # the widgets that listen may be deleted already
         self.job.failed.connect(self._on_failed)
         self.job.stop()
-        if self._live is None or not self._live.layers:
-            self.abort()
-            return
         _closing.add(self)
         live = self._live
-        self.job.strokes.when_learned(lambda: live.retire(then=self.abort))
+        if live is not None and live.layers:
+            self._retiring.add(live)
+            self.job.strokes.when_learned(lambda: self._retire(live, urgent=True))
+        self._abort_when_retired()
 
     def close_now(self) -> None:
         """Close when no event loop will go on: a script may still want what is in the viewer."""
@@ -318,6 +319,7 @@ class Controller:
         """End everything at once; wait so many seconds for the step under way."""
         _closing.discard(self)
         _open.discard(self)
+        self._retiring.clear()
         if self._viewer is not None:
             self._timer.stop()
             self._timer.deleteLater()
@@ -326,6 +328,20 @@ class Controller:
             self._viewer.layers.events.removed.disconnect(self._on_removed)
             self._viewer = self._live = self._scan_layer = None
         self.job.close(timeout)
+
+    def _retire(self, live: LiveLayers, *, urgent: bool) -> None:
+        """Turn the layers of a fit into ordinary ones; closing waits until they are."""
+        self._retiring.add(live)
+
+        def retired() -> None:
+            self._retiring.discard(live)
+            self._abort_when_retired()
+
+        live.retire(retired, urgent=urgent)
+
+    def _abort_when_retired(self) -> None:
+        if self in _closing and not self._retiring:
+            self.abort()
 
     def _tick(self) -> None:
         # What follows from news comes with the next tick: in between, the window can be used.
@@ -344,7 +360,7 @@ class Controller:
         if self._live is not None:
             for layer in self._live.layers:
                 layer.visible = False
-            self._live.retire()
+            self._retire(self._live, urgent=False)
         if session.prepared.brain.found and self._mask_layer is None:
             self._show_brain(session, session.prepared.brain.mask)
         preferences = load_preferences()

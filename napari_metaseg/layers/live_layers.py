@@ -179,12 +179,20 @@ class LiveLayers:
         self._busy = self._refreshed - now
         self._ticks = 0
 
-    def retire(self, then: Callable[[], None] | None = None) -> None:
-        """Turn the layers into ordinary ones once their iteration is decoded at every voxel."""
+    def retire(self, then: Callable[[], None], *, urgent: bool) -> None:
+        """Turn the layers into ordinary ones once their iteration is decoded at every voxel.
+
+        Parameters
+        ----------
+        then : callable
+            Called once they are, or are gone, or cannot be.
+        urgent : bool
+            Whether nothing else goes first.
+        """
         for signal in (self._job.shown_changed, self._job.sharpened):
             signal.disconnect(self.refresh)
         self._job.labels_changed.disconnect(self._retell)
-        self._on_gone = then or (lambda: None)
+        self._on_gone = then
         # What the engine has told already may still bring a newer one onto the screen.
         job, session, shown = self._job, self.session, self.session.shown
 
@@ -196,7 +204,7 @@ class LiveLayers:
             job.run(lambda: session.segmentation(shown), finish, self._on_gone)
 
         if self.layers:
-            job.when_whole(session, shown, describe, self._on_gone, urgent=then is not None)
+            job.when_whole(session, shown, describe, self._on_gone, urgent=urgent)
         else:
             self._on_gone()
 

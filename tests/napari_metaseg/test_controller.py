@@ -314,6 +314,18 @@ def test_closing_finishes_the_labels_and_ends_the_thread(desk) -> None:
     assert desk.controller.source() == ""
 
 
+def test_closing_finishes_the_labels_of_an_earlier_fit_too(desk) -> None:
+    desk.finish()
+    first = desk.viewer.layers["head labels"]
+    assert desk.segment()
+    desk.until(lambda: not first.visible)
+    desk.controller.close()
+    desk.until(lambda: not desk.job.engine_alive)
+    kept = [layer for layer in desk.viewer.layers if layer.name.startswith("head labels")]
+    assert len(kept) == 2
+    assert all(isinstance(layer.data, np.ndarray) and layer.editable for layer in kept)
+
+
 def test_when_the_program_ends_during_a_fit_the_labels_are_finished_first(desk) -> None:
     assert desk.segment()
     desk.until(lambda: len(desk.viewer.layers) == 3)

@@ -227,7 +227,7 @@ def test_retired_layers_are_ordinary_ones_of_the_iteration_that_was_shown(full) 
     full.job.put_on_the_screen(4)
     expected = full.session.segmentation(4).labels
     full.live.show_only((1,))
-    full.live.retire(then=lambda: ended.append(True))
+    full.live.retire(lambda: ended.append(True), urgent=True)
     assert ended == [True]
     assert all(name.endswith("(iteration 4)") for name in full.names)
     labels = full.viewer.layers["scan labels (iteration 4)"]
@@ -255,7 +255,7 @@ def test_layers_keep_the_iteration_of_their_retirement_whatever_is_shown_later(
         then()
 
     monkeypatch.setattr(full.job, "when_whole", show_another)
-    full.live.retire()
+    full.live.retire(lambda: None, urgent=False)
     labels = full.viewer.layers["scan labels (iteration 4)"]
     np.testing.assert_array_equal(labels.data, full.orientation.to_display(expected))
 
@@ -263,7 +263,7 @@ def test_layers_keep_the_iteration_of_their_retirement_whatever_is_shown_later(
 def test_layers_that_were_removed_have_nothing_to_finish(full) -> None:
     full.viewer.layers.clear()
     ended = []
-    full.live.retire(then=lambda: ended.append(True))
+    full.live.retire(lambda: ended.append(True), urgent=True)
     assert ended == [True]
 
 
