@@ -1,4 +1,4 @@
-"""Hours of use in one process: open, segment, pause, scrub, paint, save, close, again and again.
+"""Hours of use in one process: open, segment, scrub, correct, paint, save, close, again and again.
 
 Run ``xvfb-run -a -s "-screen 0 1400x900x24" python -m benchmarks.soak [SCAN]``; without a scan, a
 phantom of 4 mm is used. What is done is drawn from a seed. Ends with 1 if the memory grew by more
@@ -125,6 +125,8 @@ def _use_once(
             findings.note("iteration shown")
         if random.random() < 0.7:
             findings.faults += _keep_paint_and_save(window, scan, folder, random, findings)
+        if random.random() < 0.4:
+            findings.faults += _correct(window, random, findings)
     if random.random() < 0.5:
         window.segment()
         window.rest(random.choice((0, 0.2, 1)))
@@ -182,6 +184,35 @@ def _keep_paint_and_save(
     layers.remove(opened)
     for file in folder.iterdir():
         file.unlink()
+    return faults
+
+
+def _correct(window: Window, random: Random, findings: Findings) -> list[str]:
+    """Paint on the live labels, so that the network learns it, and take some strokes back."""
+    correcting, strokes = window.panel.controller.correcting, window.job.strokes
+    correcting.begin()
+    labels: Labels = window.viewer.layers.selection.active
+    faults = []
+    for _ in range(random.randint(1, 3)):
+        window.wait(lambda: labels.editable, every=20)
+        labels.brush_size = random.randint(1, _LARGEST_BRUSH)
+        plane = int(window.viewer.dims.current_step[0])
+        place = tuple(round(random.uniform(0.4, 0.6) * size) for size in labels.data.shape[1:])
+        there, before = int(np.asarray(labels.data[plane])[place]), strokes.position
+        known = [one.id for one in window.job.session.learnt.structures]
+        label = random.choice([one for one in known if one != there])
+        if there == 0:
+            continue  # perhaps outside the brain, where the user would be asked
+        labels.paint((plane, *place), label)
+        window.wait(lambda before=before: strokes.position > before, every=20)
+        findings.note("stroke learned")
+        if np.asarray(labels.data[plane])[place] != label:
+            faults.append(f"what was painted with {label} does not stand in plane {plane}: {place}")
+        if random.random() < 0.5:
+            strokes.undo()
+            findings.note("stroke taken back")
+    window.wait(lambda: not strokes.busy, every=20)
+    correcting.end()
     return faults
 
 
