@@ -16,6 +16,7 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari.layers import Labels
+
+    from napari_metaseg.run.strokes import Strokes
 
 MODEL = "brain3d-tissue"
 MOST_GROWTH = 1.05
@@ -190,6 +193,9 @@ def _keep_paint_and_save(
 def _correct(window: Window, random: Random, findings: Findings) -> list[str]:
     """Paint on the live labels, so that the network learns it, and take some strokes back."""
     correcting, strokes = window.panel.controller.correcting, window.job.strokes
+    session = window.job.session
+    assert session is not None
+    known = [structure.id for structure in session.learnt.structures]
     correcting.begin()
     labels: Labels = window.viewer.layers.selection.active
     faults = []
@@ -199,12 +205,11 @@ def _correct(window: Window, random: Random, findings: Findings) -> list[str]:
         plane = int(window.viewer.dims.current_step[0])
         place = tuple(round(random.uniform(0.4, 0.6) * size) for size in labels.data.shape[1:])
         there, before = int(np.asarray(labels.data[plane])[place]), strokes.position
-        known = [one.id for one in window.job.session.learnt.structures]
         label = random.choice([one for one in known if one != there])
         if there == 0:
             continue  # perhaps outside the brain, where the user would be asked
         labels.paint((plane, *place), label)
-        window.wait(lambda before=before: strokes.position > before, every=20)
+        window.wait(partial(_holds_more, strokes, before), every=20)
         findings.note("stroke learned")
         if np.asarray(labels.data[plane])[place] != label:
             faults.append(f"what was painted with {label} does not stand in plane {plane}: {place}")
@@ -214,6 +219,10 @@ def _correct(window: Window, random: Random, findings: Findings) -> list[str]:
     window.wait(lambda: not strokes.busy, every=20)
     correcting.end()
     return faults
+
+
+def _holds_more(strokes: Strokes, before: int) -> bool:
+    return strokes.position > before
 
 
 def differences(labels: Labels, scan: Path, path: Path) -> list[str]:
