@@ -20,6 +20,7 @@ from napari_metaseg.layers.live_layers import LiveLayers
 from napari_metaseg.layers.mask_growth import MaskGrowth
 from napari_metaseg.layers.named_labels import NamedLabels
 from napari_metaseg.layers.pointing import described, middle_of
+from napari_metaseg.layers.retiring import Retiring
 from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, brain_layer
 from napari_metaseg.layers.views import Views
 from napari_metaseg.preferences import load_preferences, remember
@@ -81,7 +82,7 @@ class Controller:
         self.mask_growth = MaskGrowth(self.job)
         self._viewer: ViewerModel | None = viewer
         self._live: LiveLayers | None = None
-        self._retiring: set[LiveLayers] = set()
+        self._retiring = Retiring()
         self._scan_layer: Image | None = None
         self._mask_layer: Labels | None = None
         self._orientation: Orientation | None = None
@@ -96,7 +97,7 @@ class Controller:
         QApplication.instance().aboutToQuit.connect(self.close_now)
         self.job.device_changed.connect(self._on_notes)
         self.job.session_started.connect(self._on_session)
-        self.job.failed.connect(self._on_failed)
+        self.job.failed.connect(show_error)
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -297,14 +298,17 @@ class Controller:
             return
         self.correcting.end()
         self.job.silence()  # the widgets that listen may be deleted already
-        self.job.failed.connect(self._on_failed)
+        self.job.failed.connect(show_error)
         self.job.stop()
         _closing.add(self)
         live = self._live
-        if live is not None and live.layers:
-            self._retiring.add(live)
-            self.job.strokes.when_learned(lambda: self._retire(live, urgent=True))
-        self._abort_when_retired()
+
+        def finish() -> None:
+            if live is not None and live.layers:
+                self._retiring.begin(live, urgent=True)
+            self._retiring.when_done(self.abort)
+
+        self.job.strokes.when_learned(finish)
 
     def close_now(self) -> None:
         """Close when no event loop will go on: a script may still want what is in the viewer."""
@@ -319,7 +323,6 @@ class Controller:
         """End everything at once; wait so many seconds for the step under way."""
         _closing.discard(self)
         _open.discard(self)
-        self._retiring.clear()
         if self._viewer is not None:
             self._timer.stop()
             self._timer.deleteLater()
@@ -328,20 +331,6 @@ class Controller:
             self._viewer.layers.events.removed.disconnect(self._on_removed)
             self._viewer = self._live = self._scan_layer = None
         self.job.close(timeout)
-
-    def _retire(self, live: LiveLayers, *, urgent: bool) -> None:
-        """Turn the layers of a fit into ordinary ones; closing waits until they are."""
-        self._retiring.add(live)
-
-        def retired() -> None:
-            self._retiring.discard(live)
-            self._abort_when_retired()
-
-        live.retire(retired, urgent=urgent)
-
-    def _abort_when_retired(self) -> None:
-        if self in _closing and not self._retiring:
-            self.abort()
 
     def _tick(self) -> None:
         # What follows from news comes with the next tick: in between, the window can be used.
@@ -360,7 +349,7 @@ class Controller:
         if self._live is not None:
             for layer in self._live.layers:
                 layer.visible = False
-            self._retire(self._live, urgent=False)
+            self._retiring.begin(self._live, urgent=False)
         if session.prepared.brain.found and self._mask_layer is None:
             self._show_brain(session, session.prepared.brain.mask)
         preferences = load_preferences()
@@ -395,9 +384,6 @@ class Controller:
             if note not in self._told:
                 show_warning(note)
         self._told = self.job.notes
-
-    def _on_failed(self, message: str) -> None:
-        show_error(message)
 
     def _on_removed(self, event: Any) -> None:
         if METADATA_KEY in event.value.metadata:
