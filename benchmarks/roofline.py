@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from src_core.models.model import Model
 
-MODELS = ("brain3d-tissue", "brain3d-fs32", "paper3d-tissue")
+MODELS = ("brain3d-parcels", "brain3d-tissue", "brain3d-fs32", "paper3d-tissue")
 LAUNCH = 5e-6
 """Seconds that the host needs to launch an operation of torch; an assumption."""
 
