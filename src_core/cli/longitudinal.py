@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("model", "labels", "iterations", "device", "threads", "seed", "brain", "force")
 """Those of a request that are the same for all scans."""
-_ENDING = "_dseg.nii.gz"
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,15 +52,17 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from src_core.io.bids_names import label_map_beside
     from src_core.io.export import companion
     from src_core.models.model import load_model
     from src_core.results.changes import volume_rows, write_rows
 
-    scans, outputs = args.scans, [companion(scan, _ENDING) for scan in args.scans]
+    model = load_model(args.model)
+    told = model if args.labels is None else model.in_protocol(args.labels)
+    scans, outputs = args.scans, [label_map_beside(scan, told.protocol) for scan in args.scans]
     table = args.output or companion(scans[0], "_changes.tsv")
     _check(scans, [*outputs, table], args.overwrite)
     request = Request(scans[0], **{name: getattr(args, name) for name in _OPTIONS})
-    model = load_model(args.model)
     model.card.require_structures()
     request = replace(request, model=model)
     label_maps, grids, written = [], [], [table]

@@ -80,12 +80,14 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(args: argparse.Namespace) -> None:
+    from src_core.io.bids_names import label_map_beside
+
     if not args.scan.exists():  # said before the output beside it is looked at
         raise InputError(f"{args.scan} does not exist; check the name")
     model = _model(args)
     if args.corrections is None:
         model.card.require_structures()
-    output = args.output or _default_output(args.scan, model.protocol)
+    output = args.output or label_map_beside(args.scan, model.protocol)
     _check_outputs(args, output)
     result = _fit(args, model)
     for note in result.report["notes"]:
@@ -98,20 +100,6 @@ def _model(args: argparse.Namespace) -> Model:
 
     model = load_model(args.model)
     return model if args.labels is None else model.in_protocol(args.labels)
-
-
-def _default_output(scan: Path, protocol: Protocol) -> Path:
-    """Beside the scan, and beside the folder of DICOM files, never among them."""
-    from src_core.io.bids_names import derived_name, is_bids_name
-    from src_core.io.dicom_series import folder_of, is_dicom
-    from src_core.io.export import companion
-
-    if not is_dicom(scan):
-        if is_bids_name(scan):
-            return scan.with_name(derived_name(scan, "dseg.nii.gz", seg=protocol.name))
-        return companion(scan, "_dseg.nii.gz")
-    folder = folder_of(scan)
-    return folder.with_name(f"{folder.name}_dseg.nii.gz")
 
 
 def _check_outputs(args: argparse.Namespace, output: Path) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from src_core.io.export import image_stem
+from src_core.io.export import companion, image_stem
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from src_core.io.labels import Protocol
 
 _NAME = re.compile(r"sub-[a-zA-Z0-9]+(_[a-z]+-[a-zA-Z0-9]+)*_[a-zA-Z0-9]+")
 # The last entities of the order that BIDS prescribes; all others stand before them.
@@ -53,3 +55,15 @@ def derived_name(scan: str | Path, suffix: str, **entities: str) -> str:
     }
     keys = [key for key in every if key not in _LAST] + [key for key in _LAST if key in every]
     return "_".join([*(f"{key}-{every[key]}" for key in keys), suffix])
+
+
+def label_map_beside(scan: Path, protocol: Protocol) -> Path:
+    """Where the labels of a scan lie: beside it or its folder of DICOM files, never among them."""
+    from src_core.io.dicom_series import folder_of, is_dicom
+
+    if is_dicom(scan):
+        folder = folder_of(scan)
+        return folder.with_name(f"{folder.name}_dseg.nii.gz")
+    if is_bids_name(scan):
+        return scan.with_name(derived_name(scan, "dseg.nii.gz", seg=protocol.name))
+    return companion(scan, "_dseg.nii.gz")

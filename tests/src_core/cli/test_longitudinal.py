@@ -41,7 +41,7 @@ def test_labels_of_both_scans_and_the_change_of_their_volumes(
         "Cortex", "Subcortical-Gray-Matter", "White-Matter", "CSF",
     ]  # fmt: skip
     for number, scan in enumerate(scans, 2):
-        labels = nib.load(str(scan).replace(".nii.gz", "_dseg.nii.gz"))
+        labels = nib.load(str(scan).replace("_T1w.nii.gz", "_seg-tissue4_dseg.nii.gz"))
         np.testing.assert_array_equal(labels.affine, nib.load(scan).affine)
         counts = np.bincount(np.asarray(labels.dataobj).astype(int).ravel(), minlength=5)
         voxel = abs(np.linalg.det(labels.affine[:3, :3]))
@@ -68,6 +68,6 @@ def test_what_is_no_series_of_scans_is_refused(
 def test_nothing_is_replaced_and_that_is_said_before_the_fits(
     scans: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "sub-01_ses-2_T1w_dseg.tsv").touch()
+    (tmp_path / "sub-01_ses-2_seg-nm134_dseg.tsv").touch()
     assert run("longitudinal", *scans) == 2
     assert "_dseg.tsv" in error_line(capsys)
