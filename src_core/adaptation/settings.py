@@ -65,7 +65,7 @@ class AdaptSettings(_of_a_fit):
         title="Staying as it was",
     )
     share: float = option(
-        0.6,
+        0.4,
         least=0,
         most=1,
         help="How far the head goes from what it was (0) to what it has learned (1), where your "
