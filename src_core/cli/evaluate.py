@@ -68,8 +68,7 @@ def _run(args: argparse.Namespace) -> None:
     models = [load_model(name) for name in args.models]
     for model in models:
         model.card.require_structures()
-    if args.labels is not None:
-        models = [model.in_protocol(args.labels) for model in models]
+    models = [model.in_protocol(args.labels) for model in models]
     known = {structure.name for model in models for structure in model.protocol.structures}
     if unknown := sorted(set(args.leave_out) - known):
         raise InputError(f"no structure is called {', '.join(unknown)}; napari-metaseg models NAME")

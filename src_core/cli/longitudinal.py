@@ -58,8 +58,8 @@ def _run(args: argparse.Namespace) -> None:
     from src_core.results.changes import volume_rows, write_rows
 
     model = load_model(args.model)
-    told = model if args.labels is None else model.in_protocol(args.labels)
-    scans, outputs = args.scans, [label_map_beside(scan, told.protocol) for scan in args.scans]
+    protocol = model.in_protocol(args.labels).protocol
+    scans, outputs = args.scans, [label_map_beside(scan, protocol) for scan in args.scans]
     table = args.output or companion(scans[0], "_changes.tsv")
     _check(scans, [*outputs, table], args.overwrite)
     request = Request(scans[0], **{name: getattr(args, name) for name in _OPTIONS})

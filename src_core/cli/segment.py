@@ -81,10 +81,11 @@ def _add_outputs(parser: argparse.ArgumentParser) -> None:
 
 def _run(args: argparse.Namespace) -> None:
     from src_core.io.bids_names import label_map_beside
+    from src_core.models.model import load_model
 
     if not args.scan.exists():  # said before the output beside it is looked at
         raise InputError(f"{args.scan} does not exist; check the name")
-    model = _model(args)
+    model = load_model(args.model).in_protocol(args.labels)
     if args.corrections is None:
         model.card.require_structures()
     output = args.output or label_map_beside(args.scan, model.protocol)
@@ -93,13 +94,6 @@ def _run(args: argparse.Namespace) -> None:
     for note in result.report["notes"]:
         print_problem("warning", note)
     _print_result(result, _write(result, args, output))
-
-
-def _model(args: argparse.Namespace) -> Model:
-    from src_core.models.model import load_model
-
-    model = load_model(args.model)
-    return model if args.labels is None else model.in_protocol(args.labels)
 
 
 def _check_outputs(args: argparse.Namespace, output: Path) -> None:

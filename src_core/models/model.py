@@ -125,14 +125,16 @@ class Model:
         """The same model with its labels told as they were learnt."""
         return dataclasses.replace(self, coarser=None)
 
-    def in_protocol(self, name: str) -> Model:
-        """The same model with its labels told in another protocol.
+    def in_protocol(self, name: str | None) -> Model:
+        """The same model with its labels told in another protocol, or as it is for None.
 
         Raises
         ------
         InputError
             Its classes can't be merged to that.
         """
+        if name is None:
+            return self
         if name not in self.protocols:
             raise InputError(
                 f"{self.name} has no labels of {name!r}; it has {', '.join(self.protocols)}"

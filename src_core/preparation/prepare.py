@@ -275,7 +275,7 @@ def _corrections(
 
 def _model(request: Request) -> Model:
     model = request.model if isinstance(request.model, Model) else load_model(request.model)
-    return model if request.labels is None else model.in_protocol(request.labels)
+    return model.in_protocol(request.labels)
 
 
 def _scan(request: Request) -> Scan:
