@@ -98,7 +98,6 @@ class Correcting:
         if outlines is not None:
             self.outlined.emit(outlines)
         self._views.main.layers.selection.active = live.labels
-        live.labels.events.selected_label.connect(self._on_label)
         self._bind()
         self._allow_painting()
         self.changed.emit()
@@ -315,7 +314,10 @@ class Correcting:
                 layer.mouse_drag_callbacks.append(self._brushed)
             elif self._brushed in layer.mouse_drag_callbacks:
                 layer.mouse_drag_callbacks.remove(self._brushed)
-        if not self.on:
+        if self.on:
+            labels.events.selected_label.connect(self._on_label)
+        else:
+            labels.events.selected_label.disconnect(self._on_label)
             self._views.share_undo(labels)
 
 
