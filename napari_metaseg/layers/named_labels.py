@@ -81,7 +81,12 @@ class NamedLabels:
             self.label_map, self.scan, orientation, self.structures, name, self.details
         )
         keywords["metadata"][METADATA_KEY]["painted"] = self.painted
-        return Labels(data, **keywords)
+        layer = Labels(data, **keywords)
+        ids = [structure.id for structure in self.structures]
+        # napari begins to paint with 1, which only tissues have
+        if layer.selected_label not in ids:
+            layer.selected_label = min(ids)
+        return layer
 
     def write(self, path: Path, *, overwrite: bool) -> list[Path]:
         """Write the label map, and beside it a table of names and a description.

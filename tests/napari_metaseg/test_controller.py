@@ -16,6 +16,7 @@ from napari.utils.notifications import Notification, notification_manager
 from napari_metaseg.controller import Controller
 from napari_metaseg.layers.exports import EXPORTS, TABLE, LabelsExport
 from napari_metaseg.layers.maps import MAPS, Map, OfferedMap
+from napari_metaseg.layers.named_labels import NamedLabels
 from napari_metaseg.layers.orientation import orientation_of
 from napari_metaseg.layers.scan_layers import scan_layer
 from napari_metaseg.preferences import load_preferences
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from napari_metaseg.layers.named_labels import NamedLabels
     from napari_metaseg.run.request import Request
     from tests.napari_metaseg.conftest import Brain
 
@@ -222,6 +222,14 @@ def test_a_kept_iteration_can_be_painted_on_and_hides_the_live_labels(desk) -> N
     assert kept.opacity == live.opacity
     assert not live.visible
     np.testing.assert_array_equal(kept.data, np.asarray(live.data))
+
+
+def test_a_kept_layer_is_painted_on_with_a_structure_of_its_protocol(brain) -> None:
+    scan, structures = brain.scan, protocol("nm134").structures
+    orientation = orientation_of(scan.affine, scan.shape)
+    labels = NamedLabels(np.zeros(scan.shape, np.uint8), scan, structures, {})
+    kept = labels.as_layer(orientation, "kept")
+    assert kept.selected_label in {structure.id for structure in structures}
 
 
 def test_the_middle_of_a_structure_is_brought_onto_the_screen(desk) -> None:
