@@ -118,14 +118,14 @@ def decode_classes(network: CoordinateNetwork, points: BrainPoints) -> np.ndarra
     )
     checks = Workers(device).map(lambda part: _fill(network, points, *part), split)
     checked, right, wrong = (torch.cat(column) for column in zip(*checks, strict=True))
-    beside = _Neighbours(points.indices.numpy())
-    to_ask = numbers[~asked & ~(sureness > _least_sureness(checked, right))]
+    neighbours = _Neighbours(points.indices.numpy())
+    unsure = numbers[~asked & ~(sureness > _least_sureness(checked, right))]
+    to_ask = torch.cat([unsure, neighbours.of(wrong, asked)]).unique()
     while len(to_ask):
         told = torch.from_numpy(decode(network, points, "classes", to_ask))
-        wrong = torch.cat([wrong, to_ask[told != classes[to_ask]]])
+        wrong = to_ask[told != classes[to_ask]]
         classes[to_ask], asked[to_ask] = told, True
-        to_ask, wrong = beside.of(wrong), wrong[:0]
-        to_ask = to_ask[~asked[to_ask]]
+        to_ask = neighbours.of(wrong, asked)
     return classes.numpy()
 
 
@@ -180,11 +180,12 @@ class _Neighbours:
         steps = np.array([shape[1] * shape[2], shape[2], 1])
         self._moves = np.concatenate([steps, -steps])
 
-    def of(self, numbers: Tensor) -> Tensor:
-        """Numbers of the voxels beside some, rising."""
+    def of(self, numbers: Tensor, left_out: Tensor) -> Tensor:
+        """Numbers of the voxels beside some, rising, but for those that are left out, bool (N,)."""
         places = self._places[numbers.numpy()]
         beside = np.unique(self._numbers[places[:, None] + self._moves])
-        return torch.from_numpy(beside[beside >= 0].astype(np.int64))
+        found = torch.from_numpy(beside[beside >= 0]).long()
+        return found[~left_out[found]]
 
 
 def student_inputs(points: Points) -> Tensor:
