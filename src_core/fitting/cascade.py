@@ -109,24 +109,36 @@ def decode_classes(network: CoordinateNetwork, points: BrainPoints) -> np.ndarra
     if device.type != "cpu" or parts == 0:
         return decode(network, points, "classes")
     return_free_memory()  # what the fit has left
-    numbers = torch.arange(len(points))
-    # Filled in place: kept pieces between short-lived ones would fragment the memory.
-    classes, asked = torch.empty(len(points), dtype=torch.uint8), numbers < 0
-    sureness = torch.empty(len(points))
-    split = zip(
-        *(values.tensor_split(parts) for values in (numbers, classes, sureness, asked)), strict=True
-    )
-    checks = Workers(device).map(lambda part: _fill(network, points, *part), split)
-    checked, right, wrong = (torch.cat(column) for column in zip(*checks, strict=True))
+    classes, asked, unsure, wrong = _from_students(network, points, parts)
+    return_free_memory()  # what they have left
     neighbours = _Neighbours(points.indices.numpy())
-    unsure = numbers[~asked & ~(sureness > _least_sureness(checked, right))]
-    to_ask = torch.cat([unsure, neighbours.of(wrong, asked)]).unique()
+    unsure[neighbours.of(wrong, asked)] = True
+    to_ask = unsure.nonzero()[:, 0]
     while len(to_ask):
         told = torch.from_numpy(decode(network, points, "classes", to_ask))
         wrong = to_ask[told != classes[to_ask]]
         classes[to_ask], asked[to_ask] = told, True
         to_ask = neighbours.of(wrong, asked)
     return classes.numpy()
+
+
+def _from_students(
+    network: CoordinateNetwork, points: BrainPoints, parts: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What students say, each of one of some parts of the brain.
+
+    Returns the class of each voxel, uint8, whether the network was asked about it, and whether it
+    still has to be, all (N,); and the numbers of voxels where it has contradicted a student.
+    """
+    # Filled in place: kept pieces between short-lived ones would fragment the memory.
+    classes, asked = (torch.zeros(len(points), dtype=kind) for kind in (torch.uint8, torch.bool))
+    numbers, sureness = torch.arange(len(points)), torch.empty(len(points))
+    split = zip(
+        *(values.tensor_split(parts) for values in (numbers, classes, sureness, asked)), strict=True
+    )
+    checks = Workers(points.indices.device).map(lambda part: _fill(network, points, *part), split)
+    checked, right, wrong = (torch.cat(column) for column in zip(*checks, strict=True))
+    return classes, asked, ~(asked | (sureness > _least_sureness(checked, right))), wrong
 
 
 @torch.no_grad()
@@ -174,7 +186,11 @@ class _Neighbours:
     def __init__(self, indices: np.ndarray):
         low, high = extent(indices)
         shape = high - low + 3  # an empty voxel on each side
-        self._places = np.ravel_multi_index(tuple((indices - low + 1).T), tuple(shape))
+        # Axis by axis in small integers: tables of large ones would take as much as a fit does.
+        self._places = np.zeros(len(indices), np.int32)
+        for along, first, size in zip(indices.T, low, shape, strict=True):
+            self._places *= size
+            self._places += along - (first - 1).astype(along.dtype)
         self._numbers = np.full(np.prod(shape), -1, np.int32)
         self._numbers[self._places] = np.arange(len(indices), dtype=np.int32)
         steps = np.array([shape[1] * shape[2], shape[2], 1])
