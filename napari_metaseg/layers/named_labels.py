@@ -84,7 +84,7 @@ class NamedLabels:
         layer = Labels(data, **keywords)
         ids = [structure.id for structure in self.structures]
         # napari begins to paint with 1, which only tissues have
-        if layer.selected_label not in ids:
+        if ids and layer.selected_label not in ids:
             layer.selected_label = min(ids)
         return layer
 

@@ -186,7 +186,7 @@ class _Neighbours:
     def __init__(self, indices: np.ndarray):
         low, high = extent(indices)
         shape = high - low + 3  # an empty voxel on each side
-        # Axis by axis in small integers: tables of large ones would take as much as a fit does.
+        # Axis by axis in small integers: tables of large ones would raise the peak memory.
         self._places = np.zeros(len(indices), np.int32)
         for along, first, size in zip(indices.T, low, shape, strict=True):
             self._places *= size

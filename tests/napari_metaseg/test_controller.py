@@ -232,6 +232,13 @@ def test_a_kept_layer_is_painted_on_with_a_structure_of_its_protocol(brain) -> N
     assert kept.selected_label in {structure.id for structure in structures}
 
 
+def test_labels_without_any_structure_are_kept_as_they_are(brain) -> None:
+    scan = brain.scan
+    labels = NamedLabels(np.zeros(scan.shape, np.uint8), scan, (), {})
+    kept = labels.as_layer(orientation_of(scan.affine, scan.shape), "kept")
+    assert not kept.data.any()
+
+
 def test_the_middle_of_a_structure_is_brought_onto_the_screen(desk) -> None:
     desk.finish()
     desk.controller.jump(WHITE_MATTER)
