@@ -27,11 +27,13 @@ def segmentation_loss(logits: Tensor, classes: Tensor) -> Tensor:
     """
     known = classes != IGNORED
     logits, classes = logits[known], classes[known].long()
-    entropy = functional.cross_entropy(logits, classes)
-    truth = functional.one_hot(classes, logits.shape[1]).float()
-    chance = logits.softmax(1)
-    overlap = 2 * (chance * truth).sum(0)
-    total = chance.sum(0) + truth.sum(0)
+    log_chance = logits.log_softmax(1)
+    entropy = functional.nll_loss(log_chance, classes)
+    chance = log_chance.exp()
+    # Each class's sum over its own points; a matrix of ones and zeros would be as large as chance.
+    right = chance.gather(1, classes[:, None])[:, 0]
+    overlap = 2 * chance.new_zeros(chance.shape[1]).index_add(0, classes, right)
+    total = chance.sum(0) + torch.bincount(classes, minlength=chance.shape[1])
     # One point more on both sides: a structure that is not there should not be found, either.
     dice = (overlap + 1) / (total + 1)
     return entropy + 1 - dice[1:].mean()
