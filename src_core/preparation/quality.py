@@ -41,8 +41,8 @@ ANY_SIMILARITY = 0.75
 STRETCH, ANY_STRETCH = 1.3, 1.35
 """By how much more the template stretches a brain in one direction than in another: up to 1.22;
 half a brain by 1.4 to 2.2."""
-BIAS = 0.2
-"""Standard deviation of the logarithm of the bias field that is taken out: up to 0.131."""
+BIAS = 0.23
+"""Standard deviation of the logarithm of the bias field that is taken out: up to 0.17."""
 SAME_AS_NEIGHBOUR = 0.6
 """Share of voxels with the same value as the next: up to 0.2 in scans, above 0.7 in label maps."""
 
