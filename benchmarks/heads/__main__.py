@@ -1,6 +1,6 @@
 """Time, memory, agreement with other tools' labels and warnings on heads from elsewhere.
 
-    python -m benchmarks.heads DATA -o FOLDER [--model brain3d-fs32] [--heads NAME,NAME]
+    python -m benchmarks.heads DATA -o FOLDER [--model NAME] [--heads NAME,NAME]
 
 DATA is a table of heads or a folder of them (see `benchmarks.heads.listed.list_heads`). Each is
 segmented with default settings in a process of its own. Writes FOLDER/heads.md, heads.csv and,
@@ -24,6 +24,7 @@ from benchmarks.heads.measure import measure
 from benchmarks.heads.tables import draw_ages, markdown, row_of, write_csv
 from benchmarks.studies.common import run
 from src_core.io.files import complete_files
+from src_core.models.bundled import DEFAULT_MODEL
 from src_core.models.model import load_model
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     made.add_argument("data", type=Path, help="table of heads, or a folder of them")
     made.add_argument("-o", "--output", type=Path, required=True, help="folder")
-    made.add_argument("--model", default="brain3d-fs32")
+    made.add_argument("--model", default=DEFAULT_MODEL)
     made.add_argument("--heads", help="names with commas; default: all")
     made.add_argument("--threads", type=int, default=1)
     return made

@@ -7,13 +7,30 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import ndimage
 
+from src_core.io.protocols import protocol as protocol_named
 from src_core.results.measure import dice
 from src_core.training.changes.freesurfer import VERMIS, freesurfer_classes
 
 if TYPE_CHECKING:
     from src_core.io.labels import Protocol
+    from src_core.results.segmentation import Segmentation
 
+FS32 = "fs32"
+"""The protocol of the references."""
 CEREBELLAR_CORTEX = (8, 47)
+
+
+def agreement_of(result: Segmentation, reference: np.ndarray) -> dict[str, float | None]:
+    """Agreement of a result, told in the protocol of the reference if its model knows that.
+
+    Parameters
+    ----------
+    result : Segmentation
+    reference : ndarray of int, shape (I, J, K)
+        As in `agreement`.
+    """
+    told = FS32 if FS32 in result.model.protocols else result.protocol.name
+    return agreement(result.labels_in(told)[told], reference, protocol_named(told))
 
 
 def agreement(

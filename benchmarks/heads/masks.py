@@ -1,6 +1,6 @@
 """What a looser brain mask costs: labels of one head with several masks of its brain.
 
-    python -m benchmarks.heads.masks DATA -o FOLDER [--model brain3d-fs32] [--heads NAME,NAME]
+    python -m benchmarks.heads.masks DATA -o FOLDER [--model NAME] [--heads NAME,NAME]
 
 Heads and options are those of `benchmarks.heads`; those without labels are left out. The masks are
 the one that is found (or given in the table), the same grown by 1 and 2 mm, and those of others
@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.common import kept
 from benchmarks.heads.__main__ import chosen, parser, work_folder
-from benchmarks.heads.agreement import agreement, mean
+from benchmarks.heads.agreement import agreement_of, mean
 from benchmarks.heads.listed import Head, list_heads
 from benchmarks.studies.common import run
 from src_core.io.files import complete_files
@@ -92,7 +92,7 @@ def measure(
     result = segment(scan, model=model, mask=mask(), device="cpu")
     return {
         "brain": float(result.mask.sum()) * scan.voxel_volume / 1e3,
-        "dice": agreement(result.labels, reference, result.protocol),
+        "dice": agreement_of(result, reference),
     }
 
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.heads.agreement import agreement
+from benchmarks.heads.agreement import agreement_of
 from benchmarks.segment import peak_memory
 from src_core.errors import InputError
 from src_core.io.scan import read_on_grid
@@ -43,8 +43,8 @@ def measure_here(
     -------
     dict
         The report; seconds and CPU seconds of the whole, peak memory (MB), volume of the brain
-        (mL); with labels the Dice of each structure. Or, under ``refused``, why it was not
-        segmented.
+        (mL); with labels the Dice of each structure that they and the model know. Or, under
+        ``refused``, why it was not segmented.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
     try:
@@ -60,7 +60,7 @@ def measure_here(
     }
     if labels is not None:
         reference = read_on_grid(labels, result.scan, "reference")
-        measured["dice"] = agreement(result.labels, reference, result.protocol)
+        measured["dice"] = agreement_of(result, reference)
     return measured
 
 

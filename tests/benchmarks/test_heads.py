@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from benchmarks.heads.agreement import agreement, mean, without_vermis
+from benchmarks.heads.agreement import agreement, agreement_of, mean, without_vermis
 from benchmarks.heads.listed import Head, list_heads
 from benchmarks.heads.tables import draw_ages, markdown, row_of, write_csv
 from src_core.errors import InputError
@@ -71,6 +72,19 @@ def test_agreement_does_not_ask_for_a_vermis_that_the_reference_lacks() -> None:
     assert mean(scores) == pytest.approx(2 / 3)
     tissues = agreement(np.array([[[2, 2, 0, 2, 2, 3]]]), reference, protocol("tissue4"))
     assert tissues["Subcortical-Gray-Matter"] == 1
+
+
+@pytest.mark.parametrize("protocols", [("nm134", "fs32", "tissue4"), ("fs32", "tissue4")])
+def test_labels_of_parcels_are_compared_as_structures(protocols: tuple[str, ...]) -> None:
+    reference = np.array([[[LEFT, RIGHT, WHITE]]])
+    in_nm134 = np.array([[[39, 38, 45]]])
+    label_maps = {"nm134": in_nm134, "fs32": reference, "tissue4": np.array([[[2, 2, 3]]])}
+    result = SimpleNamespace(
+        model=SimpleNamespace(protocols=protocols),
+        protocol=protocol(protocols[0]),
+        labels_in=lambda name: {name: label_maps[name]},
+    )
+    assert mean(agreement_of(result, reference)) == 1  # type: ignore[arg-type]
 
 
 def measured(dice: float, **report: Any) -> dict[str, Any]:
