@@ -24,10 +24,10 @@ USUAL_STRENGTH = 0.07
 """Standard deviation of the logarithm over the brain that is left in a scan. Nearly all scans that
 the models learned from have less. Part of it is the tissues, not the coil, above all in old age."""
 COIL_STRENGTHS, LEFT = (0.11, 0.15), (USUAL_STRENGTH, 0.04)
-"""Fields of the first strength are the last that may be tissue (0.107 at most in the scans that the
-models learned from), those of the second are the coil's (0.138 to 0.21 on one scanner of 3 T); what
-is left of each. 0.04 of a field that is bright in the middle is enough to mislead deep grey matter,
-and without any, structures are told worse again."""
+"""Two strengths, and what is left of such fields. Up to the first a field may be the tissues'
+(0.107 at most in the scans that the models learned from); from the second on it is the coil's
+(0.138 to 0.21 on a scanner of 3 T), bright in the middle, and what is left of it makes deep grey
+matter look like white matter. With nothing left structures are told worse again."""
 SHARES = (0.15, 0.4, 0.75)
 """Quantiles at which the tissues (fluid, grey, white) are first taken to be."""
 ROUNDS = 40
@@ -91,11 +91,11 @@ def no_bias_field() -> BiasField:
 
 
 def find_bias_field(indices: np.ndarray, values: np.ndarray) -> BiasField:
-    """The part of a scan's bias field that goes beyond `USUAL_STRENGTH`.
+    """The part of a scan's bias field that goes beyond what the models know.
 
-    A weak field can't be told from the tissues' own differences between places, and is what the
-    models know. A stronger one is weakened to that strength, and one that only a coil can have
-    further (`LEFT`), so that nothing changes abruptly.
+    A weak field can't be told from the tissues' own differences between places. One stronger than
+    `USUAL_STRENGTH` is weakened to that, and one that only a coil can have to less (`LEFT`), so
+    that nothing changes abruptly.
 
     Parameters
     ----------
