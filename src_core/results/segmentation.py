@@ -134,6 +134,9 @@ class Segmentation:
         """
         label_maps = {}
         for name in protocols or self.model.protocols:
+            if name == self.protocol.name:
+                label_maps[name] = self.labels.copy()
+                continue
             model = self.model.in_protocol(name)
             classes = decode_classes(self._network_telling(model), self.points)
             label_maps[name] = self._label_map(classes, model.protocol)

@@ -80,6 +80,9 @@ def test_one_fit_gives_labels_in_coarser_protocols(brain, structures_model) -> N
         assert list(everything) == ["fs32", "tissue4"]
         np.testing.assert_array_equal(everything["fs32"], own.labels)
         np.testing.assert_array_equal(everything["tissue4"], merged.labels)
+    # what is given is the user's to change
+    everything["tissue4"][:] = 0
+    assert merged.labels.any()
 
 
 def test_a_protocol_that_the_model_does_not_know_is_refused(brain, structures_model) -> None:
