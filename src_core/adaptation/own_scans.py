@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from src_core.correction.corrections_file import ENDING, write_corrections
+from src_core.datasets.bids import subject_of
 from src_core.datasets.labelled import LabelledScan
 from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
@@ -83,7 +84,12 @@ def read_own_scan(folder: Path) -> CorrectedScan:
     """The scan that a folder holds."""
     mask, name = folder / _MASK, folder.name
     files = LabelledScan(
-        name, name, "train", folder / _SCAN, folder / _LABELS, mask if mask.is_file() else None
+        name,
+        subject_of(name),
+        "train",
+        folder / _SCAN,
+        folder / _LABELS,
+        mask if mask.is_file() else None,
     )
     return CorrectedScan.of(files)
 
@@ -167,7 +173,7 @@ def remove_own_scan(folder: Path, name: str) -> None:
         raise InputError(f"{folder} holds no scan {name}")
     try:
         # Gone at once as a scan, whatever becomes of its files.
-        shutil.rmtree(place.rename(place.with_name(f".{uuid.uuid4().hex}")))
+        shutil.rmtree(place.rename(_hidden_beside(place)))
     except OSError as error:
         raise InputError(f"cannot remove {place}: {error.strerror or error}") from error
 
@@ -181,17 +187,35 @@ def _place(folder: Path, name: str) -> Path:
 @contextmanager
 def _whole_folder(place: Path) -> Iterator[Path]:
     """A new folder that takes its place, and that of an earlier one, if nothing fails."""
-    new = place.with_name(f".{uuid.uuid4().hex}")
+    new = _hidden_beside(place)
     try:
         new.mkdir(parents=True)
         yield new
-        if place.exists():
-            shutil.rmtree(place)
-        new.rename(place)
+        _take_place(new, place)
     except OSError as error:
         raise InputError(f"cannot write to {place.parent}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _take_place(new: Path, place: Path) -> None:
+    """Rename a folder; an earlier one of that name goes, but not before the new one is there."""
+    if not place.exists():
+        new.rename(place)
+        return
+    earlier = place.rename(_hidden_beside(place))
+    try:
+        new.rename(place)
+    except BaseException:
+        earlier.rename(place)
+        raise
+    # A file that another program holds open stays, in a folder that is no scan.
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _hidden_beside(place: Path) -> Path:
+    """A name beside a folder that none has, and that is no scan's."""
+    return place.with_name(f".{uuid.uuid4().hex}")
 
 
 def _protocol_of(labels: Path) -> str | None:

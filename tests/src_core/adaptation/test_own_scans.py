@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,8 +21,6 @@ from src_core.io.protocols import protocol
 from src_core.io.scan import read_on_grid, read_scan
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from src_core.io.scan import Scan
 
 STRUCTURES = protocol("tissue4").structures
@@ -55,6 +54,42 @@ def test_scans_are_removed_and_replaced_when_that_is_asked_for(folder: Path, sca
     with pytest.raises(InputError, match="holds no scan p1"):
         remove_own_scan(folder, "p1")
     assert [one.name for one in folder.iterdir()] == ["p0"]
+
+
+@pytest.mark.parametrize("fails", ["old files", "new folder"])
+def test_replacing_a_scan_never_loses_both(
+    folder: Path, scan: Scan, fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = Path.rename
+
+    def fail(*_: object, **__: object) -> None:
+        raise PermissionError("another program holds it open")
+
+    def rename_but_new(self: Path, target: Path) -> Path:
+        if target.name == "p0" and not (self / "mask.nii.gz").exists():
+            fail()
+        return rename(self, target)
+
+    if fails == "old files":
+        monkeypatch.setattr("os.rmdir", fail)
+    else:
+        monkeypatch.setattr(Path, "rename", rename_but_new)
+    new = (folder, "p0", scan, None, np.ones(scan.shape, int), STRUCTURES, DETAILS)
+    if fails == "old files":
+        add_own_scan(*new, overwrite=True)
+    else:
+        with pytest.raises(InputError, match="cannot write to"):
+            add_own_scan(*new, overwrite=True)
+    first, second = list_own_scans(folder)
+    assert (first.name, second.name) == ("p0", "p1")
+    assert (first.files.mask is None) == (fails == "old files")
+
+
+def test_sessions_of_one_person_are_told_by_their_names(folder: Path, scan: Scan) -> None:
+    for name in ("sub-01_ses-1_T1w", "sub-01_ses-2_T1w"):
+        add_own_scan(folder, name, scan, None, np.ones(scan.shape, int), STRUCTURES, DETAILS)
+    subjects = [one.files.subject for one in list_own_scans(folder)]
+    assert subjects == ["p0", "p1", "sub-01", "sub-01"]
 
 
 def test_a_scan_is_added_whole_or_not_at_all(folder: Path, scan: Scan) -> None:
