@@ -19,10 +19,13 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from src_core.models.bundled import MODEL_SUFFIX, own_models_folder
+from src_core.io.files import digest
+from src_core.models.bundled import MODEL_SUFFIX, model_path, own_models_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from src_core.adaptation.own_scans import CorrectedScan
 
 _NICENESS = 10
 """Added to the process's niceness: fits and the window go first."""
@@ -114,7 +117,6 @@ def main(arguments: Sequence[str]) -> None:
     from src_core.adaptation.adapt import adapt
     from src_core.adaptation.own_scans import list_own_scans
     from src_core.errors import InputError
-    from src_core.io.files import digest
 
     model, folder, output, device = arguments
     if hasattr(os, "nice"):
@@ -123,15 +125,12 @@ def main(arguments: Sequence[str]) -> None:
     path = Path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     scans = list_own_scans(Path(folder))
-    # Other scans, or other labels of them, are another training: that can't go on from there.
-    files = [file for one in scans for file in (one.files.labels, one.corrections) if file]
-    stamp = digest(model.encode(), *(file.read_bytes() for file in files))[:_STAMP]
     try:
         adapted = adapt(
             model,
             scans,
             path,
-            work=path.with_name(f"{path.stem}-{stamp}{_UNFINISHED}"),
+            work=path.with_name(f"{path.stem}-{_stamp(model, scans)}{_UNFINISHED}"),
             on_progress=lambda progress: _tell(progress=asdict(progress)),
             device=device,
             threads=threads,
@@ -142,6 +141,20 @@ def main(arguments: Sequence[str]) -> None:
         for work in path.parent.glob(f"{path.stem}-*{_UNFINISHED}"):
             shutil.rmtree(work)
         _tell(adapted=asdict(adapted))
+
+
+def _stamp(model: str, scans: Sequence[CorrectedScan]) -> str:
+    """Another one for another training, which can't go on from what was done of this one."""
+    learned = [
+        part
+        for one in scans
+        for part in (
+            one.name.encode(),
+            one.files.fingerprint.encode(),
+            one.corrections.read_bytes() if one.corrections else b"",
+        )
+    ]
+    return digest(model_path(model).read_bytes(), *learned)[:_STAMP]
 
 
 def _tell(**news: Any) -> None:

@@ -8,7 +8,7 @@ left out at first, to measure what the model gains on a scan that it has not see
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -209,7 +209,8 @@ def _claim(folder: Path, model: Model, scans: Sequence[Corrected], settings: Ada
     """Make a folder serve this adaptation only."""
     told = {
         "model": model.sha256,
-        "settings": to_json(settings),
+        # Where it is computed may change on the way.
+        "settings": to_json(replace(settings, device="auto", threads=None)),
         "scans": {one.name: one.fingerprint for one in scans},
     }
     claim(folder, told)
