@@ -175,6 +175,10 @@ def _changed(
     model, protocol = source.model, source.model.protocol
     random = np.random.default_rng((settings.seed, variant, *source.name.encode()))
     scan, mask, alignment = prepared.scan, prepared.mask, prepared.alignment.matrix
+    if not prepared.contrast.is_plain:
+        # In its own intensities it would be aligned and read as the T1 that it is not.
+        seen = prepared.points.seen[:, 0].float().cpu().numpy()
+        scan = replace(scan, voxels=unmask(seen, mask))
     if mirrored_classes(protocol) is not None and (variant == _MIRRORED or random.random() < 0.5):
         scan, codes = mirror(scan), source.mirrored(codes)
         alignment = align(scan, mask, model.template()).matrix
