@@ -176,6 +176,7 @@ def claim_folders(
         "fit": task.fit,
         "rounds": settings.rounds,
         "template": task.given.sha256 if task.given else None,
+        "further": True if task.earlier else None,
         "start": settings.start,
         "meta": settings.meta,
         "outer": settings.outer,

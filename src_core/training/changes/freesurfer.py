@@ -22,7 +22,10 @@ _COUNTS_AS = {
     **{31: 4, 63: 43, 136: 4, 137: 5, 163: 43, 164: 44},  # choroid plexus: its ventricle
     **{25: 2, 57: 41, 78: 2, 79: 41},  # lesions and hypointensities: white matter
 }
-_WITHOUT_SIDE = {77: "White-Matter", 80: "White-Matter", 72: "CSF"}
+_WITHOUT_SIDE = {
+    **{77: "White-Matter", 80: "White-Matter", 72: "CSF"},
+    **dict.fromkeys(range(251, 256), "White-Matter"),  # corpus callosum
+}
 _UNLABELLED = (0, 24, 30, 62, 85, 502, 506, 507, 508, 509, 511, 512, 514, 515, 516, 530)
 _STRUCTURES = {structure.id: structure.name for structure in protocol("fs32").structures}
 BRAIN = (*_STRUCTURES, *_COUNTS_AS, *_WITHOUT_SIDE, 30, 62, 85)

@@ -24,7 +24,7 @@ LARGEST_SULCUS = 12.0
 # Brightness of a label: 0 fluid, 1 cortex, 2 white matter, and in between what structures show in
 # T1-weighted scans. Labels of one row share what is drawn for them, so that sides do not differ.
 _BRIGHTNESS: tuple[tuple[tuple[int, ...], float], ...] = (
-    ((2, 41), 2.0),  # white matter
+    ((2, 41, 251, 252, 253, 254, 255), 2.0),  # white matter, corpus callosum
     ((3, 42), 1.0),  # cortex
     ((4, 43, 14, 15, 24, 72), 0.0),  # ventricles and fluid
     ((5, 44), 0.1),  # inferior horns

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from src_core.io.files import digest
 from src_core.training.config import to_json
 
 if TYPE_CHECKING:
@@ -49,6 +50,12 @@ def examples_depend_on(
         "data": to_json(replace(data, mapping=None, mapping_column=None)),
         "scans": {scan.name: [scan.split, scan.fingerprint] for scan in scans},
         "examples": to_json(replace(settings, tissues="")),
+        "label_maps": settings.label_maps
+        and {
+            path.name: digest(path.read_bytes())
+            for path in sorted(settings.label_maps.glob("*"))
+            if path.is_file()
+        },
         "tissues": tissues.to_json(),
         "mirrors": mirrors,
         "template": shown and hashlib.sha256(shown).hexdigest(),

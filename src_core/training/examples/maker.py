@@ -126,7 +126,10 @@ class Maker:
         label_map = read_label_map(path)
         if label_map is None:
             raise InputError(f"{path} does not hold whole numbers; give a label map")
-        scan, mask, labels = synthesise(label_map.voxels, label_map.affine, random)
+        try:
+            scan, mask, labels = synthesise(label_map.voxels, label_map.affine, random)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
         mirrored = random.random() < 0.5 and self.mirrors
         if mirrored:
             scan = mirror(scan)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from src_core.fitting.settings import FitSettings
 from src_core.models.bundled import bundled_models
 from src_core.models.card import Card
 from src_core.models.model import write_model
@@ -38,7 +38,7 @@ def write_card(
     InputError
         The file can't be written.
     """
-    settings, fit = task.settings, task.fit
+    settings = task.settings
     slices = settings.examples.slices
     card = Card(
         name=settings.model_name,
@@ -47,7 +47,7 @@ def write_card(
         architecture=network.settings,
         protocol=task.protocol,
         rule=rule,
-        fit=FitSettings(fit.iterations, fit.points, earliest_stop=fit.earliest_stop),
+        fit=replace(task.fit, seed=0),
         training=_training(task),
         scores=_scores(task, dice) or (scores_before(task.earlier.card) if task.earlier else {}),
         licence=settings.licence or (task.given.card.licence if task.given else UNKNOWN_LICENCE),

@@ -182,6 +182,9 @@ def test_a_model_can_be_trained_further_on_scans_of_all_splits(
     assert moved
     assert all(name.startswith("head") for name in moved)
 
+    begun = replace(settings, from_model=None, template=training.output, network=training.network)
+    with pytest.raises(InputError, match=r"with other .*further.*; name another folder"):
+        train(begun)
     train(replace(settings, average_with=training.output))  # all but the averaging is done
     averaged = load_model(settings.output)
     assert averaged.card.training["average_with"]["sha256"] == before.sha256

@@ -113,6 +113,17 @@ def test_what_may_be_vermis_is_marked(head) -> None:
     assert np.abs(x).min() > 6
 
 
+def test_the_corpus_callosum_is_white_matter(head) -> None:
+    ids, affine = head
+    callosum = ids.copy()
+    callosum[np.isin(ids, (2, 41))] = 251
+    scan, mask, found = made((callosum, affine), 0)
+    plain, _, _ = made(head, 0)
+    np.testing.assert_array_equal(scan.voxels, plain.voxels)
+    assert mask[found == 251].all()
+    assert freesurfer_classes(protocol("tissue4"))[251] == 3
+
+
 def test_an_unknown_label_is_refused(head) -> None:
     label_map = head[0].copy()
     label_map[0, 0, 0] = 400

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import nibabel as nib
 import numpy as np
+import pytest
 import torch
 from nibabel.affines import apply_affine
 
+from src_core.errors import InputError
 from src_core.io.protocols import protocol
 from src_core.io.sample import phantom
 from src_core.io.scan import read_on_grid, read_scan
@@ -90,3 +92,7 @@ def test_scans_are_made_up_for_label_maps_alone(maker, tmp_path: Path) -> None:
     white, fluid = (example.points.seen[classes == c, 0].median() for c in (3, 4))
     assert white > fluid + 0.2
     assert not same(example, other)
+
+    nib.save(nib.Nifti1Image(freesurfer[labels] + 600, scan.affine), path)
+    with pytest.raises(InputError, match=r"head\.nii\.gz: label 600 is not one"):
+        maker.synthesise(path, 2)

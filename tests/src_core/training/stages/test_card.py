@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from src_core.fitting.settings import FitSettings
 from src_core.models.model import load_model
 from src_core.networks.settings import WarpedSettings
 from src_core.networks.warped import WarpedNetwork
@@ -31,6 +32,12 @@ def written(task: Task, rule: IntensityRule, dice: list[list[float]]) -> Card:
     network = WarpedNetwork(WarpedSettings(len(task.protocol.ids), width=8, depth=1, hidden=()))
     write_card(task, network, rule, dice)
     return load_model(task.settings.output).card
+
+
+def test_how_to_fit_stands_in_the_card(task: Task, rule: IntensityRule) -> None:
+    fit = FitSettings(60, seed=3, earliest_stop=40, tolerance=1e-3, look_every=5)
+    fitted = replace(task, settings=replace(task.settings, fit=fit))
+    assert written(fitted, rule, []).fit == replace(fit, seed=0)
 
 
 def test_scores_are_means_of_what_is_there(task: Task, rule: IntensityRule) -> None:
