@@ -84,7 +84,8 @@ def test_the_border_that_a_stroke_is_about_moves_farther_away_and_no_other(
     after = decode(taught, result.points, "classes", torch.from_numpy(ring))
     changed = after != before[ring]
     assert 0 < changed.mean() < 0.05
-    assert set(before[ring][changed]) == {3}
+    # Where three borders meet, another class may lie hardly behind.
+    assert (before[ring][changed] == 3).mean() > 0.95
     assert set(after[changed]) == {1}
 
 
@@ -106,8 +107,19 @@ def test_erased_is_background(network, result, before, somewhere) -> None:
     assert (decode(taught, result.points, "classes")[numbers] == 0).mean() > 0.8
 
 
-def test_nothing_painted_changes_nothing(network, result) -> None:
-    assert learn_at_once(network, result.points, lesson_of(np.zeros(0, int), 0)) is network
+def test_nothing_painted_changes_nothing(network, result, before) -> None:
+    taught = learn_at_once(network, result.points, lesson_of(np.zeros(0, int), 0))
+    np.testing.assert_array_equal(decode(taught, result.points, "classes"), before)
+
+
+def test_an_added_structure_that_was_painted_nowhere_in_the_brain_is_improbable(
+    network, result, before
+) -> None:
+    taught = learn_at_once(network, result.points, lesson_of(np.zeros(0, int), 0, count=6))
+    probabilities = decode(taught, result.points, "probabilities")
+    assert probabilities.shape[1] == 6
+    np.testing.assert_array_equal(probabilities[:, 5], 0)
+    np.testing.assert_array_equal(decode(taught, result.points, "classes"), before)
 
 
 def test_what_was_painted_outside_the_brain_is_not_learned(result) -> None:
