@@ -74,7 +74,9 @@ def without_rim(
     if outside.mean() > LARGEST_SHARE_OUTSIDE:
         return mask
     values = scan.voxels[mask] / points.bias.at(points.indices.numpy())
-    rim = np.flatnonzero(outside & (values < DARK * np.median(values)))
+    # A scan that was normalised has no zero of its own.
+    zero = min(0.0, float(np.quantile(values, 0.02)))
+    rim = np.flatnonzero(outside & (values < zero + DARK * (np.median(values) - zero)))
     surplus = len(rim) - int(USUAL_SHARE * np.count_nonzero(~outside))
     if surplus <= 0:
         return mask

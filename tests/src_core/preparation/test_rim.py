@@ -60,6 +60,16 @@ def test_fluid_around_the_brain_is_left_out_to_the_usual_share(brain, loose, rul
     assert (kept & rim).sum() < 0.3 * rim.sum()
 
 
+def test_a_normalised_scan_loses_what_the_scan_itself_does(brain, rule, own_template) -> None:
+    narrow = ndimage.binary_erosion(brain.mask)
+    template = replace(own_template, values=own_template.values * torch.from_numpy(narrow))
+    inside = brain.scan.voxels[brain.mask]
+    normalised = np.where(brain.mask, (brain.scan.voxels - inside.mean()) / inside.std(), 0)
+    scans = brain.scan, replace(brain.scan, voxels=normalised.astype(np.float32))
+    raw, other = (trimmed(scan, brain.mask, rule, template) for scan in scans)
+    assert (raw != other).sum() < 0.002 * brain.mask.sum()
+
+
 def test_what_is_left_of_a_loose_mask_is_the_same_the_second_time(loose, brain, rule) -> None:
     scan, mask = loose
     values = torch.from_numpy(ndimage.binary_dilation(brain.mask).astype(np.float32))[None]
