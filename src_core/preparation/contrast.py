@@ -115,7 +115,7 @@ def measure_contrast(scan: Scan, points: BrainPoints, template: TemplateImage) -
         doubt = (
             "the tissues of the scan are as bright as in no T1, T2 or FLAIR (white minus grey"
             f" matter {steps[0]:.2f}, grey matter minus fluid {steps[1]:.2f} of its range); give a"
-            " T1-weighted scan"
+            " T1-weighted scan, or a mask with less fluid around the brain"
         )
         return Contrast(name, *steps, doubt)
     return Contrast(name, *steps)
@@ -126,8 +126,8 @@ def check_contrast(contrast: Contrast) -> Finding:
     message = contrast.doubt
     if contrast.name == "T1Gd":
         message = (
-            "the scan looks T1-weighted with contrast agent: where the template shows which tissue"
-            " helps to tell them apart; check the labels"
+            "the scan looks T1-weighted with contrast agent, or its mask holds much fluid: where"
+            " the template shows which tissue helps to tell them apart; check mask and labels"
         )
     if contrast.is_mapped:
         message = (
