@@ -68,10 +68,12 @@ class Architecture:
         sizes = (self.classes, self.width, self.depth, *self.hidden)
         if not 1 <= min(sizes) <= max(sizes) <= _LARGEST_SIZE:
             raise ValueError(f"classes, width, depth and hidden must be 1 to {_LARGEST_SIZE}")
-        if any(low > high for low, high in zip(*self.box, strict=True)):
-            raise ValueError("box_low lies above box_high")
+        if any(low >= high for low, high in zip(*self.box, strict=True)):
+            raise ValueError("box_low must lie below box_high")
         if max(map(abs, (*self.box_low, *self.box_high))) > _FARTHEST:
             raise ValueError(f"box_low and box_high must be within {_FARTHEST:g} mm")
+        if self.scale <= 0:
+            raise ValueError("scale must be positive")
 
     def to_json(self) -> dict[str, Any]:
         """All fields by name, as they stand in a card."""
@@ -178,8 +180,10 @@ class WarpedSettings(Architecture):
         super().__post_init__()
         if min(self.wavelengths, default=1.0) <= 0:
             raise ValueError("wavelengths must be positive")
-        if min(self.spacings, default=1.0) <= 0:
-            raise ValueError("spacings must be positive")
+        if min(self.spacings, default=0.0) <= 0:
+            raise ValueError("spacings must be positive, one or more")
+        if self.warp_iterations < 1:
+            raise ValueError("warp_iterations must be 1 or more")
         # An estimate, because the exact number may be too large to be told.
         nodes = (
             math.prod((high - low) / spacing + 1 for low, high in zip(*self.box, strict=True))

@@ -61,6 +61,8 @@ def test_the_weights_of_a_model_file_are_known_before_the_network_is_built(
         ({"depth": 0}, "depth"),
         ({"hidden": (8, 0)}, "hidden"),
         ({"box_low": (0.0, 0.0, 99.0)}, "box_low"),
+        ({"box_low": (0.0,) * 3, "box_high": (0.0, 1.0, 1.0)}, "box_low"),
+        ({"scale": 0.0}, "scale"),
     ],
 )
 def test_what_no_network_can_be_built_of_is_refused(
@@ -70,9 +72,15 @@ def test_what_no_network_can_be_built_of_is_refused(
         family(**{"classes": 2} | changes)
 
 
-def test_a_warp_needs_spacings_above_zero() -> None:
+@pytest.mark.parametrize("spacings", [(24.0, 0.0), ()])
+def test_a_warp_needs_spacings_above_zero(spacings: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="spacings"):
-        WarpedSettings(2, spacings=(24.0, 0.0))
+        WarpedSettings(2, spacings=spacings)
+
+
+def test_a_warp_needs_an_iteration() -> None:
+    with pytest.raises(ValueError, match="warp_iterations"):
+        WarpedSettings(2, warp_iterations=0)
 
 
 def test_settings_need_no_torch() -> None:
