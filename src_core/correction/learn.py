@@ -127,8 +127,6 @@ def learn(
         All that was painted so far.
     seed : int
     """
-    if not len(lesson.numbers):
-        return network
     parts = _parts(network)
     # A class that the fit tells without any part of it can't be learned.
     can = torch.cat([parts.any(1).cpu(), torch.zeros(lesson.count - len(parts), dtype=torch.bool)])

@@ -182,6 +182,7 @@ def _decode(
     with segmentation.history.at(iteration) as network:
         for plane in planes:
             which = torch.from_numpy(plane.numbers[plane.numbers >= 0]).long()
+            which = which.to(points.indices.device)
             found.append(decode(network, points, "intensity", which))
             truth.append(points.take(which).seen[:, 0].cpu().numpy())
             intensity = plane.filled(points.restore(found[-1], which))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from src_core.results.quality import check_result
 
 if TYPE_CHECKING:
     from src_core.fitting.fit import Fit
-    from src_core.io.labels import Protocol
+    from src_core.models.model import Model
     from src_core.networks.base import CoordinateNetwork
     from src_core.preparation.prepare import Preparation
     from src_core.preparation.reference import Reference
@@ -91,7 +92,7 @@ def describe(
         "notice": NOTICE,
     }
     if prepared.reference is not None:
-        report.update(_comparison(labels, protocol, prepared.reference))
+        report.update(_comparison(labels, prepared.model, prepared.reference))
     return report
 
 
@@ -105,12 +106,15 @@ def _versions() -> dict[str, str]:
     return ours | {name: metadata.version(name) for name in ("torch", "numpy", "nibabel", "scipy")}
 
 
-def _comparison(labels: np.ndarray, protocol: Protocol, reference: Reference) -> dict[str, Any]:
+def _comparison(labels: np.ndarray, model: Model, reference: Reference) -> dict[str, Any]:
     """Dice in the protocol of the labels, or in that of a coarser reference."""
+    protocol = model.protocol
     truth = reference.told_in(protocol)
     if truth is None:
+        # A structure that was added is part of no coarser one.
+        known = np.isin(labels, replace(model, added=()).protocol.ids)
         truth, protocol = reference.label_map, reference.protocol
-        labels = protocol.ids[classes_in(labels, protocol)]
+        labels = protocol.ids[classes_in(np.where(known, labels, 0), protocol)]
     scores = measure.dice(labels, truth, protocol.ids[1:])
     mean = measure.mean_defined(scores.values())
     return {

@@ -353,6 +353,21 @@ def test_a_structure_that_a_file_of_corrections_names_is_told_too(brain, model, 
     assert "Lesion" in table.read_text()
 
 
+def test_an_added_structure_is_left_out_beside_a_coarser_reference(
+    brain, structures_model, tmp_path
+) -> None:
+    lesion = Structure(300, "Lesion", (255, 0, 0))
+    path = tmp_path / "corrections.nii.gz"
+    stroke = Stroke(np.argwhere(brain.mask)[:9], np.full(9, lesion.id))
+    write_corrections(stroke, brain.scan, path, [lesion], overwrite=False)
+    taught = segment(
+        brain.scan, model=structures_model, corrections=path, reference=brain.labels, **FAST
+    )
+    assert taught.report["compared_in"] == "tissue4"
+    assert taught.report["mean_dice"] > 0
+    assert taught.report["volumes"]["Lesion"] > 0
+
+
 def test_labels_of_any_scan_are_painted_from_nothing(brain, tmp_path) -> None:
     inside = brain.labels == 3
     planes = np.zeros(inside.shape, bool)

@@ -22,6 +22,7 @@ from src_core.fitting.warp_products import (
 )
 from src_core.models.model import build_network, load_model
 from src_core.networks.settings import SirenSettings, WarpedSettings
+from src_core.results.progression import write_progression
 from src_core.segment import segment
 from src_core.training.settings import (
     ExampleSettings,
@@ -189,6 +190,7 @@ def test_a_scan_is_segmented(
     brain: Brain,
     training: TrainingSettings,
     result: Segmentation,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("src_core.preparation.prepare.choose_device", lambda _: DEVICE)
@@ -197,6 +199,7 @@ def test_a_scan_is_segmented(
     with PretendDevice():
         there = segment(brain.scan, reference=brain.labels, **given)
         reconstruction = there.reconstruction()
+        write_progression(there, tmp_path / "emerging.png")
     assert (there.labels != result.labels).mean() < 1e-3
     assert there.report["dice"] == pytest.approx(result.report["dice"], abs=0.01)
     np.testing.assert_allclose(reconstruction, result.reconstruction(), rtol=0.05, atol=1)
