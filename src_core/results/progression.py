@@ -83,10 +83,12 @@ def write_progression(
     for panel in panels.flat:
         panel.set_axis_off()
 
-    brightest = float(np.quantile(segmentation.scan.voxels[segmentation.mask], 0.995))
+    # A scan that was normalised is below 0 in part, as is nothing outside of others.
+    low, high = np.quantile(segmentation.scan.voxels[segmentation.mask], (0.005, 0.995)).tolist()
+    levels = min(0.0, low), high
     panels[0, 0].set_title("scan")
     for row, plane in enumerate(planes):
-        plane.show(panels[2 * row, 0], plane.scan, brightest)
+        plane.show(panels[2 * row, 0], plane.scan, levels)
     colors = _colors(segmentation.protocol)
     if len(colors) - 1 <= _LONGEST_LEGEND:
         patches = [
@@ -99,8 +101,8 @@ def write_progression(
         pictures, decibels = _decode(segmentation, iteration, planes)
         panels[0, column].set_title(f"iteration {iteration}\n{decibels:.1f} dB")
         for row, (plane, (intensity, classes)) in enumerate(zip(planes, pictures, strict=True)):
-            plane.show(panels[2 * row, column], intensity, brightest)
-            plane.show(panels[2 * row + 1, column], plane.scan, brightest)
+            plane.show(panels[2 * row, column], intensity, levels)
+            plane.show(panels[2 * row + 1, column], plane.scan, levels)
             plane.show(panels[2 * row + 1, column], colors[classes])
 
     with complete_files([path], overwrite) as (file,):
@@ -137,14 +139,20 @@ class _Plane:
         picture[self.numbers >= 0] = values
         return picture
 
-    def show(self, panel: Axes, picture: np.ndarray, brightest: float | None = None) -> None:
+    def show(
+        self,
+        panel: Axes,
+        picture: np.ndarray,
+        levels: tuple[float | None, float | None] = (None, None),
+    ) -> None:
+        """Draw intensities from black to white between two levels, or colours as they are."""
         panel.imshow(
             picture.swapaxes(0, 1),
             origin="lower",
             aspect=self.aspect,
             cmap="gray",
-            vmin=0,
-            vmax=brightest,
+            vmin=levels[0],
+            vmax=levels[1],
             interpolation="nearest",
         )
 
