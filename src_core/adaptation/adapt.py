@@ -8,7 +8,7 @@ left out at first, to measure what the model gains on a scan that it has not see
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -210,7 +210,11 @@ def _claim(folder: Path, model: Model, scans: Sequence[Corrected], settings: Ada
     told = {
         "model": model.sha256,
         # Where it is computed may change on the way.
-        "settings": to_json(replace(settings, device="auto", threads=None)),
+        "settings": {
+            name: value
+            for name, value in to_json(settings).items()
+            if name not in ("device", "threads")
+        },
         "scans": {one.name: one.fingerprint for one in scans},
     }
     claim(folder, told)
