@@ -18,7 +18,7 @@ from psygnal import Signal
 from napari_metaseg.layers.label_style import layer_style
 from napari_metaseg.layers.live_array import LiveArray
 from napari_metaseg.layers.paint import Paint
-from napari_metaseg.layers.scan_layers import LIVE, metadata_of_result, placed
+from napari_metaseg.layers.scan_layers import LIVE, METADATA_KEY, metadata_of_result, placed
 from napari_metaseg.run.readout import RECONSTRUCTION
 
 if TYPE_CHECKING:
@@ -217,6 +217,11 @@ class LiveLayers:
             layer.metadata = metadata_of_result(
                 self.session.scan, self.orientation, self.session.protocol, report
             )
+        if self.labels is not None:
+            self.labels.metadata[METADATA_KEY] |= {
+                "painted": self.session.corrected.stroke(iteration),
+                "painted_as": self.session.learnt.structures,
+            }
         self._maps.clear()
         self._viewer.layers.events.removed.disconnect(self._on_removed)
 

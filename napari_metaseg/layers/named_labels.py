@@ -40,6 +40,8 @@ class NamedLabels:
         How it was made.
     painted : Stroke or None
         What of it was painted for the network to learn.
+    painted_as : tuple of Structure
+        What was painted; they may be finer than the structures of the label map.
     """
 
     label_map: np.ndarray
@@ -47,6 +49,7 @@ class NamedLabels:
     structures: tuple[Structure, ...]
     details: dict[str, Any]
     painted: Stroke | None = None
+    painted_as: tuple[Structure, ...] = ()
 
     @classmethod
     def of_layer(cls, layer: Labels) -> NamedLabels:
@@ -66,21 +69,29 @@ class NamedLabels:
             structures_in(layer, ours.get("protocol")),
             ours.get("details") or {"napari-metaseg": src_core.__version__},
             ours.get("painted"),
+            ours.get("painted_as", ()),
         )
 
     @classmethod
     def of_iteration(cls, session: Session, iteration: int) -> NamedLabels:
         """Take the labels of an iteration that is decoded everywhere; in the engine's thread."""
         result = session.segmentation(iteration)
-        structures, painted = session.protocol.structures, session.corrected.stroke(iteration)
-        return cls(result.labels, result.scan, structures, result.report, painted)
+        return cls(
+            result.labels,
+            result.scan,
+            session.protocol.structures,
+            result.report,
+            session.corrected.stroke(iteration),
+            session.learnt.structures,
+        )
 
     def as_layer(self, orientation: Orientation, name: str) -> Labels:
         """Make an ordinary layer of them, to be painted on."""
         data, keywords, _ = labels_layer(
             self.label_map, self.scan, orientation, self.structures, name, self.details
         )
-        keywords["metadata"][METADATA_KEY]["painted"] = self.painted
+        painted = {"painted": self.painted, "painted_as": self.painted_as}
+        keywords["metadata"][METADATA_KEY] |= painted
         layer = Labels(data, **keywords)
         ids = [structure.id for structure in self.structures]
         # napari begins to paint with 1, which only tissues have
@@ -109,6 +120,6 @@ class NamedLabels:
         if self.painted is not None:
             beside = export.companion(path, ENDING)
             written += write_corrections(
-                self.painted, self.scan, beside, self.structures, overwrite=overwrite
+                self.painted, self.scan, beside, self.painted_as, overwrite=overwrite
             )
         return written

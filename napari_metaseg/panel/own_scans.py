@@ -172,7 +172,7 @@ class OwnScans(QWidget):
                 labels.label_map,
                 labels.structures,
                 labels.details,
-                painted=labels.painted,
+                painted=labels.painted and (labels.painted, labels.painted_as),
                 overwrite=overwrite,
             )
 

@@ -373,10 +373,11 @@ class Job(Status):
     def _forget(self) -> None:
         """Let go of the scan; nothing more will be heard of its run."""
         self._fitted = ()
+        # What was painted stays over the old labels, of which nobody hears any more.
+        self.forget_scan()
         self.strokes.forget()
         self._screen.reset()
         self._mailbox.supersede()
-        self.forget_scan()
 
 
 def _say_nothing(error: Exception) -> None:

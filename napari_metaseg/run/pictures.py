@@ -64,9 +64,10 @@ class Pictures:
             before = self._values.pop(key, None)
             self._size += values.nbytes - (0 if before is None else before.nbytes)
             self._values[key] = values
-            while self._size > self._budget and len(self._values) > 1:
-                _, dropped = self._values.popitem(last=False)
-                self._size -= dropped.nbytes
+            # All of one iteration is needed at once to save it, whatever that takes.
+            others = [one for one in self._values if one[0] != iteration or one[2] != WHOLE]
+            while self._size > self._budget and others and others[0] != key:
+                self._size -= self._values.pop(others.pop(0)).nbytes
             self._lock.notify_all()
 
     def expect(self, iteration: int | None) -> None:

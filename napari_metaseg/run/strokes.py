@@ -101,6 +101,8 @@ class Strokes:
         """Have the network learn strokes; those that were taken back are forgotten."""
         if self._status.session is None:
             return
+        if self.position < len(self._learned):
+            self._cancel()  # it goes on from what is forgotten now
         del self._learned[self.position :]
         self._waiting += strokes
         self._on_iterations()
@@ -115,6 +117,8 @@ class Strokes:
                 self._cancel()
             self._status.strokes_changed.emit()
             self.learn()
+            if not self.busy:
+                self._call_back()
         elif self.position:
             newest = self.iterations[self.position - 1]
             self._screen.show(max(other for other in self._status.iterations if other < newest))

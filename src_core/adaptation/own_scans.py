@@ -110,7 +110,7 @@ def add_own_scan(
     structures: Sequence[Structure],
     details: Mapping[str, Any],
     *,
-    painted: Stroke | None = None,
+    painted: tuple[Stroke, Sequence[Structure]] | None = None,
     overwrite: bool = False,
 ) -> CorrectedScan:
     """Add a corrected scan to a folder of own scans: all its files or none.
@@ -129,8 +129,9 @@ def add_own_scan(
         What the labels mean.
     details : mapping
         How the labels were made; "protocol" names their protocol.
-    painted : Stroke, optional
-        What was painted on them; without it all labels count as right.
+    painted : tuple of Stroke and sequence of Structure, optional
+        What was painted on them, and what that means: it may be finer than the labels. Without it
+        all labels count as right.
     overwrite : bool
         Whether a scan of that name may be replaced.
 
@@ -156,7 +157,8 @@ def add_own_scan(
         export.write_labels(labels, scan, new / _LABELS, protocol=structures, details=details)
         if painted is not None:
             beside = export.companion(new / _LABELS, ENDING)
-            write_corrections(painted, scan, beside, structures, overwrite=False)
+            stroke, painted_as = painted
+            write_corrections(stroke, scan, beside, painted_as, overwrite=False)
     return read_own_scan(place)
 
 

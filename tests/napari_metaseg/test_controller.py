@@ -23,6 +23,7 @@ from napari_metaseg.preferences import load_preferences
 from napari_metaseg.run.readout import Readout, as_decoded
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.status import State
+from src_core.correction.stroke import Stroke
 from src_core.io.protocols import protocol
 from src_core.io.tables import read_table
 from src_core.preparation import extraction
@@ -311,12 +312,21 @@ def test_without_the_scan_its_fit_stops(desk) -> None:
 
 def test_another_fit_retires_the_layers_of_the_one_before(desk) -> None:
     desk.finish()
-    first = desk.viewer.layers["head labels"]
+    first, session = desk.viewer.layers["head labels"], desk.job.session
+    outside = np.argwhere(~session.prepared.mask)[:5]
+    desk.job.strokes.paint(Stroke(outside, np.full(5, WHITE_MATTER)))
+    desk.until(lambda: desk.job.shown > ITERATIONS)
+    shown = desk.job.shown
     assert desk.segment()
     desk.until(lambda: desk.job.state is State.DONE)
     desk.until(lambda: isinstance(first.data, np.ndarray))
-    assert first.name == f"head labels (iteration {ITERATIONS})"
+    assert first.name == f"head labels (iteration {shown})"
     assert not first.visible
+    kept = NamedLabels.of_layer(first)
+    assert kept.painted is not None
+    np.testing.assert_array_equal(kept.painted.voxels, outside)
+    assert set(kept.label_map[tuple(outside.T)]) == {WHITE_MATTER}
+    assert kept.painted_as == session.learnt.structures
 
 
 def test_closing_finishes_the_labels_and_ends_the_thread(desk) -> None:

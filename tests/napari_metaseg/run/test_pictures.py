@@ -245,6 +245,14 @@ def test_even_without_room_the_newest_is_kept(mask) -> None:
     assert pictures.get(1, "q", WHOLE) is not None
 
 
+def test_all_of_the_newest_iteration_is_kept_whatever_it_takes(mask) -> None:
+    pictures = Pictures(regions_of(mask), budget=1)
+    names = ("labels", "reconstruction", "entropy")
+    for name in names:
+        pictures.put(7, name, WHOLE, np.zeros(len(pictures.regions), np.float32))
+    assert all(pictures.get(7, name, WHOLE) is not None for name in names)
+
+
 def test_pictures_may_be_read_while_others_are_put(mask) -> None:
     regions = regions_of(mask)
     pictures = Pictures(regions, budget=20 * len(regions))

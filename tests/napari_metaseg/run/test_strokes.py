@@ -115,6 +115,28 @@ def test_a_stroke_that_waits_is_taken_back_at_once(done, job) -> None:
     assert job.shown == ITERATIONS
 
 
+def test_whoever_waits_for_a_stroke_that_is_taken_back_is_told(done, job) -> None:
+    voxels = voxels_of(done, job, CSF, 10)
+    job.strokes.paint(Stroke(voxels, np.full(10, WHITE_MATTER)))
+    heard: list[bool] = []
+    job.strokes.when_learned(lambda: heard.append(True))
+    assert not heard
+    job.strokes.undo()
+    assert heard == [True]
+
+
+def test_a_stroke_that_is_learned_goes_on_from_no_forgotten_one(done, job) -> None:
+    first, second, third = (voxels_of(done, job, CSF, 10, skip) for skip in (0, 10, 20))
+    job.strokes.paint(Stroke(first, np.full(10, WHITE_MATTER)))
+    learned(done, job, 1)
+    job.strokes.paint(Stroke(second, np.full(10, WHITE_MATTER)))
+    job.show(ITERATIONS)
+    job.strokes.paint(Stroke(third, np.full(10, WHITE_MATTER)))
+    learned(done, job, 1)
+    held = job.session.corrected.stroke(job.shown)
+    assert {*map(tuple, held.voxels.tolist())} == {*map(tuple, [*second.tolist(), *third.tolist()])}
+
+
 def test_strokes_of_a_pause_are_learned_anew_after_the_fit(watcher, job, steps) -> None:
     watcher.start()
     steps.allow(3)

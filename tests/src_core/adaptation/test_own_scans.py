@@ -17,6 +17,7 @@ from src_core.adaptation.own_scans import (
 from src_core.correction.corrections_file import read_corrections
 from src_core.correction.stroke import Stroke
 from src_core.errors import InputError
+from src_core.io.labels import Structure
 from src_core.io.protocols import protocol
 from src_core.io.scan import read_on_grid, read_scan
 
@@ -31,7 +32,9 @@ def test_a_scan_comes_back_with_all_that_was_added(scan: Scan, tmp_path: Path) -
     labels = np.where(scan.voxels > 500, 3, 0)
     painted = Stroke(np.argwhere(labels)[:5], np.array([1, 1, 0, 0, 2]))
     mask = scan.voxels > 0
-    add_own_scan(tmp_path / "own", "jane", scan, mask, labels, STRUCTURES, DETAILS, painted=painted)
+    given = (tmp_path / "own", "jane", scan, mask, labels, STRUCTURES, DETAILS)
+    finer = (Structure(1, "Left-Cortex", (1, 2, 3)),)
+    add_own_scan(*given, painted=(painted, finer))
     (found,) = list_own_scans(tmp_path / "own")
     assert (found.name, found.protocol) == ("jane", "tissue4")
     image = read_scan(found.files.scan)
@@ -40,7 +43,8 @@ def test_a_scan_comes_back_with_all_that_was_added(scan: Scan, tmp_path: Path) -
     assert found.files.mask is not None
     assert np.array_equal(read_on_grid(found.files.mask, image, "mask") > 0, mask)
     assert found.corrections is not None
-    stroke, _ = read_corrections(found.corrections, image)
+    stroke, named = read_corrections(found.corrections, image)
+    assert named[0].name == "Left-Cortex"
     assert np.array_equal(stroke.laid_over(labels), painted.laid_over(labels))
 
 
