@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from src_core import __version__
 from src_core.cohort.inputs import TRAITS, read_traits
+from src_core.cohort.places import DESCRIPTION, IGNORED, PARTICIPANTS, README
 from src_core.io.bids_names import entities_of
 from src_core.io.export import write_json
 from src_core.io.files import complete_files
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from src_core.cohort.inputs import CohortScan
     from src_core.cohort.plan import Settings
 
-PARTICIPANTS = "participants.tsv"
 _BIDS_VERSION = "1.10.0"
 _IGNORED = """\
 logs
@@ -67,12 +67,12 @@ def write_description(output: Path, settings: Settings, scans: Iterable[CohortSc
     }
     if every[0].dataset is not None:
         described["DatasetLinks"] = {"raw": os.path.relpath(every[0].dataset, output)}
-    write_json(described, output / "dataset_description.json", overwrite=True)
+    write_json(described, output / DESCRIPTION, overwrite=True)
     people = _people(output, every)
     header = ["participant_id", *TRAITS]
     rows = [[f"sub-{label}", *(known.get(t, "n/a") for t in TRAITS)] for label, known in people]
     table = "".join("\t".join(row) + "\n" for row in [header, *rows])
-    texts = {PARTICIPANTS: table, ".bidsignore": _IGNORED, "README": _README}
+    texts = {PARTICIPANTS: table, IGNORED: _IGNORED, README: _README}
     with complete_files([output / name for name in texts], overwrite=True) as files:
         for file, text in zip(files, texts.values(), strict=True):
             file.write_text(text, encoding="utf-8", newline="\n")

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 FAILURE_ENDING = "_failed.json"
 FIGURES = "figures"
+DESCRIPTION, PARTICIPANTS = "dataset_description.json", "participants.tsv"
+README, IGNORED = "README", ".bidsignore"
+VOLUMES, QUALITY, FAILED, LONG = "volumes.tsv", "quality.tsv", "failed.tsv", "volumes_long.tsv"
+PAGE = "report.html"
+WRITTEN = (DESCRIPTION, PARTICIPANTS, README, IGNORED, VOLUMES, QUALITY, FAILED, LONG, PAGE)
+"""In the root of an output: what tells of all scans, and is written anew by each run."""
 _CORRECTED = "corrected"
 
 

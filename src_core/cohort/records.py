@@ -6,9 +6,8 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from src_core.cohort.derivatives import PARTICIPANTS
 from src_core.cohort.inputs import read_traits
-from src_core.cohort.places import FAILURE_ENDING, Place, reports_in
+from src_core.cohort.places import FAILURE_ENDING, PARTICIPANTS, Place, reports_in
 from src_core.cohort.plan import read_settings
 from src_core.cohort.review import NOT_JUDGED, Judgement, read_review
 from src_core.errors import InputError

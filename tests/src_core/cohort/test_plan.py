@@ -74,6 +74,21 @@ def test_an_output_holds_labels_of_one_kind(request_for_all: Request, output: Pa
     claim(output, other, overwrite=False)
 
 
+def test_a_data_set_or_a_project_is_no_output(
+    request_for_all: Request, data_set: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "volumes.tsv").write_text("mine")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    settings = settings_of(request_for_all)
+    with refused("holds dataset_description.json, participants.tsv of something else"):
+        claim(data_set, settings, overwrite=True)
+    with refused("holds volumes.tsv of something else"):
+        claim(project, settings, overwrite=True)
+    assert before == {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+
 def test_an_output_lies_beside_its_input_or_in_its_derivatives(tmp_path: Path) -> None:
     for inside in (tmp_path, tmp_path / "a"):
         with refused("lies in the input"):
