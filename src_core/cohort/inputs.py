@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src_core.cohort.places import CORRECTED, mask_name
 from src_core.errors import InputError
 from src_core.io.bids_names import entities_of, is_bids_name, label_of
 from src_core.io.export import image_stem
@@ -98,25 +99,33 @@ def find_scans(inputs: Sequence[Path], filters: Filters) -> list[CohortScan]:
     Returns
     -------
     list of CohortScan
-        By name; each has its own.
+        By name; each has files of its own in the output.
 
     Raises
     ------
     InputError
-        There are none, files are missing, or two have one name.
+        There are none, files are missing, or two would have the same files in the output.
     """
     if missing := [str(path) for path in inputs if not path.exists()]:
         raise InputError(f"{_listed(missing)}: no such file or folder; check the name")
     scans = filters.narrowed(_found(inputs, filters.pattern))
-    by_name: dict[str, Path] = {}
+    by_mask: dict[str, Path] = {}
     for scan in scans:
-        if scan.name in by_name:
+        if entities_of(scan.name).get("desc") == CORRECTED:
             raise InputError(
-                f"{by_name[scan.name]} and {scan.path} would both be written as"
-                f" {scan.name.rpartition('_')[0]}; leave one out, or name them apart in a table"
-                " with the columns scan, subject and session"
+                f"{scan.path} is named as labels are that somebody corrected: leave it out, or"
+                f" give it a name without desc-{CORRECTED}"
             )
-        by_name[scan.name] = scan.path
+        # What is made of a scan has another suffix, and its mask another desc: of scans that
+        # differ in nothing else one would take the other's place.
+        mask = mask_name(scan.name)
+        if mask in by_mask:
+            raise InputError(
+                f"{by_mask[mask]} and {scan.path} would both be written as"
+                f" {image_stem(mask)}; leave one out, or name them apart in a table with the"
+                " columns scan, subject and session"
+            )
+        by_mask[mask] = scan.path
     return sorted(scans, key=lambda scan: scan.name)
 
 

@@ -19,7 +19,8 @@ VOLUMES, QUALITY, FAILED, LONG = "volumes.tsv", "quality.tsv", "failed.tsv", "vo
 PAGE = "report.html"
 WRITTEN = (DESCRIPTION, PARTICIPANTS, README, IGNORED, VOLUMES, QUALITY, FAILED, LONG, PAGE)
 """In the root of an output: what tells of all scans, and is written anew by each run."""
-_CORRECTED = "corrected"
+CORRECTED = "corrected"
+"""The desc of corrected labels."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ class Place:
     @property
     def mask(self) -> Path:
         """The brain."""
-        which = f"{_CORRECTED}brain" if self.is_corrected else "brain"
-        return self._anatomy / derived_name(self.scan, "mask.nii.gz", desc=which)
+        return self._anatomy / mask_name(self.scan, CORRECTED if self.is_corrected else "")
 
     @property
     def probabilities(self) -> Path:
@@ -111,7 +111,7 @@ class Place:
         return {self._anatomy, self.picture.parent, self.log.parent}
 
     def _of_labels(self, ending: str) -> str:
-        which = {"desc": _CORRECTED} if self.is_corrected else {}
+        which = {"desc": CORRECTED} if self.is_corrected else {}
         return derived_name(self.scan, ending, seg=self.protocol, **which)
 
     @property
@@ -121,11 +121,16 @@ class Place:
         return self.output.joinpath(*parts, "anat")
 
 
+def mask_name(scan: str, which: str = "") -> str:
+    """Name of the brain mask of a scan: ``sub-01_desc-brain_mask.nii.gz``."""
+    return derived_name(scan, "mask.nii.gz", desc=f"{which}brain")
+
+
 def reports_in(output: Path, protocol: str) -> Iterator[Path]:
     """The reports of all scans that have labels, by name; those of corrected ones left out."""
     seg = label_of(protocol)
     for anatomy in ("sub-*/anat", "sub-*/ses-*/anat"):
         for path in sorted(output.glob(f"{anatomy}/*_dseg.json")):
             entities = entities_of(path.name)
-            if entities.get("seg") == seg and entities.get("desc") != _CORRECTED:
+            if entities.get("seg") == seg and entities.get("desc") != CORRECTED:
                 yield path

@@ -88,6 +88,24 @@ def test_two_scans_with_one_name_are_refused(tmp_path: Path) -> None:
         find_scans([tmp_path], ALL)
 
 
+@pytest.mark.parametrize("other", ["sub-01_T2w", "sub-01_FLAIR", "sub-01_desc-preproc_T1w"])
+def test_scans_whose_files_would_have_the_same_names_are_refused(
+    other: str, tmp_path: Path
+) -> None:
+    touch(tmp_path, "sub-01_T1w.nii.gz", f"{other}.nii.gz", "sub-01_run-2_T1w.nii.gz")
+    with refused("would both be written as sub-01_desc-brain_mask"):
+        find_scans([tmp_path], ALL)
+    table = tmp_path / "scans.tsv"
+    table.write_text(f"scan\tsession\nsub-01_T1w.nii.gz\t1\n{other}.nii.gz\t2\n")
+    assert len(find_scans([table], ALL)) == 2
+
+
+def test_a_scan_that_is_named_as_corrected_labels_are_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "sub-01_desc-corrected_T1w.nii.gz")
+    with refused("give it a name without desc-corrected"):
+        find_scans([tmp_path], ALL)
+
+
 @pytest.mark.parametrize("made", ["", "sub-01/anat/sub-01_T2w.nii.gz"])
 def test_a_data_set_without_a_t1_weighted_scan_is_refused(made: str, tmp_path: Path) -> None:
     touch(tmp_path, "dataset_description.json", *([made] if made else []))
