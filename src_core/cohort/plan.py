@@ -110,6 +110,7 @@ def claim(output: Path, settings: Settings, overwrite: bool) -> None:
                 " allow it to be replaced",
                 option="overwrite",
             )
+    if former != settings.told:  # not only where they differ: another version may know more options
         write_json(settings.told, file, overwrite=True)
 
 

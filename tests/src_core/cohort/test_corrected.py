@@ -81,7 +81,7 @@ def test_what_was_said_and_corrected_of_labels_does_not_hold_for_others(study: P
     write_judgement(study, record.name, Judgement("good", "", record.labels))
     assert read_records(study)[0][0].judgement.verdict == "good"
     report = json.loads(record.original.report.read_text())
-    report["cohort"]["settings"] = "others"
+    report["cohort"]["inputs"] = "others"
     record.original.report.write_text(json.dumps(report))
     found = read_records(study)[0][0]
     assert not found.is_corrected
