@@ -8,7 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from src_core.cohort.places import CORRECTED, mask_name
+from src_core.cohort.places import CORRECTED, PARTICIPANTS, mask_name, sessions_table
 from src_core.errors import InputError
 from src_core.io.bids_names import entities_of, is_bids_name, label_of
 from src_core.io.export import image_stem
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 TRAITS = ("age", "sex")
 """What of a person goes into the tables."""
+ID_OF = {"sub": "participant_id", "ses": "session_id"}
+"""Column that tells whose a row is, in BIDS' tables of people and of one's sessions."""
 _MOST_NAMED = 10
 _TABLES = (".csv", ".tsv")
 
@@ -164,16 +166,43 @@ def _from_bids(root: Path, pattern: str) -> list[CohortScan]:
             f"{root}: no file sub-*/[ses-*/]anat/{pattern}; give the root of a BIDS data set, or"
             " another pattern"
         )
-    traits = read_traits(root / "participants.tsv")
+    people = read_traits(root / PARTICIPANTS)
     return [
-        CohortScan(path, image_stem(path), traits=traits.get(subject, {}), dataset=root)
+        CohortScan(path, name, traits=traits_of(name, root, people), dataset=root)
         for path in files
-        for subject in (entities_of(path.name)["sub"],)
+        for name in (str(image_stem(path)),)
     ]
 
 
-def read_traits(table: Path) -> dict[str, dict[str, str]]:
-    """Age and sex by participant, without ``sub-``, of a ``participants.tsv`` if there is one.
+def traits_of(
+    name: str, dataset: Path, people: Mapping[str, Mapping[str, str]]
+) -> Mapping[str, str]:
+    """Age and sex of whom a scan shows, at the time of its session.
+
+    Parameters
+    ----------
+    name : str
+        Of the scan, as BIDS has it.
+    dataset : Path
+        That has the tables of sessions.
+    people : mapping
+        Of its table of people, as `read_traits` gives it.
+
+    Raises
+    ------
+    InputError
+        A table of sessions is damaged.
+    """
+    entities = entities_of(name)
+    known = dict(people.get(entities["sub"], {}))
+    if "ses" in entities:
+        sessions = read_traits(sessions_table(dataset, entities["sub"]), "ses")
+        known |= sessions.get(entities["ses"], {})
+    return known
+
+
+def read_traits(table: Path, whose: str = "sub") -> dict[str, dict[str, str]]:
+    """Age and sex by participant or session, without ``sub-`` or ``ses-``; no table: of none.
 
     Raises
     ------
@@ -182,8 +211,9 @@ def read_traits(table: Path) -> dict[str, dict[str, str]]:
     """
     if not table.exists():
         return {}
-    rows = read_table(table, ["participant_id"], strict=False)
-    return {row["participant_id"].removeprefix("sub-"): _traits(row) for row in rows}
+    column = ID_OF[whose]
+    rows = read_table(table, [column], strict=False)
+    return {row[column].removeprefix(f"{whose}-"): _traits(row) for row in rows}
 
 
 def _traits(row: Mapping[str, str]) -> dict[str, str]:

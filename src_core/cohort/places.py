@@ -126,6 +126,11 @@ def mask_name(scan: str, which: str = "") -> str:
     return derived_name(scan, "mask.nii.gz", desc=f"{which}brain")
 
 
+def sessions_table(output: Path, subject: str) -> Path:
+    """What is told of the sessions of one person, in any data set."""
+    return output / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
+
+
 def reports_in(output: Path, protocol: str) -> Iterator[Path]:
     """The reports of all scans that have labels, by name; those of corrected ones left out."""
     seg = label_of(protocol)

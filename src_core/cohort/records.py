@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from src_core.cohort.inputs import read_traits
+from src_core.cohort.inputs import read_traits, traits_of
 from src_core.cohort.places import FAILURE_ENDING, PARTICIPANTS, Place, reports_in
 from src_core.cohort.plan import Settings, read_settings
 from src_core.cohort.review import NOT_JUDGED, Judgement, read_review
@@ -140,7 +140,7 @@ def read_records(output: Path) -> tuple[list[Record], list[Failure]]:
     records = []
     for path in reports_in(output, protocol):
         place = Place.of_report(path, output, protocol)
-        record = read_record(place, people.get(entities_of(place.scan)["sub"], {}))
+        record = read_record(place, traits_of(place.scan, output, people))
         if record.report.get("cohort", {}).get("settings", current) != current:
             # Volumes of other options or another model cannot stand in one table with these.
             if record.name not in failed:

@@ -28,6 +28,9 @@ def test_a_bids_data_set_has_its_t1_weighted_scans_with_age_and_sex(data_set: Pa
         {"age": "71", "sex": "M"},
         {"sex": "F"},
     ]
+    sessions = data_set / "sub-02" / "sub-02_sessions.tsv"
+    sessions.write_text("session_id\tage\nses-a\t72\nses-b\t73\n")
+    assert find_scans([data_set], ALL)[1].traits == {"age": "72", "sex": "M"}
 
 
 def test_participants_sessions_and_patterns_choose_among_them(data_set: Path) -> None:

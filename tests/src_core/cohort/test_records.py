@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from src_core.cohort.inputs import CohortScan
+from src_core.cohort.inputs import CohortScan, Filters, find_scans
 from src_core.cohort.plan import claim, plan, settings_of
 from src_core.cohort.records import read_records
 from src_core.cohort.tables import write_tables
 from src_core.cohort.tasks import run_task
+from tests.helpers.study import planned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,3 +39,25 @@ def test_labels_of_other_options_are_told_apart_from_those_of_the_study(
     assert failed["scan"].tolist() == ["sub-1", "sub-2"]
     assert failed["why"].str.contains("other options; run the batch again").all()
     assert (study / failed["file"][0]).exists()
+
+
+def test_each_session_has_the_age_of_its_own(
+    coarse_scans: list[Path], request_for_all: Request, tmp_path: Path
+) -> None:
+    table = tmp_path / "scans.csv"
+    rows = ["1,1,30,F", "1,2,40,F", "2,,50,M"]
+    lines = [f"{file},{row}\n" for file, row in zip(coarse_scans, rows, strict=True)]
+    table.write_text("".join(["scan,subject,session,age,sex\n", *lines]))
+    output = tmp_path / "out"
+    for task in planned(find_scans([table], Filters()), request_for_all, output):
+        assert run_task(task).why == ""
+    write_tables(*read_records(output), output)
+    volumes = pd.read_csv(output / "volumes.tsv", sep="\t")
+    assert volumes["age"].tolist() == [30, 40, 50]
+    assert volumes["sex"].tolist() == ["F", "F", "M"]
+    people = pd.read_csv(output / "participants.tsv", sep="\t")
+    assert people["age"].fillna(0).tolist() == [0, 50]
+    # A later run of one of the sessions leaves what is known of the other.
+    table.write_text("".join(["scan,subject,session,age,sex\n", lines[1]]))
+    planned(find_scans([table], Filters()), request_for_all, output)
+    assert [one.age for one in read_records(output)[0]] == [30, 40, 50]
