@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src_core.cohort.cluster import ClusterSettings, connected, require_dask
@@ -12,10 +13,10 @@ from src_core.cohort.plan import check_apart, claim, plan, settings_of
 from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.records import note
 from src_core.cohort.work import outcomes
+from src_core.models.bundled import model_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from distributed import Client
 
@@ -75,6 +76,7 @@ def run_batch(batch: Batch, begin: Callable[[int, int, Client | None], None]) ->
         Something given cannot be used; nothing was begun.
     """
     require_dask()
+    batch = _findable(batch)
     check_apart(batch.inputs, batch.output)
     scans = find_scans(batch.inputs, batch.filters)
     # One thread each: with the same number of them the labels are the same, wherever they are made.
@@ -94,3 +96,16 @@ def run_batch(batch: Batch, begin: Callable[[int, int, Client | None], None]) ->
         for outcome in outcomes(client, tasks):
             note(outcome)
             yield outcome
+
+
+def _findable(batch: Batch) -> Batch:
+    """The batch with whole paths, for workers and later users of its output in other folders."""
+    model = str(batch.request.model)
+    if model_path(model) == Path(model):  # a file; others are known by name
+        model = str(Path(model).absolute())
+    return replace(
+        batch,
+        inputs=[path.absolute() for path in batch.inputs],
+        output=batch.output.absolute(),
+        request=replace(batch.request, model=model),
+    )

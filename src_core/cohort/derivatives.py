@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from src_core import __version__
 from src_core.cohort.inputs import ID_OF, TRAITS, read_traits
-from src_core.cohort.places import DESCRIPTION, IGNORED, PARTICIPANTS, README, sessions_table
+from src_core.cohort.places import (
+    DESCRIPTION,
+    IGNORED,
+    PARTICIPANTS,
+    README,
+    seen_from,
+    sessions_table,
+)
 from src_core.io.bids_names import entities_of
 from src_core.io.export import write_json
 from src_core.io.files import complete_files
@@ -69,7 +75,7 @@ def write_description(output: Path, settings: Settings, scans: Iterable[CohortSc
         ],
     }
     if every[0].dataset is not None:
-        described["DatasetLinks"] = {"raw": os.path.relpath(every[0].dataset, output)}
+        described["DatasetLinks"] = {"raw": seen_from(output, every[0].dataset)}
     write_json(described, output / DESCRIPTION, overwrite=True)
     people, sessions = _known(output, every)
     texts = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -129,6 +130,19 @@ def mask_name(scan: str, which: str = "") -> str:
 def sessions_table(output: Path, subject: str) -> Path:
     """What is told of the sessions of one person, in any data set."""
     return output / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
+
+
+def seen_from(folder: Path, path: Path) -> str:
+    """The way from a folder to a file, for a note that holds wherever both are moved together.
+
+    Links on the way are followed, because ``..`` leads out of where they lead to; one that is the
+    file itself keeps its name. From another drive there is no such way: the whole path then.
+    """
+    real = path.parent.resolve() / path.name
+    try:
+        return os.path.relpath(real, folder.resolve())
+    except ValueError:
+        return str(real)
 
 
 def reports_in(output: Path, protocol: str) -> Iterator[Path]:

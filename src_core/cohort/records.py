@@ -57,7 +57,7 @@ class Record:
     @property
     def scan(self) -> Path:
         """File of the scan, or folder of DICOM files."""
-        return self.place.output / str(self.report["cohort"]["scan"])
+        return self.place.output.resolve() / str(self.report["cohort"]["scan"])
 
     @property
     def mask(self) -> Path:

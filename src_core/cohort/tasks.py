@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from src_core import __version__
+from src_core.cohort.places import seen_from
 from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.stamps import is_unchanged, stamp_of
 from src_core.errors import InputError, explain
@@ -177,9 +178,8 @@ def _write(task: ScanTask, result: Segmentation, stamps: dict[str, Any]) -> None
     export.write_json(described, export.companion(place.mask, ".json"), overwrite=True)
     if task.source:
         result.report["Sources"] = [task.source]
-    scan = os.path.relpath(task.request.scan, place.output)  # type: ignore[arg-type]
     result.report["cohort"] = {
-        "scan": scan,
+        "scan": seen_from(place.output, task.inputs["scan"]),
         "model": str(task.request.model),
         "settings": task.settings,
         "inputs": stamps,

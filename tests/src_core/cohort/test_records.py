@@ -6,8 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import pytest
 
 from src_core.cohort.inputs import CohortScan, Filters, find_scans
+from src_core.cohort.places import seen_from
 from src_core.cohort.plan import claim, plan, settings_of
 from src_core.cohort.records import read_records
 from src_core.cohort.tables import write_tables
@@ -61,3 +63,27 @@ def test_each_session_has_the_age_of_its_own(
     table.write_text("".join(["scan,subject,session,age,sex\n", lines[1]]))
     planned(find_scans([table], Filters()), request_for_all, output)
     assert [one.age for one in read_records(output)[0]] == [30, 40, 50]
+
+
+def test_scans_are_found_from_an_output_that_a_link_leads_to(
+    coarse_scans: list[Path], request_for_all: Request, tmp_path: Path
+) -> None:
+    (tmp_path / "far" / "away").mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "far" / "away", target_is_directory=True)
+    (task,) = planned([CohortScan(coarse_scans[0], "sub-0_T1w")], request_for_all, link)
+    assert run_task(task).why == ""
+    for output in (link, tmp_path / "far" / "away"):
+        (record,), _ = read_records(output)
+        assert record.scan.samefile(coarse_scans[0])
+
+
+def test_a_scan_on_another_drive_is_noted_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def relpath(*_: object) -> str:
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr("os.path.relpath", relpath)
+    scan = tmp_path / "a.nii"
+    assert tmp_path / "out" / seen_from(tmp_path / "out", scan) == scan.resolve()
