@@ -12,6 +12,7 @@ from src_core.cohort.inputs import Filters, find_scans
 from src_core.cohort.plan import check_apart, claim, plan, settings_of
 from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.records import note
+from src_core.cohort.tasks import Outcome
 from src_core.cohort.work import outcomes
 from src_core.models.bundled import model_path
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
-    from src_core.cohort.tasks import Outcome
     from src_core.request import Request
 
 
@@ -85,6 +85,8 @@ def run_batch(batch: Batch, begin: Callable[[int, int, Client | None], None]) ->
     claim(batch.output, settings, batch.overwrite)
     write_description(batch.output, settings, scans)
     tasks, done = plan(scans, request, settings, batch.output, batch.time_limit, batch.products)
+    for task in done:  # a failure of another run, or with other options, is over
+        note(Outcome(task))
     if not tasks:
         begin(0, len(done), None)
         return

@@ -69,6 +69,11 @@ class ScanTask:
         given = {name: getattr(self.request, name) for name in ("scan", "mask", "reference")}
         return {name: Path(path) for name, path in given.items() if path is not None}
 
+    @property
+    def _files(self) -> list[Path]:
+        place = self.place
+        return [place.labels, place.mask, *self.products.files(place)]
+
     def is_done(self) -> bool:
         """Whether its labels are there, made from the same files with the same settings."""
         try:
@@ -78,7 +83,7 @@ class ScanTask:
                 made["settings"] == self.settings
                 and stamps.keys() == self.inputs.keys()
                 and all(is_unchanged(path, stamps[name]) for name, path in self.inputs.items())
-                and all(file.exists() for file in self.products.files(self.place))
+                and all(file.exists() for file in self._files)
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False

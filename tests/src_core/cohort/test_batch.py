@@ -123,3 +123,20 @@ def test_paths_from_where_the_user_is_hold_for_workers_and_later(
     (record,) = read_records(tmp_path / "out")[0]
     again = fit_again(record, nib.load(record.mask).get_fdata(), lambda _: None)
     assert again.is_corrected
+
+
+@pytest.mark.usefixtures("in_another_folder")
+def test_a_failure_that_is_over_is_told_no_more(
+    data_set: Path, request_for_all: Request, tmp_path: Path
+) -> None:
+    output, (scan,) = tmp_path / "out", data_set.glob("sub-01/anat/*_T1w.nii.gz")
+    batch = Batch([data_set], output, request_for_all, Filters(["01"]), ClusterSettings())
+    list(run_batch(batch, lambda *_: None))
+    whole = scan.read_bytes()
+    scan.write_bytes(whole[:5000])
+    (failed,) = run_batch(batch, lambda *_: None)
+    assert failed.why
+    assert [one.name for one in read_records(output)[1]] == ["sub-01"]
+    scan.write_bytes(whole)
+    assert list(run_batch(batch, lambda *_: None)) == []
+    assert read_records(output)[1] == []

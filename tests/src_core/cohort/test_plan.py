@@ -60,6 +60,10 @@ def test_only_what_is_missing_or_changed_is_done_again(
     assert len(names(data_set, replace(request_for_all, seed=2), output)) == 3
     second.write_bytes(first.read_bytes())
     assert names(data_set, request_for_all, output) == ["sub-02_ses-a", "sub-03_run-1"]
+    for file in (tasks[0].place.labels, tasks[0].place.mask):
+        there = file.rename(file.with_name("away"))
+        assert len(names(data_set, request_for_all, output)) == 3
+        there.rename(file)
     tasks[0].place.report.write_text("{")
     assert len(names(data_set, request_for_all, output)) == 3
 
