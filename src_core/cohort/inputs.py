@@ -62,7 +62,7 @@ class Filters:
         Labels, with or without ``sub-`` and ``ses-``; none: all.
     pattern : str or None
         Of the file's name (``*_acq-mprage_T1w.nii.gz``) or, with a ``/``, of its path below the
-        folder that is searched.
+        folder that is searched; of scans in a table or given by name, of the end of the path.
     """
 
     participants: Collection[str] = ()
@@ -134,10 +134,11 @@ def find_scans(inputs: Sequence[Path], filters: Filters) -> list[CohortScan]:
 def _found(inputs: Sequence[Path], pattern: str | None) -> list[CohortScan]:
     if len(inputs) > 1 or inputs[0].is_file():
         if inputs[0].suffix.lower() not in _TABLES:
-            return [CohortScan(path, _name_of(path.name)) for path in inputs]
+            given = [CohortScan(path, _name_of(path.name)) for path in inputs]
+            return _named(pattern, given)
         if len(inputs) > 1:
             raise InputError(f"{inputs[0]} is a table; give one table and nothing else")
-        return _from_table(inputs[0])
+        return _named(pattern, _from_table(inputs[0]))
     root = inputs[0]
     if (root / "dataset_description.json").exists() or any(root.glob("sub-*/**/anat")):
         return _from_bids(root, pattern or "*_T1w.nii*")
@@ -145,13 +146,30 @@ def _found(inputs: Sequence[Path], pattern: str | None) -> list[CohortScan]:
         path
         for path in root.rglob("*")
         if path.name.lower().endswith(IMAGE_ENDINGS)
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        and not any(_is_left_out(part) for part in path.relative_to(root).parts)
     )
-    fitting = [path for path in files if _fits(path, root, pattern)]
+    fitting = [path for path in files if _fits(path.relative_to(root), pattern)]
     if not fitting:
         told = f" named {pattern}" if pattern else ""
         raise InputError(f"{root} holds no scan{told} (.nii, .nii.gz, .mgz or .mgh)")
     return [CohortScan(path, _name_of(path.relative_to(root).as_posix())) for path in fitting]
+
+
+def _is_left_out(part: str) -> bool:
+    """Whether nothing below a folder is a scan: it is hidden, or has what was made of scans."""
+    return part.startswith(".") or part == "derivatives"
+
+
+def _named(pattern: str | None, scans: list[CohortScan]) -> list[CohortScan]:
+    """Those of scans that lie anywhere whose name, or the end of whose path, a pattern fits."""
+    if pattern is None:
+        return scans
+    # No folder is searched, so that one in the pattern may be any of those above the file.
+    below_any = f"*/{pattern}" if "/" in pattern else pattern
+    kept = [scan for scan in scans if _fits(scan.path.absolute(), below_any)]
+    if not kept:
+        raise InputError(f"there is no scan named {pattern} among those given")
+    return kept
 
 
 def _from_bids(root: Path, pattern: str) -> list[CohortScan]:
@@ -159,7 +177,7 @@ def _from_bids(root: Path, pattern: str) -> list[CohortScan]:
         path
         for anatomy in ("sub-*/anat", "sub-*/ses-*/anat")
         for path in root.glob(f"{anatomy}/*.nii*")
-        if path.name.endswith((".nii", ".nii.gz")) and _fits(path, root, pattern)
+        if path.name.endswith((".nii", ".nii.gz")) and _fits(path.relative_to(root), pattern)
     )
     if not files:
         raise InputError(
@@ -267,11 +285,10 @@ def _with_label(name: str, key: str, label: str) -> str:
     return "_".join([*(f"{k}-{value}" for k, value in ordered.items()), name.rpartition("_")[2]])
 
 
-def _fits(path: Path, root: Path, pattern: str | None) -> bool:
+def _fits(path: Path, pattern: str | None) -> bool:
     if pattern is None:
         return True
-    told = path.relative_to(root).as_posix() if "/" in pattern else path.name
-    return fnmatch(told, pattern)
+    return fnmatch(path.as_posix() if "/" in pattern else path.name, pattern)
 
 
 def _is_there(cell: str | None) -> bool:

@@ -51,6 +51,22 @@ def test_a_folder_has_all_images_below_it(tmp_path: Path) -> None:
         names(tmp_path, filters=Filters(pattern="*.nii"))
 
 
+def test_results_among_the_scans_of_a_folder_are_no_scans(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii", "derivatives/metaseg/sub-a/anat/sub-a_desc-brain_mask.nii.gz")
+    assert names(tmp_path) == ["sub-a_T1w"]
+
+
+def test_a_pattern_chooses_among_scans_of_a_table_or_given_by_name(tmp_path: Path) -> None:
+    touch(tmp_path, "x/sub-1_T1w.nii", "y/sub-2_T1w.nii")
+    table = tmp_path / "scans.tsv"
+    table.write_text("scan\nx/sub-1_T1w.nii\ny/sub-2_T1w.nii\n")
+    for inputs in ([table], [tmp_path / "x/sub-1_T1w.nii", tmp_path / "y/sub-2_T1w.nii"]):
+        for pattern in ("*-2_*", "y/*"):
+            assert names(*inputs, filters=Filters(pattern=pattern)) == ["sub-2_T1w"]
+        with refused("no scan named *_T2w.nii"):
+            names(*inputs, filters=Filters(pattern="*_T2w.nii"))
+
+
 def test_names_of_scans_may_be_given(tmp_path: Path) -> None:
     touch(tmp_path, "sub-07_ses-1_T1w.nii", "c.nii")
     assert names(tmp_path / "c.nii", tmp_path / "sub-07_ses-1_T1w.nii") == [
