@@ -31,7 +31,7 @@ def write_tables(
     failures : sequence of Failure
     output : Path
     long : bool
-        Also the volumes with a row for each scan and structure.
+        Also the volumes with a row for each scan and structure; in any case if the output has them.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def write_tables(
         QUALITY: _quality(records),
         FAILED: [["scan", "file", "why"], *([f.name, f.scan, f.why] for f in failures)],
     }
-    if long:
+    if long or (output / LONG).exists():  # one of an earlier run would tell of the labels before
         tables[LONG] = _long(records)
     paths = [output / name for name in tables]
     with complete_files(paths, overwrite=True) as files:
