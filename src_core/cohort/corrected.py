@@ -16,8 +16,8 @@ from src_core.io import export
 from src_core.models.bundled import model_path
 from src_core.models.model_file import read_model_file
 from src_core.options import options_of
-from src_core.request import Request
 from src_core.preparation.findings import messages
+from src_core.request import Request
 from src_core.results import measure
 from src_core.results.quality import asymmetry
 

@@ -100,16 +100,16 @@ def claim(output: Path, settings: Settings, overwrite: bool) -> None:
             if not file.exists():  # written by another run that began at the same time
                 raise
     former = read_settings(output)
-    if changed := sorted(n for n, now in settings.told.items() if former.get(n) != now):
-        if not overwrite:
-            said = ", ".join(
-                f"{n} {_short(former.get(n))}, not {_short(settings.told[n])}" for n in changed
-            )
-            raise InputError(
-                f"{output} was made with {said}: ask for the same again, choose another folder, or"
-                " allow it to be replaced",
-                option="overwrite",
-            )
+    changed = sorted(n for n, now in settings.told.items() if former.get(n) != now)
+    if changed and not overwrite:
+        said = ", ".join(
+            f"{n} {_short(former.get(n))}, not {_short(settings.told[n])}" for n in changed
+        )
+        raise InputError(
+            f"{output} was made with {said}: ask for the same again, choose another folder, or"
+            " allow it to be replaced",
+            option="overwrite",
+        )
     if former != settings.told:  # not only where they differ: another version may know more options
         write_json(settings.told, file, overwrite=True)
 

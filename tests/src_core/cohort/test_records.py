@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import pytest
 
 from src_core.cohort.inputs import CohortScan, Filters, find_scans
 from src_core.cohort.places import seen_from
@@ -18,6 +17,8 @@ from tests.helpers.study import planned
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from src_core.request import Request
 
