@@ -134,6 +134,8 @@ def write_files(data_set: Path, output: Path, scans: int, request: Request) -> l
             report = REPORT | {"cohort": cohort, "volumes": volumes}
             place.report.parent.mkdir(parents=True)
             place.report.write_text(json.dumps(report))
+            place.labels.touch()
+            place.mask.touch()
     return tasks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from src_core.cohort.cluster import ClusterSettings, connected, require_dask
@@ -11,15 +12,15 @@ from src_core.cohort.inputs import Filters, find_scans
 from src_core.cohort.plan import check_apart, claim, plan, settings_of
 from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.records import note
+from src_core.cohort.tasks import Outcome
 from src_core.cohort.work import outcomes
+from src_core.models.bundled import model_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from distributed import Client
 
-    from src_core.cohort.tasks import Outcome
     from src_core.request import Request
 
 
@@ -75,6 +76,7 @@ def run_batch(batch: Batch, begin: Callable[[int, int, Client | None], None]) ->
         Something given cannot be used; nothing was begun.
     """
     require_dask()
+    batch = _findable(batch)
     check_apart(batch.inputs, batch.output)
     scans = find_scans(batch.inputs, batch.filters)
     # One thread each: with the same number of them the labels are the same, wherever they are made.
@@ -83,6 +85,8 @@ def run_batch(batch: Batch, begin: Callable[[int, int, Client | None], None]) ->
     claim(batch.output, settings, batch.overwrite)
     write_description(batch.output, settings, scans)
     tasks, done = plan(scans, request, settings, batch.output, batch.time_limit, batch.products)
+    for task in done:  # a failure of another run, or with other options, is over
+        note(Outcome(task))
     if not tasks:
         begin(0, len(done), None)
         return
@@ -94,3 +98,16 @@ def run_batch(batch: Batch, begin: Callable[[int, int, Client | None], None]) ->
         for outcome in outcomes(client, tasks):
             note(outcome)
             yield outcome
+
+
+def _findable(batch: Batch) -> Batch:
+    """The batch with whole paths, for workers and later users of its output in other folders."""
+    model = str(batch.request.model)
+    if model_path(model) == Path(model):  # a file; others are known by name
+        model = str(Path(model).absolute())
+    return replace(
+        batch,
+        inputs=[path.absolute() for path in batch.inputs],
+        output=batch.output.absolute(),
+        request=replace(batch.request, model=model),
+    )

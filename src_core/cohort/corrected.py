@@ -16,11 +16,13 @@ from src_core.io import export
 from src_core.models.bundled import model_path
 from src_core.models.model_file import read_model_file
 from src_core.options import options_of
+from src_core.preparation.findings import messages
 from src_core.request import Request
 from src_core.results import measure
+from src_core.results.quality import asymmetry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from src_core.cohort.records import Record
     from src_core.io.labels import Structure
@@ -36,7 +38,7 @@ def save_painted(
     mask: np.ndarray,
     structures: Sequence[Structure],
 ) -> Record:
-    """Write labels that were painted on, with their volumes.
+    """Write labels that were painted on, with their volumes and what these tell of quality.
 
     Parameters
     ----------
@@ -60,9 +62,9 @@ def save_painted(
     found = measure.volumes(labels, scan.affine, [s.id for s in structures])
     volumes = {s.name: round(float(found[s.id]), 3) for s in structures}
     kept = {k: value for k, value in record.report.items() if k not in _OF_THE_LABELS_BEFORE}
-    _write(
-        record, labels, scan, mask, structures, kept | {"volumes": volumes, "corrected": "painted"}
-    )
+    report = kept | _asymmetry_anew(record, structures, found)
+    report |= {"volumes": volumes, "corrected": "painted"}
+    _write(record, labels, scan, mask, structures, report)
     return _as_it_is(record)
 
 
@@ -129,6 +131,22 @@ def _write(
     export.write_labels(
         labels, scan, place.labels, protocol=structures, details=described, overwrite=True
     )
+
+
+def _asymmetry_anew(
+    record: Record, structures: Sequence[Structure], volumes: Mapping[int, float]
+) -> dict[str, Any]:
+    """Quality and notes with the one check that reads labels done again, if it was done."""
+    quality = dict(record.report["quality"])
+    former = quality.pop("asymmetry", None)
+    if former is None:  # a slice, or a model that was trained on nothing
+        return {}
+    again = asymmetry(structures, volumes)
+    notes = [note for note in record.report["notes"] if note != former["message"]]
+    return {
+        "quality": quality | {one.check: one.to_json() for one in again},
+        "notes": [*notes, *messages(again)],
+    }
 
 
 def _as_it_is(record: Record) -> Record:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from src_core import __version__
-from src_core.cohort.inputs import TRAITS, read_traits
+from src_core.cohort.inputs import ID_OF, TRAITS, read_traits
+from src_core.cohort.places import (
+    DESCRIPTION,
+    IGNORED,
+    PARTICIPANTS,
+    README,
+    seen_from,
+    sessions_table,
+)
 from src_core.io.bids_names import entities_of
 from src_core.io.export import write_json
 from src_core.io.files import complete_files
+from src_core.io.tables import tabbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +26,8 @@ if TYPE_CHECKING:
     from src_core.cohort.inputs import CohortScan
     from src_core.cohort.plan import Settings
 
-PARTICIPANTS = "participants.tsv"
+_Traits = dict[str, dict[str, str]]
+"""Of people or of sessions, by label."""
 _BIDS_VERSION = "1.10.0"
 _IGNORED = """\
 logs
@@ -66,21 +75,57 @@ def write_description(output: Path, settings: Settings, scans: Iterable[CohortSc
         ],
     }
     if every[0].dataset is not None:
-        described["DatasetLinks"] = {"raw": os.path.relpath(every[0].dataset, output)}
-    write_json(described, output / "dataset_description.json", overwrite=True)
-    people = _people(output, every)
-    header = ["participant_id", *TRAITS]
-    rows = [[f"sub-{label}", *(known.get(t, "n/a") for t in TRAITS)] for label, known in people]
-    table = "".join("\t".join(row) + "\n" for row in [header, *rows])
-    texts = {PARTICIPANTS: table, ".bidsignore": _IGNORED, "README": _README}
-    with complete_files([output / name for name in texts], overwrite=True) as files:
+        described["DatasetLinks"] = {"raw": seen_from(output, every[0].dataset)}
+    write_json(described, output / DESCRIPTION, overwrite=True)
+    people, sessions = _known(output, every)
+    texts = {
+        output / PARTICIPANTS: _table("sub", people),
+        output / IGNORED: _IGNORED,
+        output / README: _README,
+    }
+    for subject, known in sessions.items():
+        if any(known.values()):
+            texts[sessions_table(output, subject)] = _table("ses", known)
+    for file in texts:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    with complete_files(list(texts), overwrite=True) as files:
         for file, text in zip(files, texts.values(), strict=True):
             file.write_text(text, encoding="utf-8", newline="\n")
 
 
-def _people(output: Path, scans: Iterable[CohortScan]) -> list[tuple[str, dict[str, str]]]:
-    """What is known of each, with those of earlier runs."""
-    known = read_traits(output / PARTICIPANTS)
+def _table(whose: str, known: _Traits) -> str:
+    rows = [[f"{whose}-{label}", *map(one.get, TRAITS)] for label, one in sorted(known.items())]
+    return tabbed([[ID_OF[whose], *TRAITS], *rows])
+
+
+def _known(output: Path, scans: Iterable[CohortScan]) -> tuple[_Traits, dict[str, _Traits]]:
+    """What is known of each person and of each one's sessions, with those of earlier runs."""
+    people = read_traits(output / PARTICIPANTS)
+    sessions: dict[str, _Traits] = {}
+    without_session = []
     for scan in scans:
-        known.setdefault(entities_of(scan.name)["sub"], {}).update(scan.traits)
-    return sorted(known.items())
+        entities = entities_of(scan.name)
+        subject, session = entities["sub"], entities.get("ses")
+        if session is None:
+            without_session.append((subject, scan.traits))
+            continue
+        if subject not in sessions:
+            sessions[subject] = read_traits(sessions_table(output, subject), "ses")
+        sessions[subject].setdefault(session, {}).update(scan.traits)
+    for subject, every in sessions.items():
+        _agree(people.setdefault(subject, {}), every)
+    for subject, traits in without_session:  # last: they have no other place
+        people.setdefault(subject, {}).update(traits)
+    return people, sessions
+
+
+def _agree(person: dict[str, str], sessions: _Traits) -> None:
+    """Tell of a person what holds in all of the sessions, and nothing that does not."""
+    for trait in TRAITS:
+        values = {one.get(trait) for one in sessions.values()}
+        if trait != "age":  # which alone is not known of a session by that of another
+            values -= {None}
+        if len(values) > 1:
+            person.pop(trait, None)
+        elif value := "".join(filter(None, values)):
+            person[trait] = value

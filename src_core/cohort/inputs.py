@@ -8,6 +8,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from src_core.cohort.places import CORRECTED, PARTICIPANTS, mask_name, sessions_table
 from src_core.errors import InputError
 from src_core.io.bids_names import entities_of, is_bids_name, label_of
 from src_core.io.export import image_stem
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 TRAITS = ("age", "sex")
 """What of a person goes into the tables."""
+ID_OF = {"sub": "participant_id", "ses": "session_id"}
+"""Column that tells whose a row is, in BIDS' tables of people and of one's sessions."""
 _MOST_NAMED = 10
 _TABLES = (".csv", ".tsv")
 
@@ -59,7 +62,7 @@ class Filters:
         Labels, with or without ``sub-`` and ``ses-``; none: all.
     pattern : str or None
         Of the file's name (``*_acq-mprage_T1w.nii.gz``) or, with a ``/``, of its path below the
-        folder that is searched.
+        folder that is searched; of scans in a table or given by name, of the end of the path.
     """
 
     participants: Collection[str] = ()
@@ -98,35 +101,44 @@ def find_scans(inputs: Sequence[Path], filters: Filters) -> list[CohortScan]:
     Returns
     -------
     list of CohortScan
-        By name; each has its own.
+        By name; each has files of its own in the output.
 
     Raises
     ------
     InputError
-        There are none, files are missing, or two have one name.
+        There are none, files are missing, or two would have the same files in the output.
     """
     if missing := [str(path) for path in inputs if not path.exists()]:
         raise InputError(f"{_listed(missing)}: no such file or folder; check the name")
     scans = filters.narrowed(_found(inputs, filters.pattern))
-    by_name: dict[str, Path] = {}
+    by_mask: dict[str, Path] = {}
     for scan in scans:
-        if scan.name in by_name:
+        if entities_of(scan.name).get("desc") == CORRECTED:
             raise InputError(
-                f"{by_name[scan.name]} and {scan.path} would both be written as"
-                f" {scan.name.rpartition('_')[0]}; leave one out, or name them apart in a table"
-                " with the columns scan, subject and session"
+                f"{scan.path} is named as labels are that somebody corrected: leave it out, or"
+                f" give it a name without desc-{CORRECTED}"
             )
-        by_name[scan.name] = scan.path
+        # What is made of a scan has another suffix, and its mask another desc: of scans that
+        # differ in nothing else one would take the other's place.
+        mask = mask_name(scan.name)
+        if mask in by_mask:
+            raise InputError(
+                f"{by_mask[mask]} and {scan.path} would both be written as"
+                f" {image_stem(mask)}; leave one out, or name them apart in a table with the"
+                " columns scan, subject and session"
+            )
+        by_mask[mask] = scan.path
     return sorted(scans, key=lambda scan: scan.name)
 
 
 def _found(inputs: Sequence[Path], pattern: str | None) -> list[CohortScan]:
     if len(inputs) > 1 or inputs[0].is_file():
         if inputs[0].suffix.lower() not in _TABLES:
-            return [CohortScan(path, _name_of(path.name)) for path in inputs]
+            given = [CohortScan(path, _name_of(path.name)) for path in inputs]
+            return _named(pattern, given)
         if len(inputs) > 1:
             raise InputError(f"{inputs[0]} is a table; give one table and nothing else")
-        return _from_table(inputs[0])
+        return _named(pattern, _from_table(inputs[0]))
     root = inputs[0]
     if (root / "dataset_description.json").exists() or any(root.glob("sub-*/**/anat")):
         return _from_bids(root, pattern or "*_T1w.nii*")
@@ -134,13 +146,30 @@ def _found(inputs: Sequence[Path], pattern: str | None) -> list[CohortScan]:
         path
         for path in root.rglob("*")
         if path.name.lower().endswith(IMAGE_ENDINGS)
-        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+        and not any(_is_left_out(part) for part in path.relative_to(root).parts)
     )
-    fitting = [path for path in files if _fits(path, root, pattern)]
+    fitting = [path for path in files if _fits(path.relative_to(root), pattern)]
     if not fitting:
         told = f" named {pattern}" if pattern else ""
         raise InputError(f"{root} holds no scan{told} (.nii, .nii.gz, .mgz or .mgh)")
     return [CohortScan(path, _name_of(path.relative_to(root).as_posix())) for path in fitting]
+
+
+def _is_left_out(part: str) -> bool:
+    """Whether nothing below a folder is a scan: it is hidden, or has what was made of scans."""
+    return part.startswith(".") or part == "derivatives"
+
+
+def _named(pattern: str | None, scans: list[CohortScan]) -> list[CohortScan]:
+    """Those of scans that lie anywhere whose name, or the end of whose path, a pattern fits."""
+    if pattern is None:
+        return scans
+    # No folder is searched, so that one in the pattern may be any of those above the file.
+    below_any = f"*/{pattern}" if "/" in pattern else pattern
+    kept = [scan for scan in scans if _fits(scan.path.absolute(), below_any)]
+    if not kept:
+        raise InputError(f"there is no scan named {pattern} among those given")
+    return kept
 
 
 def _from_bids(root: Path, pattern: str) -> list[CohortScan]:
@@ -148,23 +177,50 @@ def _from_bids(root: Path, pattern: str) -> list[CohortScan]:
         path
         for anatomy in ("sub-*/anat", "sub-*/ses-*/anat")
         for path in root.glob(f"{anatomy}/*.nii*")
-        if path.name.endswith((".nii", ".nii.gz")) and _fits(path, root, pattern)
+        if path.name.endswith((".nii", ".nii.gz")) and _fits(path.relative_to(root), pattern)
     )
     if not files:
         raise InputError(
             f"{root}: no file sub-*/[ses-*/]anat/{pattern}; give the root of a BIDS data set, or"
             " another pattern"
         )
-    traits = read_traits(root / "participants.tsv")
+    people = read_traits(root / PARTICIPANTS)
     return [
-        CohortScan(path, image_stem(path), traits=traits.get(subject, {}), dataset=root)
+        CohortScan(path, name, traits=traits_of(name, root, people), dataset=root)
         for path in files
-        for subject in (entities_of(path.name)["sub"],)
+        for name in (str(image_stem(path)),)
     ]
 
 
-def read_traits(table: Path) -> dict[str, dict[str, str]]:
-    """Age and sex by participant, without ``sub-``, of a ``participants.tsv`` if there is one.
+def traits_of(
+    name: str, dataset: Path, people: Mapping[str, Mapping[str, str]]
+) -> Mapping[str, str]:
+    """Age and sex of whom a scan shows, at the time of its session.
+
+    Parameters
+    ----------
+    name : str
+        Of the scan, as BIDS has it.
+    dataset : Path
+        That has the tables of sessions.
+    people : mapping
+        Of its table of people, as `read_traits` gives it.
+
+    Raises
+    ------
+    InputError
+        A table of sessions is damaged.
+    """
+    entities = entities_of(name)
+    known = dict(people.get(entities["sub"], {}))
+    if "ses" in entities:
+        sessions = read_traits(sessions_table(dataset, entities["sub"]), "ses")
+        known |= sessions.get(entities["ses"], {})
+    return known
+
+
+def read_traits(table: Path, whose: str = "sub") -> dict[str, dict[str, str]]:
+    """Age and sex by participant or session, without ``sub-`` or ``ses-``; no table: of none.
 
     Raises
     ------
@@ -173,8 +229,9 @@ def read_traits(table: Path) -> dict[str, dict[str, str]]:
     """
     if not table.exists():
         return {}
-    rows = read_table(table, ["participant_id"], strict=False)
-    return {row["participant_id"].removeprefix("sub-"): _traits(row) for row in rows}
+    column = ID_OF[whose]
+    rows = read_table(table, [column], strict=False)
+    return {row[column].removeprefix(f"{whose}-"): _traits(row) for row in rows}
 
 
 def _traits(row: Mapping[str, str]) -> dict[str, str]:
@@ -228,11 +285,10 @@ def _with_label(name: str, key: str, label: str) -> str:
     return "_".join([*(f"{k}-{value}" for k, value in ordered.items()), name.rpartition("_")[2]])
 
 
-def _fits(path: Path, root: Path, pattern: str | None) -> bool:
+def _fits(path: Path, pattern: str | None) -> bool:
     if pattern is None:
         return True
-    told = path.relative_to(root).as_posix() if "/" in pattern else path.name
-    return fnmatch(told, pattern)
+    return fnmatch(path.as_posix() if "/" in pattern else path.name, pattern)
 
 
 def _is_there(cell: str | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,14 @@ if TYPE_CHECKING:
 
 FAILURE_ENDING = "_failed.json"
 FIGURES = "figures"
-_CORRECTED = "corrected"
+DESCRIPTION, PARTICIPANTS = "dataset_description.json", "participants.tsv"
+README, IGNORED = "README", ".bidsignore"
+VOLUMES, QUALITY, FAILED, LONG = "volumes.tsv", "quality.tsv", "failed.tsv", "volumes_long.tsv"
+PAGE = "report.html"
+WRITTEN = (DESCRIPTION, PARTICIPANTS, README, IGNORED, VOLUMES, QUALITY, FAILED, LONG, PAGE)
+"""In the root of an output: what tells of all scans, and is written anew by each run."""
+CORRECTED = "corrected"
+"""The desc of corrected labels."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +75,7 @@ class Place:
     @property
     def mask(self) -> Path:
         """The brain."""
-        which = f"{_CORRECTED}brain" if self.is_corrected else "brain"
-        return self._anatomy / derived_name(self.scan, "mask.nii.gz", desc=which)
+        return self._anatomy / mask_name(self.scan, CORRECTED if self.is_corrected else "")
 
     @property
     def probabilities(self) -> Path:
@@ -105,7 +112,7 @@ class Place:
         return {self._anatomy, self.picture.parent, self.log.parent}
 
     def _of_labels(self, ending: str) -> str:
-        which = {"desc": _CORRECTED} if self.is_corrected else {}
+        which = {"desc": CORRECTED} if self.is_corrected else {}
         return derived_name(self.scan, ending, seg=self.protocol, **which)
 
     @property
@@ -115,11 +122,34 @@ class Place:
         return self.output.joinpath(*parts, "anat")
 
 
+def mask_name(scan: str, which: str = "") -> str:
+    """Name of the brain mask of a scan: ``sub-01_desc-brain_mask.nii.gz``."""
+    return derived_name(scan, "mask.nii.gz", desc=f"{which}brain")
+
+
+def sessions_table(output: Path, subject: str) -> Path:
+    """What is told of the sessions of one person, in any data set."""
+    return output / f"sub-{subject}" / f"sub-{subject}_sessions.tsv"
+
+
+def seen_from(folder: Path, path: Path) -> str:
+    """The way from a folder to a file, for a note that holds wherever both are moved together.
+
+    Links on the way are followed, because ``..`` leads out of where they lead to; one that is the
+    file itself keeps its name. From another drive there is no such way: the whole path then.
+    """
+    real = path.parent.resolve() / path.name
+    try:
+        return os.path.relpath(real, folder.resolve())
+    except ValueError:
+        return str(real)
+
+
 def reports_in(output: Path, protocol: str) -> Iterator[Path]:
     """The reports of all scans that have labels, by name; those of corrected ones left out."""
     seg = label_of(protocol)
     for anatomy in ("sub-*/anat", "sub-*/ses-*/anat"):
         for path in sorted(output.glob(f"{anatomy}/*_dseg.json")):
             entities = entities_of(path.name)
-            if entities.get("seg") == seg and entities.get("desc") != _CORRECTED:
+            if entities.get("seg") == seg and entities.get("desc") != CORRECTED:
                 yield path

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from src_core import __version__
-from src_core.cohort.places import Place
+from src_core.cohort.places import WRITTEN, Place
 from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.tasks import ScanTask
 from src_core.errors import InputError
@@ -79,9 +79,16 @@ def claim(output: Path, settings: Settings, overwrite: bool) -> None:
     Raises
     ------
     InputError
-        They were made with something else and may not be replaced, or nothing can be written.
+        They were made with something else and may not be replaced, the folder holds something
+        else, or nothing can be written.
     """
     file = output / SETTINGS_FILE
+    taken = [name for name in WRITTEN if (output / name).exists()]
+    # Looked for last: another run, which began meanwhile, notes it before it writes all else.
+    if taken and not file.exists():
+        raise InputError(
+            f"{output} holds {', '.join(taken)} of something else; choose another folder"
+        )
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -93,16 +100,17 @@ def claim(output: Path, settings: Settings, overwrite: bool) -> None:
             if not file.exists():  # written by another run that began at the same time
                 raise
     former = read_settings(output)
-    if changed := sorted(n for n, now in settings.told.items() if former.get(n) != now):
-        if not overwrite:
-            said = ", ".join(
-                f"{n} {_short(former.get(n))}, not {_short(settings.told[n])}" for n in changed
-            )
-            raise InputError(
-                f"{output} was made with {said}: ask for the same again, choose another folder, or"
-                " allow it to be replaced",
-                option="overwrite",
-            )
+    changed = sorted(n for n, now in settings.told.items() if former.get(n) != now)
+    if changed and not overwrite:
+        said = ", ".join(
+            f"{n} {_short(former.get(n))}, not {_short(settings.told[n])}" for n in changed
+        )
+        raise InputError(
+            f"{output} was made with {said}: ask for the same again, choose another folder, or"
+            " allow it to be replaced",
+            option="overwrite",
+        )
+    if former != settings.told:  # not only where they differ: another version may know more options
         write_json(settings.told, file, overwrite=True)
 
 

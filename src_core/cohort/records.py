@@ -6,10 +6,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from src_core.cohort.derivatives import PARTICIPANTS
-from src_core.cohort.inputs import read_traits
-from src_core.cohort.places import FAILURE_ENDING, Place, reports_in
-from src_core.cohort.plan import read_settings
+from src_core.cohort.inputs import read_traits, traits_of
+from src_core.cohort.places import FAILURE_ENDING, PARTICIPANTS, Place, reports_in
+from src_core.cohort.plan import Settings, read_settings
 from src_core.cohort.review import NOT_JUDGED, Judgement, read_review
 from src_core.errors import InputError
 from src_core.io.bids_names import entities_of
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 
     from src_core.cohort.tasks import Outcome
 
-
 _LETTERS = 12
+_OF_OTHERS = "its labels are of other options; run the batch again"
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ class Record:
     @property
     def scan(self) -> Path:
         """File of the scan, or folder of DICOM files."""
-        return self.place.output / str(self.report["cohort"]["scan"])
+        return self.place.output.resolve() / str(self.report["cohort"]["scan"])
 
     @property
     def mask(self) -> Path:
@@ -122,6 +121,8 @@ def protocol_in(output: Path) -> str:
 def read_records(output: Path) -> tuple[list[Record], list[Failure]]:
     """All scans of an output: those that have labels, and those that failed.
 
+    Labels that were made with other settings than those of the output are as if there were none.
+
     Raises
     ------
     InputError
@@ -130,21 +131,28 @@ def read_records(output: Path) -> tuple[list[Record], list[Failure]]:
     protocol = protocol_in(output)
     people = read_traits(output / PARTICIPANTS)
     said = read_review(output)
-    records = []
-    for path in reports_in(output, protocol):
-        place = Place.of_report(path, output, protocol)
-        record = read_record(place, people.get(entities_of(place.scan)["sub"], {}))
-        judgement = said.get(record.name, NOT_JUDGED)
-        if judgement.labels == record.labels:
-            record = replace(record, judgement=judgement)
-        records.append(record)
+    current = Settings(protocol, read_settings(output)).checksum
     failures = [
         Failure(**{key: str(_read(path).get(key)) for key in ("name", "scan", "why")})
         for path in sorted((output / "logs").glob(f"*{FAILURE_ENDING}"))
     ]
+    failed = {one.name for one in failures}
+    records = []
+    for path in reports_in(output, protocol):
+        place = Place.of_report(path, output, protocol)
+        record = read_record(place, traits_of(place.scan, output, people))
+        if record.report.get("cohort", {}).get("settings", current) != current:
+            # Volumes of other options or another model cannot stand in one table with these.
+            if record.name not in failed:
+                failures.append(Failure(record.name, str(record.scan), _OF_OTHERS))
+            continue
+        judgement = said.get(record.name, NOT_JUDGED)
+        if judgement.labels == record.labels:
+            record = replace(record, judgement=judgement)
+        records.append(record)
     if not records and not failures:
         raise InputError(f"{output} holds no scan that was segmented")
-    return sorted(records, key=lambda one: one.name), failures
+    return sorted(records, key=lambda one: one.name), sorted(failures, key=lambda one: one.name)
 
 
 def read_record(place: Place, traits: Mapping[str, str]) -> Record:

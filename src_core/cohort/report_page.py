@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from src_core import __version__
+from src_core.cohort.places import PAGE
 from src_core.cohort.plan import read_settings
 from src_core.cohort.review import VERDICTS
 from src_core.cohort.unusual import worst_first
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from src_core.cohort.records import Failure, Record
     from src_core.cohort.unusual import Unusual
 
-PAGE = "report.html"
 LIMIT = 3.5
 """Robust z above which a scan is called unusual (Iglewicz and Hoaglin, 1993)."""
 MOST_BYTES_INSIDE = 10_000_000

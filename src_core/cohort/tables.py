@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from src_core.cohort.inputs import TRAITS
+from src_core.cohort.places import FAILED, LONG, QUALITY, VOLUMES
 from src_core.io.files import complete_files
 from src_core.io.tables import tabbed
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
     from src_core.cohort.records import Failure, Record
 
-VOLUMES, QUALITY, FAILED, LONG = "volumes.tsv", "quality.tsv", "failed.tsv", "volumes_long.tsv"
 TEMPLATE_INTRACRANIAL_ML = 1990.0
 """Volume inside the skull of the template: what makes the estimates of four heads of IXI equal to
 their intracranial masks (each of them alone: 1981 to 2003)."""
@@ -31,7 +31,7 @@ def write_tables(
     failures : sequence of Failure
     output : Path
     long : bool
-        Also the volumes with a row for each scan and structure.
+        Also the volumes with a row for each scan and structure; in any case if the output has them.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def write_tables(
         QUALITY: _quality(records),
         FAILED: [["scan", "file", "why"], *([f.name, f.scan, f.why] for f in failures)],
     }
-    if long:
+    if long or (output / LONG).exists():  # one of an earlier run would tell of the labels before
         tables[LONG] = _long(records)
     paths = [output / name for name in tables]
     with complete_files(paths, overwrite=True) as files:

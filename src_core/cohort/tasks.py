@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from src_core import __version__
+from src_core.cohort.places import seen_from
 from src_core.cohort.products import NOTHING_MORE, Products
 from src_core.cohort.stamps import is_unchanged, stamp_of
 from src_core.errors import InputError, explain
@@ -68,6 +69,11 @@ class ScanTask:
         given = {name: getattr(self.request, name) for name in ("scan", "mask", "reference")}
         return {name: Path(path) for name, path in given.items() if path is not None}
 
+    @property
+    def _files(self) -> list[Path]:
+        place = self.place
+        return [place.labels, place.mask, *self.products.files(place)]
+
     def is_done(self) -> bool:
         """Whether its labels are there, made from the same files with the same settings."""
         try:
@@ -77,7 +83,7 @@ class ScanTask:
                 made["settings"] == self.settings
                 and stamps.keys() == self.inputs.keys()
                 and all(is_unchanged(path, stamps[name]) for name, path in self.inputs.items())
-                and all(file.exists() for file in self.products.files(self.place))
+                and all(file.exists() for file in self._files)
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return False
@@ -177,9 +183,8 @@ def _write(task: ScanTask, result: Segmentation, stamps: dict[str, Any]) -> None
     export.write_json(described, export.companion(place.mask, ".json"), overwrite=True)
     if task.source:
         result.report["Sources"] = [task.source]
-    scan = os.path.relpath(task.request.scan, place.output)  # type: ignore[arg-type]
     result.report["cohort"] = {
-        "scan": scan,
+        "scan": seen_from(place.output, task.inputs["scan"]),
         "model": str(task.request.model),
         "settings": task.settings,
         "inputs": stamps,

@@ -8,9 +8,9 @@ from src_core.io.labels import sides_of
 from src_core.preparation.findings import Finding, finding
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from src_core.io.labels import Protocol
+    from src_core.io.labels import Structure
     from src_core.preparation.prepare import Preparation
 
 PSNR = 16.5
@@ -66,7 +66,7 @@ def check_result(
     if iterations >= LEAST_OF_A_FIT * prepared.model.fit.iterations:
         found.append(_reconstruction(psnr))
     if not prepared.scan.is_slice:
-        found += _asymmetry(prepared.model.protocol, volumes)
+        found += asymmetry(prepared.model.protocol.structures, volumes)
     return found
 
 
@@ -80,10 +80,22 @@ def _reconstruction(psnr: float) -> Finding:
     )
 
 
-def _asymmetry(protocol: Protocol, volumes: Mapping[int, float]) -> list[Finding]:
-    """How far left and right volumes differ, the most unusual structure first."""
+def asymmetry(structures: Iterable[Structure], volumes: Mapping[int, float]) -> list[Finding]:
+    """How far left and right volumes differ, the most unusual structure first.
+
+    Parameters
+    ----------
+    structures : iterable of Structure
+    volumes : mapping of int to float
+        mm3 by label id.
+
+    Returns
+    -------
+    list of Finding
+        One, or none: nothing has two sides.
+    """
     found = []
-    by_name = {structure.name: volumes[structure.id] for structure in protocol.structures}
+    by_name = {structure.name: volumes[structure.id] for structure in structures}
     for name, sides in sides_of(by_name).items():
         left, right = (by_name[side] for side in sides)
         limit = ASYMMETRY.get(name)

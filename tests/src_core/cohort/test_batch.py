@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import nibabel as nib
@@ -13,17 +15,19 @@ import pytest
 
 from src_core.cohort.batch import Batch, run_batch
 from src_core.cohort.cluster import ClusterSettings
+from src_core.cohort.corrected import fit_again
 from src_core.cohort.inputs import Filters
 from src_core.cohort.records import read_records
 from src_core.cohort.tables import write_tables
+from src_core.cohort.tasks import run_task
 from src_core.segment import segment
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from distributed import Client
 
-    from src_core.cohort.tasks import Outcome
+    from src_core.cohort.tasks import Outcome, ScanTask
     from src_core.request import Request
 
 
@@ -38,6 +42,20 @@ def run(data_set: Path, request: Request, output: Path) -> tuple[list[int], list
 def on_them(two_workers: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """Do batches on the processes that run."""
     monkeypatch.setattr("src_core.cohort.batch.connected", lambda *_: nullcontext(two_workers))
+
+
+@pytest.fixture
+def in_another_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Do batches in this process, while it is in a folder of its own."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+
+    def outcomes(_: None, tasks: list[ScanTask]) -> Iterator[Outcome]:
+        monkeypatch.chdir(elsewhere)
+        yield from map(run_task, tasks)
+
+    monkeypatch.setattr("src_core.cohort.batch.connected", lambda *_: nullcontext())
+    monkeypatch.setattr("src_core.cohort.batch.outcomes", outcomes)
 
 
 @pytest.mark.usefixtures("on_them")
@@ -90,3 +108,35 @@ def test_two_processes_give_what_one_gives_and_what_failed_is_told(
     assert read_records(output)[1] == []
     counts, ended = run(data_set, request_for_all, output)
     assert (counts, ended) == ([0, 4], [])
+
+
+@pytest.mark.usefixtures("in_another_folder")
+def test_paths_from_where_the_user_is_hold_for_workers_and_later(
+    data_set: Path, request_for_all: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(Path(str(request_for_all.model)), tmp_path / "mine.safetensors")
+    request = replace(request_for_all, model="mine.safetensors")
+    monkeypatch.chdir(tmp_path)
+    filters = Filters(["01"])
+    batch = Batch([Path(data_set.name)], Path("out"), request, filters, ClusterSettings())
+    assert [one.why for one in run_batch(batch, lambda *_: None)] == [""]
+    (record,) = read_records(tmp_path / "out")[0]
+    again = fit_again(record, nib.load(record.mask).get_fdata(), lambda _: None)
+    assert again.is_corrected
+
+
+@pytest.mark.usefixtures("in_another_folder")
+def test_a_failure_that_is_over_is_told_no_more(
+    data_set: Path, request_for_all: Request, tmp_path: Path
+) -> None:
+    output, (scan,) = tmp_path / "out", data_set.glob("sub-01/anat/*_T1w.nii.gz")
+    batch = Batch([data_set], output, request_for_all, Filters(["01"]), ClusterSettings())
+    list(run_batch(batch, lambda *_: None))
+    whole = scan.read_bytes()
+    scan.write_bytes(whole[:5000])
+    (failed,) = run_batch(batch, lambda *_: None)
+    assert failed.why
+    assert [one.name for one in read_records(output)[1]] == ["sub-01"]
+    scan.write_bytes(whole)
+    assert list(run_batch(batch, lambda *_: None)) == []
+    assert read_records(output)[1] == []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pytest
 
 from src_core.cohort.corrected import discard, fit_again, save_painted
 from src_core.cohort.records import Record, read_records
@@ -16,6 +17,7 @@ from src_core.cohort.tables import write_tables
 from src_core.io.labels import Structure
 from src_core.io.protocols import protocol
 from src_core.io.scan import read_on_grid, read_scan
+from src_core.results.quality import ASYMMETRY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -81,8 +83,39 @@ def test_what_was_said_and_corrected_of_labels_does_not_hold_for_others(study: P
     write_judgement(study, record.name, Judgement("good", "", record.labels))
     assert read_records(study)[0][0].judgement.verdict == "good"
     report = json.loads(record.original.report.read_text())
-    report["cohort"]["settings"] = "others"
+    report["cohort"]["inputs"] = "others"
     record.original.report.write_text(json.dumps(report))
     found = read_records(study)[0][0]
     assert not found.is_corrected
     assert found.judgement.verdict == ""
+
+
+def test_sides_that_were_painted_equal_are_told_as_equal(study: Path) -> None:
+    record = read_records(study)[0][0]
+    report = json.loads(record.place.report.read_text())
+    report["quality"]["asymmetry"] = {"value": 9.0, "message": "left and right differ"}
+    report["notes"] = ["the field is strong", "left and right differ"]
+    record.place.report.write_text(json.dumps(report))
+    scan = read_scan(record.scan)
+    sides = [
+        Structure(number, f"{side}-Hippocampus", (number, 0, 0))
+        for number, side in ((17, "Left"), (53, "Right"))
+    ]
+    for width, value, warnings in ((2, 0.0, 1), (6, 0.5 / ASYMMETRY["Hippocampus"], 2)):
+        labels = np.zeros(scan.voxels.shape, np.int16)
+        labels[8:10, 10:12, 10:12] = 17
+        labels[12 : 12 + width, 10:12, 10:12] = 53
+        save_painted(read_records(study)[0][0], labels, scan, labels > 0, sides)
+        write_tables(*read_records(study), study)
+        told = pd.read_csv(study / "quality.tsv", sep="\t").iloc[0]
+        assert told["asymmetry"] == pytest.approx(value, abs=1e-3)
+        assert told["warnings"] == warnings
+        assert "the field is strong" in told["told"]
+
+
+def test_the_long_table_follows_corrections_too(study: Path) -> None:
+    write_tables(*read_records(study), study, long=True)
+    paint(read_records(study)[0][0])
+    write_tables(*read_records(study), study)
+    long = pd.read_csv(study / "volumes_long.tsv", sep="\t")
+    assert "Lesion" in long["structure"].tolist()

@@ -29,6 +29,7 @@ def test_the_validator_of_bids_finds_no_error(
     data_set: Path, request_for_all: Request, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
+    (data_set / "sub-02/sub-02_sessions.tsv").write_text("session_id\tage\nses-a\t72\n")
     for task in planned(find_scans([data_set], Filters()), request_for_all, output):
         assert run_task(task).why == ""
     records, failures = read_records(output)

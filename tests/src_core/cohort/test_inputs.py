@@ -28,6 +28,9 @@ def test_a_bids_data_set_has_its_t1_weighted_scans_with_age_and_sex(data_set: Pa
         {"age": "71", "sex": "M"},
         {"sex": "F"},
     ]
+    sessions = data_set / "sub-02" / "sub-02_sessions.tsv"
+    sessions.write_text("session_id\tage\nses-a\t72\nses-b\t73\n")
+    assert find_scans([data_set], ALL)[1].traits == {"age": "72", "sex": "M"}
 
 
 def test_participants_sessions_and_patterns_choose_among_them(data_set: Path) -> None:
@@ -46,6 +49,22 @@ def test_a_folder_has_all_images_below_it(tmp_path: Path) -> None:
     assert names(tmp_path, filters=Filters(pattern="b/*")) == ["sub-b_T1w"]
     with refused("holds no scan named *.nii"):
         names(tmp_path, filters=Filters(pattern="*.nii"))
+
+
+def test_results_among_the_scans_of_a_folder_are_no_scans(tmp_path: Path) -> None:
+    touch(tmp_path, "a.nii", "derivatives/metaseg/sub-a/anat/sub-a_desc-brain_mask.nii.gz")
+    assert names(tmp_path) == ["sub-a_T1w"]
+
+
+def test_a_pattern_chooses_among_scans_of_a_table_or_given_by_name(tmp_path: Path) -> None:
+    touch(tmp_path, "x/sub-1_T1w.nii", "y/sub-2_T1w.nii")
+    table = tmp_path / "scans.tsv"
+    table.write_text("scan\nx/sub-1_T1w.nii\ny/sub-2_T1w.nii\n")
+    for inputs in ([table], [tmp_path / "x/sub-1_T1w.nii", tmp_path / "y/sub-2_T1w.nii"]):
+        for pattern in ("*-2_*", "y/*"):
+            assert names(*inputs, filters=Filters(pattern=pattern)) == ["sub-2_T1w"]
+        with refused("no scan named *_T2w.nii"):
+            names(*inputs, filters=Filters(pattern="*_T2w.nii"))
 
 
 def test_names_of_scans_may_be_given(tmp_path: Path) -> None:
@@ -85,6 +104,24 @@ def test_all_that_a_table_lists_and_is_missing_is_named(tmp_path: Path) -> None:
 def test_two_scans_with_one_name_are_refused(tmp_path: Path) -> None:
     touch(tmp_path, "a/sub-01_T1w.nii.gz", "b/sub-01_T1w.nii.gz")
     with refused("would both be written as sub-01"):
+        find_scans([tmp_path], ALL)
+
+
+@pytest.mark.parametrize("other", ["sub-01_T2w", "sub-01_FLAIR", "sub-01_desc-preproc_T1w"])
+def test_scans_whose_files_would_have_the_same_names_are_refused(
+    other: str, tmp_path: Path
+) -> None:
+    touch(tmp_path, "sub-01_T1w.nii.gz", f"{other}.nii.gz", "sub-01_run-2_T1w.nii.gz")
+    with refused("would both be written as sub-01_desc-brain_mask"):
+        find_scans([tmp_path], ALL)
+    table = tmp_path / "scans.tsv"
+    table.write_text(f"scan\tsession\nsub-01_T1w.nii.gz\t1\n{other}.nii.gz\t2\n")
+    assert len(find_scans([table], ALL)) == 2
+
+
+def test_a_scan_that_is_named_as_corrected_labels_are_is_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "sub-01_desc-corrected_T1w.nii.gz")
+    with refused("give it a name without desc-corrected"):
         find_scans([tmp_path], ALL)
 
 

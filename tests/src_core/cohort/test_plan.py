@@ -60,6 +60,10 @@ def test_only_what_is_missing_or_changed_is_done_again(
     assert len(names(data_set, replace(request_for_all, seed=2), output)) == 3
     second.write_bytes(first.read_bytes())
     assert names(data_set, request_for_all, output) == ["sub-02_ses-a", "sub-03_run-1"]
+    for file in (tasks[0].place.labels, tasks[0].place.mask):
+        there = file.rename(file.with_name("away"))
+        assert len(names(data_set, request_for_all, output)) == 3
+        there.rename(file)
     tasks[0].place.report.write_text("{")
     assert len(names(data_set, request_for_all, output)) == 3
 
@@ -72,6 +76,21 @@ def test_an_output_holds_labels_of_one_kind(request_for_all: Request, output: Pa
         claim(output, other, overwrite=False)
     claim(output, other, overwrite=True)
     claim(output, other, overwrite=False)
+
+
+def test_a_data_set_or_a_project_is_no_output(
+    request_for_all: Request, data_set: Path, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "volumes.tsv").write_text("mine")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    settings = settings_of(request_for_all)
+    with refused("holds dataset_description.json, participants.tsv of something else"):
+        claim(data_set, settings, overwrite=True)
+    with refused("holds volumes.tsv of something else"):
+        claim(project, settings, overwrite=True)
+    assert before == {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
 
 
 def test_an_output_lies_beside_its_input_or_in_its_derivatives(tmp_path: Path) -> None:
