@@ -286,12 +286,33 @@ def read_on_grid(path: str | Path, scan: Scan, what: str) -> np.ndarray:
         owner="the scan",
         advice=f"resample the {what} to the scan's grid with nearest-neighbour interpolation",
     )
-    labels = _whole_numbers(image.values, f"{what} {path}")
+    return label_ids(image.values, f"{what} {path}")
+
+
+def label_ids(values: np.ndarray, what: str) -> np.ndarray:
+    """Take the values of a label map or mask as label ids.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any real type; floats are rounded where they are whole numbers but for rounding.
+    what : str
+        What they are to the user, for messages.
+
+    Returns
+    -------
+    ndarray of int32, same shape
+
+    Raises
+    ------
+    InputError
+        They are fractions or no real numbers, or an id is beyond 2147483647.
+    """
+    check_dtype(values.dtype, what)
+    labels = _whole_numbers(values, what)
     if labels is None:
-        raise InputError(
-            f"{what} {path} does not hold whole numbers; give a label map, not an image"
-        )
-    return labels.astype(np.int32)
+        raise InputError(f"{what} does not hold whole numbers; give a label map, not an image")
+    return labels.astype(np.int32, copy=False)
 
 
 def _scan_of(image: StoredImage, path: Path) -> Scan:
