@@ -49,12 +49,16 @@ class StoredImage:
     values : ndarray, shape (I, J, K)
     notes : list of str
         What the user should know about it, one line each.
+    step : float
+        How far neighbouring values lie apart that are stored as whole numbers and scaled; 0 if they
+        are not.
     """
 
     header: nib.Nifti1Header
     affine: np.ndarray
     values: np.ndarray
     notes: list[str]
+    step: float
 
 
 def read_image(path: Path, exact: bool = False) -> StoredImage:
@@ -141,7 +145,8 @@ def _parse_image(file: BinaryIO, path: Path, exact: bool) -> StoredImage:
         with np.errstate(over="ignore", invalid="ignore"):
             voxels *= held.type(slope)
             voxels += held.type(intercept)
-    return StoredImage(header, affine, voxels, notes)
+    step = abs(slope) if scaled and dtype.kind in "bui" else 0.0
+    return StoredImage(header, affine, voxels, notes, step)
 
 
 def _read_voxels(

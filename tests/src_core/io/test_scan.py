@@ -463,6 +463,33 @@ def test_a_scaled_label_map_is_mended(scan: Scan, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read.voxels, scan.voxels > 0)
 
 
+@pytest.mark.parametrize("largest", [4, 24])
+def test_labels_scaled_to_bytes_are_mended(scan: Scan, tmp_path: Path, largest: int) -> None:
+    labels = np.random.default_rng(0).integers(0, largest + 1, scan.shape)
+    path = write_bytes(tmp_path / "labels.nii", labels.astype(np.float32), scan.affine)
+    assert not np.array_equal(nib.load(path).get_fdata(), labels)
+    np.testing.assert_array_equal(read_on_grid(path, scan, "reference"), labels)
+    read = read_label_map(path)
+    assert read is not None
+    np.testing.assert_array_equal(read.voxels, labels)
+
+
+def test_an_image_scaled_to_bytes_is_no_label_map(scan: Scan, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 0.05 * 255, scan.voxels.size, dtype=np.float32).reshape(scan.shape)
+    path = write_bytes(tmp_path / "ramp.nii", ramp, scan.affine)
+    assert read_label_map(path) is None
+    with pytest.raises(InputError, match="whole numbers"):
+        read_on_grid(path, scan, "reference")
+
+
+def write_bytes(path: Path, values: np.ndarray, affine: np.ndarray) -> Path:
+    """Write floats as nibabel does when the header at hand is one of bytes: scaled."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    nib.Nifti1Image(values, affine, header).to_filename(path)
+    return path
+
+
 def test_fractions_are_no_label_map(scan: Scan, tmp_path: Path) -> None:
     values = np.full(scan.shape, 0.5, np.float32)
     assert read_label_map(write_map(tmp_path / "p.nii", values, scan.affine)) is None
