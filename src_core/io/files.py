@@ -131,7 +131,11 @@ def _place_new(written: Path, path: Path) -> None:
         raise
     except OSError:  # there are file systems without links
         path.open("xb").close()
-        os.replace(written, path)
+        try:
+            os.replace(written, path)
+        except BaseException:
+            path.unlink(missing_ok=True)  # it is our own and empty
+            raise
 
 
 def _exists(path: Path) -> InputError:
