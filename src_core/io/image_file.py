@@ -15,6 +15,7 @@ from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.spatialimages import HeaderDataError
 
 from src_core.errors import InputError
+from src_core.io.files import check_exists
 from src_core.io.image_header import (
     check_data_offset,
     check_dtype,
@@ -97,8 +98,7 @@ def declares_labels(path: str | Path) -> bool:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading; what is wrong with it becomes an InputError."""
     try:
-        if not path.exists():
-            raise InputError(f"{path} does not exist; check the name")
+        check_exists(path)
         if path.is_dir():
             raise InputError(f"{path} is a folder; give a file in it")
         with _open(path) as file:
