@@ -16,6 +16,7 @@ from nibabel.spatialimages import HeaderDataError
 
 from src_core.errors import InputError
 from src_core.io.files import check_exists
+from src_core.io.grid import Grid
 from src_core.io.image_header import (
     check_data_offset,
     check_dtype,
@@ -80,6 +81,24 @@ def read_image(path: Path, exact: bool = False) -> StoredImage:
         return _parse_image(file, path, exact)
 
 
+def read_grid(path: Path) -> Grid:
+    """Where the voxels of a NIfTI or MGH file lie, by its header alone.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or of another kind.
+    """
+    with _opened(path) as file:
+        source = read_header(file, path)
+        with _damage_told(path):
+            stored_shape = tuple(int(n) for n in source.get_data_shape())
+        shape = spatial_shape(stored_shape, str(path))
+        check_voxel_size(source, path)
+        _, affine, _ = grid_of_header(source, stored_shape, path)
+    return Grid(shape, affine)
+
+
 def declares_labels(path: str | Path) -> bool:
     """Whether the header of a NIfTI file says that its values are labels.
 
@@ -118,14 +137,21 @@ def _open(path: Path) -> BinaryIO:
     return cast("BinaryIO", gzip.open(path, "rb") if packed else path.open("rb"))
 
 
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """What nibabel cannot make sense of in a header becomes an InputError."""
+    try:
+        yield
+    except (HeaderDataError, KeyError) as error:
+        raise InputError(f"{path} has a damaged header ({error}); export it again") from error
+
+
 def _parse_image(file: BinaryIO, path: Path, exact: bool) -> StoredImage:
     source = read_header(file, path)
-    try:
+    with _damage_told(path):
         stored_shape = tuple(int(n) for n in source.get_data_shape())
         dtype = source.get_data_dtype()
         slope, intercept = source.get_slope_inter()
-    except (HeaderDataError, KeyError) as error:
-        raise InputError(f"{path} has a damaged header ({error}); export it again") from error
     check_dtype(dtype, str(path))
     shape = spatial_shape(stored_shape, str(path))
     check_voxel_size(source, path)
