@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from src_core.cli.command import Command
 from src_core.errors import InputError
+from src_core.io.files import check_exists
 from src_core.models.bundled import bundled_model_files, own_model_files
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ def open_window(
 
 def _view(args: argparse.Namespace) -> None:
     for path in filter(None, [*args.scans, args.mask, args.reference]):
-        if not path.exists():
-            raise InputError(f"{path} does not exist; check the name")
+        check_exists(path)
     if args.segment and not args.scans:
         raise InputError("--segment needs a scan; name one")
     require_window()

@@ -8,6 +8,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+# torch says so with a RuntimeError of its own, whose type differs between its versions; its CPU
+# allocator, which has other words on Windows, and the C++ runtime with nothing but the text.
+_CARD_IS_FULL = "out of memory"
+_MACHINE_IS_FULL = ("can't allocate", "not enough memory", "bad_alloc")
+
+
 class InputError(ValueError):
     """The user's input cannot be used; the message is one line: what is wrong, what to do.
 
@@ -35,11 +41,7 @@ def explain(error: Exception, spell: Callable[[str], str] = "".format) -> str:
         What the option that helps is called where the user is; empty: it is not named.
     """
     if is_out_of_memory(error):
-        error = InputError(
-            "out of memory: close other programs, give a smaller scan (crop the background away),"
-            " or compute on the CPU",
-            option="device cpu",
-        )
+        error = _to_do_without_memory(error)
     text = " ".join(str(error).split())
     if isinstance(error, InputError):
         named = spell(error.option) if error.option else ""
@@ -50,10 +52,17 @@ def explain(error: Exception, spell: Callable[[str], str] = "".format) -> str:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether the memory of the machine or of a graphics card was not enough."""
-    # torch says so with a RuntimeError of its own, whose type differs between its versions; its CPU
-    # allocator and the C++ runtime with nothing but the text.
-    text = str(error).lower()
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
-        and any(words in text for words in ("out of memory", "can't allocate", "bad_alloc"))
+        and any(words in str(error).lower() for words in (_CARD_IS_FULL, *_MACHINE_IS_FULL))
     )
+
+
+def _to_do_without_memory(error: Exception) -> InputError:
+    smaller = "give a smaller scan (crop the background away)"
+    if isinstance(error, RuntimeError) and _CARD_IS_FULL in str(error).lower():
+        return InputError(
+            f"out of memory: close other programs, {smaller}, or compute on the CPU",
+            option="device cpu",
+        )
+    return InputError(f"out of memory: close other programs, or {smaller}")

@@ -227,6 +227,21 @@ def test_most_files_are_small(package: str) -> None:
     assert median_lines(package) <= MEDIAN_OF_THE_FILES
 
 
+@pytest.mark.parametrize("module", MODULES)
+def test_text_has_one_encoding_on_every_system(module: str) -> None:
+    """Names that are not ASCII, of scans and structures, would be garbled on Windows."""
+    for node in ast.walk(tree(MODULES[module])):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
+            named = {keyword.arg for keyword in node.keywords}
+            is_text = node.func.attr in ("read_text", "write_text") or (
+                # Without the arguments that are a file's, others open: studies, gates, viewers.
+                node.func.attr == "open" and "newline" in named
+            )
+            told = "encoding" in named or "utf-8" in texts
+            assert told or not is_text, f"{module}, line {node.lineno}: name the encoding"
+
+
 @pytest.mark.parametrize("package", FLOORS)
 def test_the_tests_mirror_the_packages(package: str) -> None:
     """A file of tests is named after the module it tests, and may add what of it."""

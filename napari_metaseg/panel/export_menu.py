@@ -10,7 +10,7 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QPushButton, QWidget
 
 from napari_metaseg.layers import exports
-from src_core.io.bids_names import derived_name, is_bids_name
+from src_core.io.bids_names import is_bids_name, labels_name
 
 if TYPE_CHECKING:
     from napari_metaseg.layers.exports import Export
@@ -93,7 +93,7 @@ class ExportMenu(QWidget):
         session = self._job.session
         if session is None or not is_bids_name(self._stem):
             return self._stem + export.ending
-        return derived_name(self._stem, export.ending[1:], seg=session.protocol.name)
+        return labels_name(self._stem, export.ending[1:], session.protocol.name)
 
     def _ask(self, export: Export, path: Path) -> Path | None:
         """Let the user choose a file, beginning with this one; None if they did not."""

@@ -11,7 +11,7 @@ from src_core.cli.arguments import add_options, add_overwrite
 from src_core.cli.command import Command
 from src_core.cli.printing import cell, print_problem, print_table, print_written
 from src_core.errors import InputError
-from src_core.io.files import check_writable
+from src_core.io.files import check_exists, check_writable
 from src_core.options import options_of
 from src_core.request import BRAIN_WORDS, Request
 
@@ -86,8 +86,7 @@ def _check(scans: list[Path], outputs: list[Path], overwrite: bool) -> None:
     if len(set(outputs)) < len(outputs):
         raise InputError("two scans have one name for their labels; give each scan once")
     for scan in scans:
-        if not scan.exists():
-            raise InputError(f"{scan} does not exist; check the name")
+        check_exists(scan)
     beside = [companion(output, end) for output in outputs[:-1] for end in (".tsv", ".json")]
     check_writable([*outputs, *beside], overwrite, scans)
 

@@ -15,8 +15,7 @@ from src_core.cli.arguments import (
 )
 from src_core.cli.command import Command
 from src_core.cli.printing import cell, print_problem, print_table, print_written
-from src_core.errors import InputError
-from src_core.io.files import check_writable
+from src_core.io.files import check_exists, check_writable
 from src_core.options import options_of
 from src_core.request import Request
 
@@ -83,8 +82,7 @@ def _run(args: argparse.Namespace) -> None:
     from src_core.io.bids_names import label_map_beside
     from src_core.models.model import load_model
 
-    if not args.scan.exists():  # said before the output beside it is looked at
-        raise InputError(f"{args.scan} does not exist; check the name")
+    check_exists(args.scan)  # said before the output beside it is looked at
     model = load_model(args.model).in_protocol(args.labels)
     if args.corrections is None:
         model.card.require_structures()

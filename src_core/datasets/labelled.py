@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
-from nibabel.spatialimages import HeaderDataError, SpatialImage
 
 from src_core.datasets.mapping import to_classes
 from src_core.errors import InputError
 from src_core.io.files import digest
-from src_core.io.grid import Grid
-from src_core.io.image_header import spatial_shape
+from src_core.io.image_file import read_grid
 from src_core.io.scan import Scan, read_label_map, read_on_grid, read_scan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    from src_core.io.grid import Grid
 
 
 @dataclass(frozen=True)
@@ -96,13 +93,13 @@ def check(scans: Iterable[LabelledScan], mapping: np.ndarray) -> None:
         not in the mapping.
     """
     for scan in scans:
-        grid = _read_grid(scan.scan)
+        grid = read_grid(scan.scan)
         labels = read_label_map(scan.labels)
         if labels is None:
             raise InputError(f"{scan.labels} does not hold whole numbers; give a label map")
         _require_same_grid(scan.labels, labels.grid, grid)
         if scan.mask:
-            _require_same_grid(scan.mask, _read_grid(scan.mask), grid)
+            _require_same_grid(scan.mask, read_grid(scan.mask), grid)
         to_classes(np.unique(labels.voxels), mapping, scan.labels)
 
 
@@ -127,17 +124,6 @@ def read_example(scan: LabelledScan, mapping: np.ndarray) -> tuple[Scan, np.ndar
 def read_mask(scan: LabelledScan, image: Scan) -> np.ndarray | None:
     """Read the brain mask of a scan, if it has one: (I, J, K), brain where above 0."""
     return read_on_grid(scan.mask, image, "mask") if scan.mask else None
-
-
-def _read_grid(path: Path) -> Grid:
-    """Grid of an image, with three axes, by its header alone."""
-    try:
-        image = nib.load(path)
-    except (ImageFileError, HeaderDataError, OSError, EOFError, ValueError, zlib.error) as error:
-        raise InputError(f"{path} cannot be read ({error}); copy or export it again") from error
-    if not isinstance(image, SpatialImage):
-        raise InputError(f"{path} is not a NIfTI or MGH file; convert it to .nii.gz")
-    return Grid(spatial_shape(image.shape, str(path)), image.affine)
 
 
 def _require_same_grid(path: Path, grid: Grid, scan_grid: Grid) -> None:

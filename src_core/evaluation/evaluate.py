@@ -85,7 +85,7 @@ def evaluate(
             write_json({"scores": scores}, kept, overwrite=True)
         # Whose scan it is and in which split may be said otherwise since.
         whose = {"subject": labelled.subject, "split": labelled.split}
-        rows = json.loads(kept.read_text())["scores"]
+        rows = json.loads(kept.read_text(encoding="utf-8"))["scores"]
         yield [Score.from_json({**row, **whose}) for row in rows]
 
 

@@ -57,6 +57,30 @@ def derived_name(scan: str | Path, suffix: str, **entities: str) -> str:
     return "_".join([*(f"{key}-{every[key]}" for key in keys), suffix])
 
 
+def labels_name(scan: str | Path, suffix: str, protocol_name: str) -> str:
+    """Name of a file that is made of the labels of a scan with a BIDS name.
+
+    Parameters
+    ----------
+    scan : str or Path
+        Its entities are kept.
+    suffix : str
+        As for `derived_name`.
+    protocol_name : str
+        Of the labels.
+
+    Returns
+    -------
+    str
+        A contrast other than T1w stands in ``desc``, behind what the scan has there.
+    """
+    # The scans of one session may differ in nothing but their contrast, and their labels too.
+    contrast = image_stem(scan).rpartition("_")[2]
+    own = entities_of(image_stem(scan)).get("desc", "")
+    more = {} if contrast == "T1w" else {"desc": own + contrast}
+    return derived_name(scan, suffix, seg=protocol_name, **more)
+
+
 def label_map_beside(scan: Path, protocol: Protocol) -> Path:
     """Where the labels of a scan lie: beside it or its folder of DICOM files, never among them."""
     from src_core.io.dicom_series import folder_of, is_dicom
@@ -65,5 +89,5 @@ def label_map_beside(scan: Path, protocol: Protocol) -> Path:
         folder = folder_of(scan)
         return folder.with_name(f"{folder.name}_dseg.nii.gz")
     if is_bids_name(scan):
-        return scan.with_name(derived_name(scan, "dseg.nii.gz", seg=protocol.name))
+        return scan.with_name(labels_name(scan, "dseg.nii.gz", protocol.name))
     return companion(scan, "_dseg.nii.gz")

@@ -130,7 +130,8 @@ class Series:
 
 def is_dicom(path: Path) -> bool:
     """Whether a path is a folder, where DICOM files may lie, or a DICOM file."""
-    return path.is_dir() or _is_dicom_file(path)
+    # pathlib would raise an error in a folder that may not be entered
+    return os.path.isdir(path) or _is_dicom_file(path)
 
 
 def folder_of(path: Path) -> Path:

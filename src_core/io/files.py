@@ -21,6 +21,21 @@ _unfinished: set[Path] = set()
 """Temporary files of this process."""
 
 
+def check_exists(path: Path) -> None:
+    """Refuse a file or folder that is not there, or that may not be reached.
+
+    Raises
+    ------
+    InputError
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"{path} does not exist; check the name") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
 def check_writable(
     paths: Iterable[str | Path], overwrite: bool = False, inputs: Iterable[str | Path] = ()
 ) -> None:
@@ -131,7 +146,11 @@ def _place_new(written: Path, path: Path) -> None:
         raise
     except OSError:  # there are file systems without links
         path.open("xb").close()
-        os.replace(written, path)
+        try:
+            os.replace(written, path)
+        except BaseException:
+            path.unlink(missing_ok=True)  # it is our own and empty
+            raise
 
 
 def _exists(path: Path) -> InputError:

@@ -15,6 +15,8 @@ from nibabel.freesurfer.mghformat import MGHHeader
 from nibabel.spatialimages import HeaderDataError
 
 from src_core.errors import InputError
+from src_core.io.files import check_exists
+from src_core.io.grid import Grid
 from src_core.io.image_header import (
     check_data_offset,
     check_dtype,
@@ -49,12 +51,16 @@ class StoredImage:
     values : ndarray, shape (I, J, K)
     notes : list of str
         What the user should know about it, one line each.
+    step : float
+        How far neighbouring values lie apart that are stored as whole numbers and scaled; 0 if they
+        are not.
     """
 
     header: nib.Nifti1Header
     affine: np.ndarray
     values: np.ndarray
     notes: list[str]
+    step: float
 
 
 def read_image(path: Path, exact: bool = False) -> StoredImage:
@@ -75,6 +81,24 @@ def read_image(path: Path, exact: bool = False) -> StoredImage:
         return _parse_image(file, path, exact)
 
 
+def read_grid(path: Path) -> Grid:
+    """Where the voxels of a NIfTI or MGH file lie, by its header alone.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, damaged or of another kind.
+    """
+    with _opened(path) as file:
+        source = read_header(file, path)
+        with _damage_told(path):
+            stored_shape = tuple(int(n) for n in source.get_data_shape())
+        shape = spatial_shape(stored_shape, str(path))
+        check_voxel_size(source, path)
+        _, affine, _ = grid_of_header(source, stored_shape, path)
+    return Grid(shape, affine)
+
+
 def declares_labels(path: str | Path) -> bool:
     """Whether the header of a NIfTI file says that its values are labels.
 
@@ -93,8 +117,7 @@ def declares_labels(path: str | Path) -> bool:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file for reading; what is wrong with it becomes an InputError."""
     try:
-        if not path.exists():
-            raise InputError(f"{path} does not exist; check the name")
+        check_exists(path)
         if path.is_dir():
             raise InputError(f"{path} is a folder; give a file in it")
         with _open(path) as file:
@@ -114,14 +137,21 @@ def _open(path: Path) -> BinaryIO:
     return cast("BinaryIO", gzip.open(path, "rb") if packed else path.open("rb"))
 
 
+@contextmanager
+def _damage_told(path: Path) -> Iterator[None]:
+    """What nibabel cannot make sense of in a header becomes an InputError."""
+    try:
+        yield
+    except (HeaderDataError, KeyError) as error:
+        raise InputError(f"{path} has a damaged header ({error}); export it again") from error
+
+
 def _parse_image(file: BinaryIO, path: Path, exact: bool) -> StoredImage:
     source = read_header(file, path)
-    try:
+    with _damage_told(path):
         stored_shape = tuple(int(n) for n in source.get_data_shape())
         dtype = source.get_data_dtype()
         slope, intercept = source.get_slope_inter()
-    except (HeaderDataError, KeyError) as error:
-        raise InputError(f"{path} has a damaged header ({error}); export it again") from error
     check_dtype(dtype, str(path))
     shape = spatial_shape(stored_shape, str(path))
     check_voxel_size(source, path)
@@ -141,7 +171,8 @@ def _parse_image(file: BinaryIO, path: Path, exact: bool) -> StoredImage:
         with np.errstate(over="ignore", invalid="ignore"):
             voxels *= held.type(slope)
             voxels += held.type(intercept)
-    return StoredImage(header, affine, voxels, notes)
+    step = abs(slope) if scaled and dtype.kind in "bui" else 0.0
+    return StoredImage(header, affine, voxels, notes, step)
 
 
 def _read_voxels(

@@ -22,6 +22,7 @@ CODE_ALIGNED = 2
 """Code of a NIfTI form whose side and origin are not those of a scanner."""
 _CODE_SCANNER = 1
 _LAST_OFFSET = 2**31
+_LONGEST_QUATERNION = 1.0005
 _FORMS_AGREE_MM = 0.1
 _SIZES_AGREE = 0.01
 _MM_PER_UNIT = {"meter": 1e3, "micron": 1e-3}
@@ -103,6 +104,7 @@ def grid_of_header(
         note = _SIDE_UNKNOWN.format("the file has no orientation")
         return header_of_grid(stored_shape, affine, CODE_ALIGNED), affine, [note]
     notes = _in_millimetres(source)
+    _mend_quaternion(source)
     try:
         source.check_fix(logger=_log)
         sform, qform = source.get_sform(coded=True)[0], source.get_qform(coded=True)[0]
@@ -249,6 +251,19 @@ def _in_millimetres(source: nib.Nifti1Header) -> list[str]:
         source[f"srow_{axis}"] *= factor
         source[f"qoffset_{axis}"] *= factor
     return [f"the header gives lengths in {unit}s; they are read as such"]
+
+
+def _mend_quaternion(source: nib.Nifti1Header) -> None:
+    """Make a quaternion that is rounded a hair too long for nibabel one of length 1, in place."""
+    # Turns by half a circle are stored so, which leave nothing for the fourth component.
+    try:
+        source.get_qform_quaternion()
+    except ValueError:
+        names = [f"quatern_{component}" for component in "bcd"]
+        length = math.hypot(*(float(source[name]) for name in names))
+        if length < _LONGEST_QUATERNION:
+            for name in names:
+                source[name] /= length
 
 
 def _doubts_about_grid(

@@ -26,6 +26,7 @@ _THICKEST_VALIDATED_MM = 3.0
 # Around a stripped brain there may be nothing but NaN; the brain fills 4 % of a large field.
 _LARGEST_NON_FINITE_SHARE = 0.99
 _LARGEST_INFINITE_SHARE = 0.001
+_FRACTION_OF_ROUNDING, _LARGEST_FRACTION = 1e-3, 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,7 +226,7 @@ def read_label_map(path: str | Path) -> Scan | None:
         If the file is missing, damaged or of another kind, or an id is beyond 2147483647.
     """
     image = read_image(Path(path), exact=True)
-    labels = _whole_numbers(image.values, str(path))
+    labels = _whole_numbers(image.values, str(path), image.step)
     if labels is None:
         return None
     return Scan(_smallest(labels), image.affine, image.header, None, tuple(image.notes))
@@ -286,12 +287,35 @@ def read_on_grid(path: str | Path, scan: Scan, what: str) -> np.ndarray:
         owner="the scan",
         advice=f"resample the {what} to the scan's grid with nearest-neighbour interpolation",
     )
-    labels = _whole_numbers(image.values, f"{what} {path}")
+    return label_ids(image.values, f"{what} {path}", image.step)
+
+
+def label_ids(values: np.ndarray, what: str, step: float = 0.0) -> np.ndarray:
+    """Take the values of a label map or mask as label ids.
+
+    Parameters
+    ----------
+    values : ndarray
+        Of any real type; floats are rounded where they are whole numbers but for rounding.
+    what : str
+        What they are to the user, for messages.
+    step : float
+        How far neighbouring values lie apart that were stored as whole numbers and scaled.
+
+    Returns
+    -------
+    ndarray of int32, same shape
+
+    Raises
+    ------
+    InputError
+        They are fractions or no real numbers, or an id is beyond 2147483647.
+    """
+    check_dtype(values.dtype, what)
+    labels = _whole_numbers(values, what, step)
     if labels is None:
-        raise InputError(
-            f"{what} {path} does not hold whole numbers; give a label map, not an image"
-        )
-    return labels.astype(np.int32)
+        raise InputError(f"{what} does not hold whole numbers; give a label map, not an image")
+    return labels.astype(np.int32, copy=False)
 
 
 def _scan_of(image: StoredImage, path: Path) -> Scan:
@@ -340,13 +364,15 @@ def _make_usable(voxels: np.ndarray, affine: np.ndarray, what: str) -> list[str]
     return notes
 
 
-def _whole_numbers(values: np.ndarray, what: str) -> np.ndarray | None:
+def _whole_numbers(values: np.ndarray, what: str, step: float) -> np.ndarray | None:
     """Return the values as integers, or nothing if they are fractions."""
     if values.dtype.kind in "bui":
         check_ids(values, what)
         return values
     whole = np.rint(values)
-    if not np.allclose(whole, values, rtol=0, atol=1e-3):
+    # Labels scaled to the range of small integers come back up to half a step off.
+    near = min(max(_FRACTION_OF_ROUNDING, 0.51 * step), _LARGEST_FRACTION)
+    if not np.allclose(whole, values, rtol=0, atol=near):
         return None
     check_ids(whole, what)
     labels: np.ndarray = whole.astype(np.int32)

@@ -131,7 +131,8 @@ def _told(value: Any) -> str:
 
 
 def _refuse_surplus(path: Path, header: list[str], numbered: list[tuple[int, list[str]]]) -> None:
-    if len(set(header)) < len(header):
+    named = [cell for cell in header if cell]  # spreadsheets write empty columns, too
+    if len(set(named)) < len(named):
         raise InputError(f"{path}: two columns have the same name; rename or delete one")
     for number, cells in numbered:
         if any(cells[len(header) :]):

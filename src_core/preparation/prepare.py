@@ -16,7 +16,7 @@ from src_core.correction.corrections_file import read_corrections
 from src_core.correction.stroke import Stroke
 from src_core.errors import InputError
 from src_core.fitting.device import choose_device, return_free_memory
-from src_core.io.scan import Scan, read_on_grid, read_scan, scan_from_array
+from src_core.io.scan import Scan, label_ids, read_on_grid, read_scan, scan_from_array
 from src_core.models.model import Model, load_model
 from src_core.preparation.alignment import Alignment, align, check_transform
 from src_core.preparation.another_contrast import face_contrast
@@ -248,7 +248,7 @@ def _reference(
     reference: str | Path | np.ndarray | None, scan: Scan, model: Model
 ) -> Reference | None:
     truth = _on_grid(reference, scan, "reference")
-    return None if truth is None else Reference.of(truth, model)
+    return None if truth is None else Reference.of(label_ids(truth, "the reference"), model)
 
 
 def _corrections(

@@ -60,7 +60,10 @@ def write_rows(rows: Sequence[Row], path: Path, *, overwrite: bool = False) -> N
     header = ["index", "name"]
     header += [f"volume_mm3_{number}" for number in range(1, count + 1)]
     header += [f"change_percent_{number}" for number in range(2, count + 1)]
-    with complete_files([path], overwrite) as (file,), file.open("w", newline="") as text:
+    with (
+        complete_files([path], overwrite) as (file,),
+        file.open("w", newline="", encoding="utf-8") as text,
+    ):
         writer = csv.writer(text, delimiter="\t", lineterminator="\n")
         writer.writerow(header)
         for index, name, volumes, changes in rows:

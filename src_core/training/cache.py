@@ -91,7 +91,7 @@ def claim(folder: Path, configuration: dict[str, Any]) -> None:
     content = json.loads(json.dumps(configuration, default=str))
     path = folder / "settings.json"
     if path.exists():
-        before = json.loads(path.read_text())
+        before = json.loads(path.read_text(encoding="utf-8"))
         differing = sorted(
             k for k in before.keys() | content.keys() if before.get(k) != content.get(k)
         )
@@ -102,4 +102,4 @@ def claim(folder: Path, configuration: dict[str, Any]) -> None:
             )
     else:
         with complete_files([path], overwrite=True) as (file,):
-            file.write_text(json.dumps(content, indent=1))
+            file.write_text(json.dumps(content, indent=1), encoding="utf-8")

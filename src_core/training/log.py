@@ -26,7 +26,7 @@ def append_row(path: Path, step: int, seconds: float, figures: Mapping[str, floa
     """
     row = {"step": step, "seconds": round(seconds, 1), **figures}
     new = not path.exists()
-    with path.open("a", newline="") as file:
+    with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, row)
         if new:
             writer.writeheader()
@@ -36,11 +36,11 @@ def append_row(path: Path, step: int, seconds: float, figures: Mapping[str, floa
 def forget_after(path: Path, step: int) -> None:
     """Drop the rows of a log, if there is one, that lie after a step."""
     if path.exists():
-        heading, *rows = path.read_text().splitlines(keepends=True) or [""]
+        heading, *rows = path.read_text(encoding="utf-8").splitlines(keepends=True) or [""]
         # A full disk may have cut the last row short.
         kept = [row for row in rows if row.endswith("\n") and int(row.split(",")[0]) <= step]
         with complete_files([path], overwrite=True) as (file,):
-            file.write_text("".join([heading, *kept]))
+            file.write_text("".join([heading, *kept]), encoding="utf-8")
 
 
 def listed(figures: Mapping[str, float]) -> str:

@@ -64,6 +64,6 @@ def write_curves(logs: Sequence[Path], path: Path) -> bool:
 
 def _read(log: Path) -> dict[str, list[float]]:
     """Columns by name."""
-    with log.open(newline="") as file:
+    with log.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return {name: [float(row[name]) for row in rows] for name in rows[0]} if rows else {}

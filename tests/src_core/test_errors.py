@@ -24,20 +24,35 @@ def test_what_the_user_can_mend_is_said_as_it_is_in_one_line() -> None:
         if hasattr(torch, "OutOfMemoryError")
         else torch.cuda.OutOfMemoryError("CUDA out of memory."),
         RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
+    ],
+)
+def test_where_a_card_runs_out_of_memory_the_cpu_may_help(error) -> None:
+    said = explain(error)
+    assert said.startswith("out of memory: ")
+    assert said.endswith("or compute on the CPU")
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
         RuntimeError(
             "[enforce fail at alloc_cpu.cpp:114] err == 0. DefaultCPUAllocator: can't allocate "
             "memory: you tried to allocate 400000000000 bytes."
+        ),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: not enough memory: you "
+            "tried to allocate 400000000000 bytes."
         ),
         RuntimeError("std::bad_alloc"),
         MemoryError(),
         MemoryError("Unable to allocate 3.1 GiB for an array"),
     ],
 )
-def test_whoever_runs_out_of_memory_the_user_hears_what_to_do(error) -> None:
-    said = explain(error)
+def test_where_the_machine_runs_out_of_memory_the_user_hears_what_to_do(error) -> None:
+    said = explain(error, "--{}".format)
     assert said.startswith("out of memory: ")
-    assert said.endswith("or compute on the CPU")
-    assert "\n" not in said
+    assert said.endswith("give a smaller scan (crop the background away)")
 
 
 def test_an_option_that_helps_is_named_only_where_options_are_typed() -> None:
@@ -45,7 +60,8 @@ def test_an_option_that_helps_is_named_only_where_options_are_typed() -> None:
     assert explain(error) == str(error) == "a.nii exists; allow it to be replaced"
     typed = "--{}".format
     assert explain(error, typed) == "a.nii exists; allow it to be replaced (--overwrite)"
-    assert explain(MemoryError(), typed).endswith("compute on the CPU (--device cpu)")
+    full = RuntimeError("CUDA out of memory")
+    assert explain(full, typed).endswith("compute on the CPU (--device cpu)")
     assert explain(InputError("no scan"), typed) == "no scan"
     assert explain(error, "".format) == str(error)
 

@@ -148,9 +148,9 @@ def _intensity_rule(task: Task, reference: TemplateImage) -> IntensityRule:
     if distributed.rank() == 0 and not path.exists():
         goals = (given.rule if given else _measured_rule(task, reference)).goals
         with complete_files([path], overwrite=True) as (file,):
-            file.write_text(json.dumps(goals))
+            file.write_text(json.dumps(goals), encoding="utf-8")
     distributed.wait()
-    rule = IntensityRule(tuple(json.loads(path.read_text())))
+    rule = IntensityRule(tuple(json.loads(path.read_text(encoding="utf-8"))))
     if given and rule != given.rule:
         raise InputError(
             f"{settings.cache_folder}: holds examples with another intensity rule than that of "

@@ -81,11 +81,14 @@ def test_of_a_scan_with_a_bids_name_they_are_named_as_the_command_line_does(
     shown.commands["Save labels…"]()
     shown.widget.set_source(None, "sub-01_desc-x_T1w")
     shown.commands["Probabilities (4D NIfTI)…"]()
+    shown.widget.set_source(None, "sub-01_T2w")
+    shown.commands["Save labels…"]()
     shown.widget.set_source(None, "scan")
     shown.commands["Save labels…"]()
     assert [path.name for path in shown.offered] == [
         "sub-01_seg-fs32_dseg.nii.gz",
         "sub-01_seg-fs32_desc-x_probseg.nii.gz",
+        "sub-01_seg-fs32_desc-T2w_dseg.nii.gz",
         "scan_dseg.nii.gz",
     ]
 

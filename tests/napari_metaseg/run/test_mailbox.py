@@ -34,7 +34,7 @@ def test_the_window_calls_the_option_that_helps_by_its_title() -> None:
     mailbox = Mailbox()
     for error, said in (
         (InputError("half a brain; force it", option="force"), "force it (Despite faults)"),
-        (MemoryError(), "or compute on the CPU (Device)"),
+        (RuntimeError("MPS backend out of memory"), "or compute on the CPU (Device)"),
         (InputError("a.nii exists", option="overwrite"), "a.nii exists"),
     ):
         mailbox.report(error)

@@ -48,6 +48,25 @@ def test_a_fourth_axis_of_one_volume_counts_for_nothing(labelled: LabelledScan, 
     check([labelled], read_mapping(DataSettings(Path("data")), TISSUES))
 
 
+@pytest.mark.parametrize(("unit", "length"), [("meter", 1e-3), ("micron", 1e3)])
+def test_a_scan_in_metres_or_microns_passes_the_check(
+    labelled: LabelledScan, brain, unit: str, length: float
+) -> None:
+    image = nib.Nifti1Image(
+        brain.scan.voxels, np.diag([length, length, length, 1]) @ brain.scan.affine
+    )
+    image.header.set_xyzt_units(unit)
+    nib.save(image, labelled.scan)
+    check([labelled], read_mapping(DataSettings(Path("data")), TISSUES))
+
+
+def test_a_packed_scan_whose_name_does_not_say_so_passes_the_check(
+    labelled: LabelledScan, tmp_path: Path
+) -> None:
+    path = labelled.scan.rename(tmp_path / "scan.nii")
+    check([replace(labelled, scan=path)], read_mapping(DataSettings(Path("data")), TISSUES))
+
+
 def test_what_files_hold_is_known_by_the_fingerprint(labelled: LabelledScan, brain) -> None:
     before = labelled.fingerprint
     save(np.roll(brain.labels, 1, 0), brain.scan.affine, labelled.labels)

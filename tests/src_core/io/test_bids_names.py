@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from src_core.io.bids_names import derived_name, is_bids_name
+from src_core.io.bids_names import derived_name, is_bids_name, label_map_beside
+from src_core.io.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -26,6 +32,23 @@ def test_a_new_value_takes_the_place_of_the_old_and_has_letters_and_digits_only(
     made = derived_name("sub-01_desc-preproc_T1w.nii.gz", "mask.nii.gz", desc="brain")
     assert made == "sub-01_desc-brain_mask.nii.gz"
     assert derived_name("sub-1_T1w.nii", "dseg.nii", seg="fs24-2d") == "sub-1_seg-fs242d_dseg.nii"
+
+
+@pytest.mark.parametrize(
+    ("scan", "labels"),
+    [
+        ("sub-01_T1w.nii.gz", "sub-01_seg-tissue4_dseg.nii.gz"),
+        ("sub-01_T2w.nii.gz", "sub-01_seg-tissue4_desc-T2w_dseg.nii.gz"),
+        ("sub-01_FLAIR.nii.gz", "sub-01_seg-tissue4_desc-FLAIR_dseg.nii.gz"),
+        ("sub-01_desc-preproc_T1w.nii.gz", "sub-01_seg-tissue4_desc-preproc_dseg.nii.gz"),
+        ("sub-01_desc-preproc_T2w.nii.gz", "sub-01_seg-tissue4_desc-preprocT2w_dseg.nii.gz"),
+        ("IXI002_T2w.nii.gz", "IXI002_T2w_dseg.nii.gz"),
+    ],
+)
+def test_labels_of_the_contrasts_of_one_session_have_names_of_their_own(
+    tmp_path: Path, scan: str, labels: str
+) -> None:
+    assert label_map_beside(tmp_path / scan, PROTOCOLS["tissue4"]) == tmp_path / labels
 
 
 @pytest.mark.parametrize("name", ["T1.nii.gz", "sub-01.nii", "IXI002_T1w.nii", "sub-0.1_T1w.nii"])

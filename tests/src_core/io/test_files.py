@@ -75,6 +75,23 @@ def test_of_two_that_write_one_file_exactly_one_succeeds(
     assert len({path.read_text() for path in tmp_path.iterdir()}) == 1
 
 
+def test_without_links_nothing_empty_is_left_under_the_name_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("not on this file system")
+
+    def write(path: Path) -> None:
+        with files.complete_files([path], overwrite=False) as (file,):
+            file.write_text("new")
+
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(InputError, match="cannot write"):
+        write(tmp_path / "labels.nii")
+    assert not list(tmp_path.iterdir())
+
+
 def write_late(image: Path, table: Path) -> None:
     """Write both when somebody else has just written the table."""
     with files.complete_files([image, table], overwrite=False) as written:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
 from typing import TYPE_CHECKING
 
 import nibabel as nib
@@ -21,6 +23,21 @@ if TYPE_CHECKING:
 
 def test_missing_file(tmp_path: Path) -> None:
     assert "does not exist" in refusal(tmp_path / "scan.nii.gz")
+
+
+def test_file_in_a_folder_that_may_not_be_entered(
+    image: nib.Nifti1Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image.to_filename(path := tmp_path / "scan.nii")
+    stat = os.stat
+
+    def refuse(asked: object, *args: object, **options: object) -> os.stat_result:
+        if asked == path:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return stat(asked, *args, **options)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    assert "scan.nii cannot be read: Permission denied" in refusal(path)
 
 
 def test_folder(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import nibabel as nib
 import numpy as np
 import pytest
-from nibabel.affines import apply_affine
+from nibabel.affines import apply_affine, from_matvec
+from scipy.spatial.transform import Rotation
 
 from src_core.errors import InputError
+from src_core.io.image_header import read_header
 from src_core.io.scan import (
     Scan,
     read_label_map,
@@ -158,6 +160,40 @@ def test_voxel_size_beside_the_affine_is_named(
     (note,) = scan.notes
     assert "1 x 1 x 1 mm, its affine 0.8 x 0.9 x 2 mm; the affine is used" in note
     np.testing.assert_allclose(scan.affine, affine, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize("sform_code", [0, 1])
+def test_a_turn_whose_quaternion_is_rounded_up_is_read(
+    voxels: np.ndarray, tmp_path: Path, kind: type[nib.Nifti1Image], sform_code: int
+) -> None:
+    turned = from_matvec(Rotation.from_rotvec(np.pi * np.array([2, 3, 6]) / 7).as_matrix(), [9] * 3)
+    image = kind(voxels, turned)
+    image.set_sform(turned, sform_code)
+    image.set_qform(turned, 1)
+    image.to_filename(path := tmp_path / "scan.nii")
+    lengthen_quaternion(path, 1 + 5e-7)
+    scan = read_scan(path)
+    assert scan.notes == ()
+    np.testing.assert_allclose(scan.affine, turned, atol=1e-5)
+    np.testing.assert_allclose(scan.header.get_qform(), turned, atol=1e-5)
+
+
+def test_a_quaternion_far_too_long_is_refused(voxels: np.ndarray, tmp_path: Path) -> None:
+    image = nib.Nifti1Image(voxels, np.diag([-1, -1, 1, 1]))
+    image.set_qform(image.affine, 1)
+    image.to_filename(path := tmp_path / "scan.nii")
+    lengthen_quaternion(path, 1.01)
+    assert "damaged header" in refusal(path)
+
+
+def lengthen_quaternion(path: Path, factor: float) -> None:
+    """Make the quaternion in a file longer than nibabel itself would write it."""
+    with path.open("rb") as file:
+        header = read_header(file, path)
+    for component in "bcd":
+        header[f"quatern_{component}"] *= factor
+    path.write_bytes(header.binaryblock + path.read_bytes()[len(header.binaryblock) :])
 
 
 @pytest.mark.parametrize(("unit", "length"), [("meter", 1e-3), ("micron", 1e3)])
@@ -425,6 +461,33 @@ def test_a_scaled_label_map_is_mended(scan: Scan, tmp_path: Path) -> None:
     read = read_label_map(path)
     assert read is not None
     np.testing.assert_array_equal(read.voxels, scan.voxels > 0)
+
+
+@pytest.mark.parametrize("largest", [4, 24])
+def test_labels_scaled_to_bytes_are_mended(scan: Scan, tmp_path: Path, largest: int) -> None:
+    labels = np.random.default_rng(0).integers(0, largest + 1, scan.shape)
+    path = write_bytes(tmp_path / "labels.nii", labels.astype(np.float32), scan.affine)
+    assert not np.array_equal(nib.load(path).get_fdata(), labels)
+    np.testing.assert_array_equal(read_on_grid(path, scan, "reference"), labels)
+    read = read_label_map(path)
+    assert read is not None
+    np.testing.assert_array_equal(read.voxels, labels)
+
+
+def test_an_image_scaled_to_bytes_is_no_label_map(scan: Scan, tmp_path: Path) -> None:
+    ramp = np.linspace(0, 0.05 * 255, scan.voxels.size, dtype=np.float32).reshape(scan.shape)
+    path = write_bytes(tmp_path / "ramp.nii", ramp, scan.affine)
+    assert read_label_map(path) is None
+    with pytest.raises(InputError, match="whole numbers"):
+        read_on_grid(path, scan, "reference")
+
+
+def write_bytes(path: Path, values: np.ndarray, affine: np.ndarray) -> Path:
+    """Write floats as nibabel does when the header at hand is one of bytes: scaled."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    nib.Nifti1Image(values, affine, header).to_filename(path)
+    return path
 
 
 def test_fractions_are_no_label_map(scan: Scan, tmp_path: Path) -> None:

@@ -48,3 +48,12 @@ def test_a_row_of_empty_cells_is_left_out_of_a_strict_table_only(tmp_path: Path)
     path = table_of(tmp_path, "index\tname\n\t\n\n7\tCore\n")
     assert len(read_table(path, ["index"])) == 1
     assert len(read_table(path, ["index"], strict=False)) == 2
+
+
+def test_empty_columns_of_a_spreadsheet_have_no_name_to_share(tmp_path: Path) -> None:
+    (path := tmp_path / "scans.csv").write_text("scan,subject,,\na,1,,\n")
+    (row,) = read_table(path, ["scan", "subject"])
+    assert (row["scan"], row["subject"]) == ("a", "1")
+    path.write_text("scan,scan\na,b\n")
+    with pytest.raises(InputError, match="two columns have the same name"):
+        read_table(path, ["scan"])

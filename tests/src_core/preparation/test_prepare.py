@@ -298,6 +298,25 @@ def test_the_mask_and_the_reference_of_a_slice_may_lack_its_axis(brain, tiny_mod
     np.testing.assert_array_equal(prepared.reference.label_map[:, 0], labels)
 
 
+def test_a_reference_of_floats_is_rounded_as_that_of_a_file(brain, prepared) -> None:
+    off = np.where(brain.mask, -1e-5, 1e-5)
+    found = preparation.renew(prepared, brain.labels + off).reference
+    np.testing.assert_array_equal(found.label_map, brain.labels)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda labels: labels * 0.5, "the reference does not hold whole numbers"),
+        (lambda labels: labels.astype(np.int64) + 2**32, "the reference has the label id"),
+        (lambda labels: labels * 1j, "the reference holds complex numbers"),
+    ],
+)
+def test_a_reference_that_is_no_label_map_is_refused(brain, prepared, spoil, said) -> None:
+    with pytest.raises(InputError, match=said):
+        preparation.renew(prepared, spoil(brain.labels))
+
+
 @pytest.mark.parametrize("what", ["mask", "reference"])
 def test_another_grid_is_refused(brain, tiny_model, what) -> None:
     wrong = {what: brain.labels[1:]}
