@@ -94,7 +94,7 @@ def read_transform(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         try:
             content = json.loads(text)
             rows = content["transform"] if isinstance(content, dict) else content
