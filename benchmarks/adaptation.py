@@ -98,13 +98,13 @@ def corrected_scans(data: Data, folder: Path, by_strokes: bool) -> list[Correcte
     there = {scan.name for scan in list_own_scans(folder)}
     for name in (name for name in LEARNED if name not in there):
         result = segment(data.request(name, model))
+        structures, details = model.protocol.structures, {"protocol": TOLD}
         labels, painted = data.labels(name), None
         if by_strokes:
             planes = Planes.of(result, model.protocol.to_classes(labels))
             brain = correct(planes, _STROKES, _RADIUS, worst=True)
-            painted = brain.painted
-            labels = painted.laid_over(_labels(result, brain.network))
-        structures, details = model.protocol.structures, {"protocol": TOLD}
+            painted = (brain.painted, structures)
+            labels = brain.painted.laid_over(_labels(result, brain.network))
         add_own_scan(
             folder, name, result.scan, result.mask, labels, structures, details, painted=painted
         )

@@ -164,6 +164,7 @@ class OwnScans(QWidget):
     def _collect(self, name: str, overwrite: bool, session: Session, iteration: int) -> None:
         def add() -> None:
             labels = NamedLabels.of_iteration(session, iteration)
+            painted = labels.painted
             add_own_scan(
                 own_scans_folder(),
                 name,
@@ -172,7 +173,7 @@ class OwnScans(QWidget):
                 labels.label_map,
                 labels.structures,
                 labels.details,
-                painted=labels.painted and (labels.painted, labels.painted_as),
+                painted=None if painted is None else (painted, labels.painted_as),
                 overwrite=overwrite,
             )
 
