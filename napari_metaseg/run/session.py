@@ -260,8 +260,12 @@ class Session:
         network.head.sums = prepared.model.sums()
         history = History(network)
         history.record(iteration)
-        report = describe(prepared, labels, network, self.fit, iteration)
-        if iteration != self.fit.iteration:
+        stroke = self.corrected.stroke(iteration)
+        # A stroke follows the fit, and is no iteration of it.
+        fitted = iteration if stroke is None else self.fit.iteration
+        painted = replace(prepared, corrections=stroke)
+        report = describe(painted, labels, network, self.fit, fitted)
+        if fitted != self.fit.iteration:
             report["stop_reason"] = "chosen in the viewer"
         return Segmentation.of(prepared, labels, report, history, network)
 

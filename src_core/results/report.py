@@ -91,6 +91,8 @@ def describe(
         "notes": [*prepared.scan.notes, *messages(found)],
         "notice": NOTICE,
     }
+    if prepared.corrections is not None:
+        report["painted_voxels"] = len(prepared.corrections.voxels)
     if prepared.reference is not None:
         report.update(_comparison(labels, prepared.model, prepared.reference))
     return report

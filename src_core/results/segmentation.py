@@ -47,7 +47,8 @@ class Segmentation:
     report : dict
         Seconds per stage, iterations, PSNR, stop reason, model, origin and volume (mm3) of the
         brain, transform, device, versions,
-        volumes (mm3), quality, notes; with a reference also Dice.
+        volumes (mm3), quality, notes; with a reference also Dice, with corrections the number of
+        voxels that were painted.
     history : History
         Weights of past iterations.
     network : CoordinateNetwork

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from napari_metaseg.run import session as session_module
 from napari_metaseg.run.readout import LABELS, POSITIONS, RECONSTRUCTION, Readout
 from napari_metaseg.run.region import COARSE, FINER, WHOLE, Region
 from napari_metaseg.run.session import Session
+from src_core.correction.stroke import Stroke
 from src_core.errors import InputError
 from src_core.fitting.decode import decode
 from src_core.preparation.prepare import prepare
@@ -241,6 +243,18 @@ def test_a_report_is_that_of_the_api_but_for_the_time_it_took(session, api) -> N
     for report in (ours, theirs):
         del report["seconds"]
     assert ours == theirs
+
+
+def test_a_stroke_is_no_iteration_of_the_fit_in_its_report(session) -> None:
+    for step in itertools.islice(session.fit, 3):
+        session.history.record(step.iteration)
+    voxels = np.argwhere(session.prepared.mask)[:7]
+    do(session.learn([Stroke(voxels, np.full(7, 2))], None))
+    do(session.decode(ITERATIONS + 1, WHOLE))
+    report = session.segmentation(ITERATIONS + 1).report
+    assert report["iterations"] == 3
+    assert report["painted_voxels"] == 7
+    assert "psnr_db" not in report["quality"]
 
 
 def test_without_a_number_of_iterations_the_model_s_own_fit_is_done(prepared) -> None:
