@@ -168,17 +168,17 @@ class Correcting:
         live = self._live
         if live is None:
             return
-        scan = live.session.scan
+        scan, known = live.session.scan, live.session.learnt.structures
 
         def paint(found: tuple[Stroke, tuple[Structure, ...]]) -> None:
             stroke, named = found
-            known = {structure.id: structure for structure in named}
+            more = {structure.id: structure for structure in named}
             for label in np.setdiff1d(stroke.labels, live.session.learnt.ids).tolist():
                 unnamed = Structure(label, f"Label {label}", color_of(label))
-                self._job.strokes.add_structure(known.get(label, unnamed))
+                self._job.strokes.add_structure(more.get(label, unnamed))
             self._job.strokes.paint(stroke)
 
-        self._job.run(lambda: read_corrections(path, scan), paint)
+        self._job.run(lambda: read_corrections(path, scan, known), paint)
 
     def paint_with(self, row: StructureRow | None) -> None:
         """Take the label of a row of the table for the brush, now or when it is on."""

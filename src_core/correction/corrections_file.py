@@ -67,13 +67,23 @@ def write_corrections(
     )
 
 
-def read_corrections(path: str | Path, scan: Scan) -> tuple[Stroke, tuple[Structure, ...]]:
+def read_corrections(
+    path: str | Path, scan: Scan, known: Sequence[Structure] = ()
+) -> tuple[Stroke, tuple[Structure, ...]]:
     """Read what was painted on the labels of a scan, and the structures that it names.
+
+    Parameters
+    ----------
+    path : path
+    scan : Scan
+    known : sequence of Structure
+        Those of the labels that it shall be painted on.
 
     Raises
     ------
     InputError
-        The file can't be read, lies on another grid than the scan, or holds nothing.
+        The file can't be read, lies on another grid than the scan, holds nothing, or names a known
+        id or structure otherwise.
     """
     painted = read_on_grid(path, scan, "the file of corrections")
     voxels = np.argwhere(painted)
@@ -83,8 +93,21 @@ def read_corrections(path: str | Path, scan: Scan) -> tuple[Stroke, tuple[Struct
     table = companion(path, ".tsv")
     named = read_structures(table, strict=False) if table.exists() else ()
     structures = tuple(one for one in named if one.id != _ERASED.id)
+    _check_names(path, structures, known)
     reaches = _reaches(companion(path, ".json"), scan.shape)[tuple(voxels.T)]
     return Stroke(voxels, np.where(labels == _ERASED.id, 0, labels), reaches), structures
+
+
+def _check_names(path: str | Path, named: Sequence[Structure], known: Sequence[Structure]) -> None:
+    """Refuse what was painted on labels that mean something else."""
+    by_id = {one.id: one.name for one in known}
+    by_name = {one.name: one.id for one in known}
+    for one in named:
+        if by_id.get(one.id, one.name) != one.name or by_name.get(one.name, one.id) != one.id:
+            raise InputError(
+                f"{path} was painted on other labels, of which {one.id} is {one.name}; fit with the"
+                " model that it was painted with, or mend the table beside it"
+            )
 
 
 def _runs(stroke: Stroke, shape: tuple[int, ...]) -> dict[str, list[list[int]]]:

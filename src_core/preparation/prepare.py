@@ -257,7 +257,10 @@ def _corrections(
     """What was painted, and the model with the structures that its file names."""
     if wanted is None:
         return None, model
-    stroke, named = (wanted, ()) if isinstance(wanted, Stroke) else read_corrections(wanted, scan)
+    known = model.protocol.structures
+    stroke, named = (
+        (wanted, ()) if isinstance(wanted, Stroke) else read_corrections(wanted, scan, known)
+    )
     if ((stroke.voxels < 0) | (stroke.voxels >= scan.shape)).any():
         raise InputError("corrections: a painted voxel is outside the scan; is it another one?")
     unknown = np.setdiff1d(stroke.labels, model.protocol.ids)

@@ -19,7 +19,8 @@ from napari_metaseg.controller import Controller
 from napari_metaseg.layers.scan_layers import scan_layer
 from napari_metaseg.run.region import WHOLE
 from napari_metaseg.run.status import State
-from src_core.correction.corrections_file import read_corrections
+from src_core.correction.corrections_file import read_corrections, write_corrections
+from src_core.correction.stroke import Stroke
 from src_core.io.labels import Structure
 from src_core.preparation.alignment import Alignment
 
@@ -309,6 +310,21 @@ def test_corrections_are_saved_beside_the_labels_and_restored(desk, brain, tmp_p
     again = tmp_path / "again.nii.gz"
     desk.controller.export(EXPORTS[0], again)  # of the kept layer, which is selected
     desk.until((tmp_path / "again_corrections.nii.gz").exists)
+
+
+def test_corrections_of_other_labels_are_not_painted(desk, brain, tmp_path) -> None:
+    desk.correcting.begin()
+    path = tmp_path / "corrections.nii.gz"
+    other = Structure(WHITE_MATTER, "Left-Pallidum", (1, 2, 3))
+    stroke = Stroke(np.argwhere(brain.mask)[:5], np.full(5, WHITE_MATTER))
+    write_corrections(stroke, brain.scan, path, [other], overwrite=False)
+    failures: list[Exception] = []
+    desk.job.failed.connect(failures.append)
+    desk.correcting.restore(path)
+    desk.until(lambda: failures)
+    assert "painted on other labels" in str(failures[0])
+    assert not desk.job.strokes.waiting
+    assert not desk.job.strokes.iterations
 
 
 def test_nothing_that_was_painted_is_lost_by_closing(desk) -> None:

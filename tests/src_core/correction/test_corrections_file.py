@@ -40,6 +40,14 @@ def test_what_was_painted_comes_back(path, scan, stroke) -> None:
     assert structures[1].name == "Lesion"
 
 
+@pytest.mark.parametrize("known", [(2, "Putamen"), (7, "Lesion")])
+def test_a_file_that_was_painted_on_other_labels_is_refused(path, scan, known) -> None:
+    id_, name = known
+    read_corrections(path, scan, [LESION])
+    with pytest.raises(InputError, match="was painted on other labels, of which"):
+        read_corrections(path, scan, [Structure(id_, name, (1, 2, 3))])
+
+
 def test_a_file_of_another_grid_is_refused(path, scan) -> None:
     moved = scan.affine.copy()
     moved[:3, 3] += 5
