@@ -119,11 +119,13 @@ class ModelBox(NarrowBox):
     def __init__(self, model: str) -> None:
         super().__init__()
         self._cards: dict[str, Card] = {}
+        own = own_model_files()
+        model = str(own.get(model, model))
         for name, file in bundled_model_files().items():
             self._cards[name] = card = read_model_file(file).card
             self.addItem(_UNTRAINED if card.untrained else name, name)
         self.addItem("Choose a file…", "")
-        for file in own_model_files().values():
+        for file in own.values():
             self._add_file(file, quiet=True)
         self.selected = self.itemData(0)
         if model not in self._cards:

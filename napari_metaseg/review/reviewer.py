@@ -102,15 +102,16 @@ class Reviewer:
 
         if self.fitting:
             raise InputError(f"{self.fitting} is being fitted again; wait until that is done")
-        records, _ = read_records(output)
-        if not records:
-            raise InputError(f"{output} holds no scan that has labels")
+        # It may be the same study: what was painted must be written before it is read.
         self.keep_painted()
-        self._shown.hide()
-        self._ahead.want([])
         for future, name in self._writing.items():
             self._on_written(name, future)
         self._writing.clear()
+        records, _ = read_records(output)
+        if not records:
+            raise InputError(f"{output} holds no scan that has labels")
+        self._shown.hide()
+        self._ahead.want([])
         self.output = output
         self.scans.show(worst_first(records))
         self._timer.start()
@@ -254,6 +255,8 @@ class Reviewer:
     def _on_fitted(self, future: Future[Record]) -> None:
         name, self.fitting, self._fit = self.fitting, "", None
         self._on_written(name, future)
+        if future.exception() is not None:
+            return  # the mask stays as it was painted, to be fitted again
         self._ahead.forget(name)
         if self.record is not None and self.record.name == name:
             self._waiting = True

@@ -16,8 +16,10 @@ from src_core.datasets.find import read_scans
 from src_core.datasets.labelled import LabelledScan
 from src_core.datasets.settings import DataSettings
 from src_core.errors import InputError
+from src_core.io.bids_names import is_bids_name, labels_name
 from src_core.io.export import companion, image_stem
 from src_core.io.files import IMAGE_ENDINGS
+from src_core.io.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,7 +77,10 @@ def _beside(path: Path) -> CorrectedScan:
     """A scan with the label map and the mask that lie beside it."""
     stem = image_stem(path)
     stems = (stem, stem.removesuffix("_T1w"))
-    labels = _first(path, [one + end for one in stems for end in _LABELS])
+    names = [one + end for one in stems for end in _LABELS]
+    if is_bids_name(path):  # as labels are called that this program writes; finer ones first
+        names += [labels_name(path, "dseg", protocol) for protocol in reversed([*PROTOCOLS])]
+    labels = _first(path, names)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     if labels is None:

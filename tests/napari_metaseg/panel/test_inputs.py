@@ -290,6 +290,8 @@ def test_own_models_are_offered(
     assert entries(inputs, "Model")[-2:] == ["mine", "Choose a file…"]
     choose(inputs, "Model", "mine")
     assert form(viewer).choices["model"] == str(file)
+    save_preferences(Preferences(model="mine"))  # by hand, as napari's preferences allow
+    assert form(viewer).choices["model"] == str(file)
 
 
 @pytest.mark.parametrize("answer", ["", "/no/such/file.safetensors"])

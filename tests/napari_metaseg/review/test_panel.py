@@ -13,6 +13,7 @@ from napari.utils.notifications import notification_manager
 from napari_metaseg.review.reading import LABELS, MASK, SCAN
 from src_core.cohort.records import Record, read_records
 from src_core.cohort.review import read_review
+from src_core.errors import InputError
 from tests.helpers.study import write_phantoms, write_study
 
 if TYPE_CHECKING:
@@ -136,6 +137,30 @@ def test_what_is_painted_is_saved_when_one_goes_on_and_can_be_dropped(reviewing)
     assert labels.data[place] == 1
     labels.data_setitem(tuple(np.array([at]) for at in place), 2)
     assert reviewing.record(name).is_corrected  # saved when the window closes
+
+
+def test_opening_the_study_again_keeps_what_was_painted(reviewing) -> None:
+    name, labels = reviewing.shown, reviewing.layer(LABELS)
+    place = tuple(np.argwhere(labels.data == 1)[0])
+    labels.data_setitem(tuple(np.array([at]) for at in place), 3)
+    reviewing.panel.open(reviewing.output)
+    reviewing.wait()
+    assert (f"{name} *", "correct") in reviewing.listed()
+    assert reviewing.record(name).is_corrected
+
+
+def test_a_painted_mask_stays_when_it_cannot_be_fitted(reviewing, monkeypatch) -> None:
+    mask = reviewing.layer(MASK)
+    mask.data[: len(mask.data) // 2] = 0
+    painted = mask.data.copy()
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise InputError("the model is gone")
+
+    monkeypatch.setattr("src_core.cohort.corrected.fit_again", fail)
+    reviewing.press("Fit again")
+    assert "the model is gone" in reviewing.told[-1]
+    np.testing.assert_array_equal(reviewing.layer(MASK).data, painted)
 
 
 def test_a_scan_is_fitted_again_with_the_mask_that_was_painted(reviewing) -> None:

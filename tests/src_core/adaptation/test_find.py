@@ -25,7 +25,7 @@ def test_a_folder_as_trainings_take_it_counts_with_all_splits(data_folder: Path)
     assert all(scan.files.mask is None for scan in found)
 
 
-@pytest.mark.parametrize("end", ["T1w_dseg", "dseg", "labels"])
+@pytest.mark.parametrize("end", ["T1w_dseg", "dseg", "labels", "seg-tissue4_dseg"])
 def test_labels_lie_beside_a_scan(folder: Path, tmp_path: Path, end: str) -> None:
     shutil.copy(folder / "p0" / "scan.nii.gz", tmp_path / "sub-7_T1w.nii.gz")
     with pytest.raises(InputError, match=r"sub-7_T1w.nii.gz: no label map lies beside it"):
