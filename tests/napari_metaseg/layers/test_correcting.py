@@ -316,12 +316,12 @@ def test_corrections_of_other_labels_are_not_painted(desk, brain, tmp_path) -> N
     desk.correcting.begin()
     path = tmp_path / "corrections.nii.gz"
     other = Structure(WHITE_MATTER, "Left-Pallidum", (1, 2, 3))
-    stroke = Stroke(np.argwhere(brain.mask)[:5], np.full(5, WHITE_MATTER))
+    stroke = Stroke(np.argwhere(brain.labels)[:5], np.full(5, WHITE_MATTER))
     write_corrections(stroke, brain.scan, path, [other], overwrite=False)
     failures: list[Exception] = []
     desk.job.failed.connect(failures.append)
     desk.correcting.restore(path)
-    desk.until(lambda: failures)
+    desk.until(lambda: bool(failures))
     assert "painted on other labels" in str(failures[0])
     assert not desk.job.strokes.waiting
     assert not desk.job.strokes.iterations
