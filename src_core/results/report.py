@@ -76,10 +76,7 @@ def describe(
             "volume": round(np.count_nonzero(prepared.mask) * prepared.scan.voxel_volume, 1),
         },
         "transform": alignment.matrix.tolist(),
-        "alignment": {
-            "method": alignment.method,
-            "similarity": _rounded(alignment.similarity),
-        },
+        "alignment": {"method": alignment.method, "similarity": _rounded(alignment.similarity)},
         "contrast": prepared.contrast.to_json(),
         "bias_field_removed": round(prepared.points.bias.strength, 3),
         "device": str(prepared.device),
