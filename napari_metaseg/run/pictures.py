@@ -64,11 +64,16 @@ class Pictures:
             before = self._values.pop(key, None)
             self._size += values.nbytes - (0 if before is None else before.nbytes)
             self._values[key] = values
-            # All of one iteration is needed at once to save it, whatever that takes.
-            others = [one for one in self._values if one[0] != iteration or one[2] != WHOLE]
-            while self._size > self._budget and others and others[0] != key:
-                self._size -= self._values.pop(others.pop(0)).nbytes
+            if self._size > self._budget:
+                self._drop_others(key)
             self._lock.notify_all()
+
+    def _drop_others(self, key: tuple[int, str, Region]) -> None:
+        """Drop the oldest until the rest fits; what was just stored stays."""
+        # All of one iteration is needed at once to save it, whatever that takes.
+        others = [one for one in self._values if one[0] != key[0] or one[2] != WHOLE]
+        while self._size > self._budget and others and others[0] != key:
+            self._size -= self._values.pop(others.pop(0)).nbytes
 
     def expect(self, iteration: int | None) -> None:
         """Say of which iteration there will soon be something everywhere; None: of none."""
